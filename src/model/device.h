@@ -38,13 +38,14 @@ struct Device {
   std::string name;         ///< the driver's name of the device
   std::string vendor;
   std::string driver;       ///< platform name and driver version
+  std::string library;      ///< what the backend opens to reach it, e.g. the ICD's shared library
   std::string health_text;  ///< why it is sick; empty if healthy
   std::string memory_pool;  ///< devices with the same name here share the same bytes ("host" for CPUs)
   DeviceKind kind = DeviceKind::kOther;
   Health health = Health::kHealthy;
   Residency residency = Residency::kStaged;
   bool svm_on_heap = false;       ///< kernels may follow raw pointers into the session's heap
-  uint32_t driver_index = 0;      ///< platform within the backend; devices of one driver can share a context
+  uint32_t driver_index = 0;      ///< platform within `library`; devices of one (library, driver_index) can share a context
   uint32_t device_index = 0;      ///< device within that driver
   uint32_t compute_units = 0;
   uint32_t clock_mhz = 0;
@@ -54,7 +55,7 @@ struct Device {
 
   template <typename A>
   void fields(A& a) {
-    a(id, backend, name, vendor, driver, health_text, memory_pool, kind, health, residency, svm_on_heap, driver_index,
+    a(id, backend, name, vendor, driver, library, health_text, memory_pool, kind, health, residency, svm_on_heap, driver_index,
       device_index, compute_units, clock_mhz, memory_bytes, max_alloc_bytes, properties);
   }
 };

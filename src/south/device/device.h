@@ -194,9 +194,12 @@ class Backend {
   virtual ~Backend() = default;
   /// "opencl", "sim", …: the first half of its devices' ids.
   virtual std::string_view name() const = 0;
-  /// Every device of every driver, probed (residency, svm_on_heap). May hang or crash with the driver: run it in a child.
-  virtual Result<std::vector<model::Device>> discover() = 0;
-  /// The device that discover() numbered (driver_index, device_index).
+  /// What can be probed one by one, e.g. the shared libraries that the installed .icd files name; opens none of them.
+  virtual std::vector<std::string> libraries() = 0;
+  /// Every device of one library, probed (residency, svm_on_heap). May hang or crash with the driver: run it in a child.
+  /// Leaves `id` empty: the daemon numbers devices.
+  virtual Result<std::vector<model::Device>> discover(const std::string& library) = 0;
+  /// The device that discover() described (library, driver_index, device_index).
   virtual Result<std::unique_ptr<Device>> open(const model::Device& device) = 0;
   /// Devices of one driver_index.
   virtual Result<std::unique_ptr<Context>> create_context(std::span<Device* const> devices,
