@@ -63,9 +63,10 @@ class Channel {
   template <typename M>
   Result<void> send(const M& message, std::span<const int> fds = {}) const {
     auto buffer = std::make_unique_for_overwrite<std::byte[]>(kMaxControlBytes);
-    size_t size = encode(message, {buffer.get() + 8, kMaxControlBytes - 8});
-    if (size == 0 && !is_empty(message)) return fail(Code::kLimit, "control message is over control-message-bytes");
-    return send_raw(M::kType, {buffer.get(), size + 8}, fds);
+    Encoder encoder({buffer.get() + 8, kMaxControlBytes - 8});
+    encoder(message);
+    if (!encoder.ok()) return fail(Code::kLimit, "control message is over control-message-bytes");
+    return send_raw(M::kType, {buffer.get(), encoder.size() + 8}, fds);
   }
 
   /// Waits up to timeout_ms (-1: for ever) for one message. kTimeout; kUnavailable: the peer hung up; kProtocol: oversized.
@@ -88,13 +89,6 @@ class Channel {
   explicit operator bool() const { return static_cast<bool>(socket_); }
 
  private:
-  template <typename M>
-  static bool is_empty(const M& message) {
-    std::byte none[1];
-    Encoder probe({none, 1});
-    probe(message);
-    return probe.ok() && probe.size() == 0;
-  }
   Result<void> send_raw(ControlType type, std::span<std::byte> packet, std::span<const int> fds) const;
   UniqueFd socket_;
 };

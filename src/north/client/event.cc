@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "north/client/event.h"
+
+#include "north/client/session.h"
+
+namespace amalgam::client {
+
+void Event::release() {
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (id_ != 0) {
+    session_->post(protocol::Release{id_});
+    session_->ids().free(id_);
+  }
+  delete this;
+}
+
+void Event::when(int32_t at, std::function<void(int32_t)> reached) {
+  {
+    std::lock_guard lock(callbacks_mutex_);
+    if (status() > at) {
+      callbacks_.push_back({at, std::move(reached)});
+      session_->hold_service();
+      return;
+    }
+  }
+  int32_t now = status();
+  session_->defer([reached = std::move(reached), at, now] { reached(now < 0 ? now : at); });
+}
+
+void Event::settle(int32_t status, const protocol::Timestamps& times) {
+  std::vector<Callback> due;
+  {
+    std::lock_guard lock(callbacks_mutex_);
+    if (status_.load(std::memory_order_relaxed) <= status) return;
+    if (status <= kComplete) times_ = times;
+    status_.store(status, std::memory_order_release);
+    // Statuses are passed in their order: submitted before running before complete.
+    for (int32_t step = kSubmitted; step >= kComplete; --step)
+      for (Callback& callback : callbacks_)
+        if (callback.reached && callback.at == step && status <= step) {
+          due.push_back({callback.at, std::move(callback.reached)});
+          callback.reached = nullptr;
+        }
+    std::erase_if(callbacks_, [](const Callback& c) { return !c.reached; });
+  }
+  for (Callback& callback : due) {
+    session_->defer([reached = std::move(callback.reached), at = callback.at, status] { reached(status < 0 ? status : at); });
+    session_->drop_service();
+  }
+}
+
+}  // namespace amalgam::client

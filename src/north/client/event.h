@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Event: the client's record of one asynchronous command; a front door's event handle derives from it.
+//
+// Reference counted: the program's references, one while the worker still owes an EventDone, one for every callback that
+// waits. Status only falls: 3 queued, 2 submitted, 1 running, 0 complete, negative an error.
+//
+// Threads: status is atomic and may be read anywhere; what is written before the final status (times) is visible after it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "north/client/ids.h"
+#include "protocol/commands.h"
+
+namespace amalgam::client {
+
+class Session;
+
+inline constexpr int32_t kQueued = 3, kSubmitted = 2, kRunning = 1, kComplete = 0;
+
+class Event : public Tracked {
+ public:
+  explicit Event(Session* session) : Tracked(Kind::kEvent), session_(session) {}
+  ~Event() override = default;
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  int32_t status() const { return status_.load(std::memory_order_acquire); }
+  bool done() const { return status() <= kComplete; }
+  /// The id on the waist; 0 if the worker never heard of it (made and completed by the client itself).
+  protocol::ObjectId id() const { return id_; }
+  const protocol::Timestamps& times() const { return times_; }
+  Session* session() const { return session_; }
+
+  void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
+  /// Deletes at zero. Sends Release to the worker then if it knows the event.
+  void release();
+  uint32_t references() const { return references_.load(std::memory_order_relaxed); }
+
+  /// Calls `reached(status)` on the service thread once the status is `at` or below; at once queued there if it already is.
+  void when(int32_t at, std::function<void(int32_t)> reached);
+
+  /// Sets a status of the event's own making (user events, local commands, gates' errors). Falls only.
+  void settle(int32_t status, const protocol::Timestamps& times);
+
+ protected:
+  friend class Session;
+  struct Callback {
+    int32_t at;
+    std::function<void(int32_t)> reached;
+  };
+  Session* session_;
+  protocol::ObjectId id_ = 0;
+  std::atomic<bool> owed_{false};  ///< the worker still owes an EventDone, and the session holds a reference
+  std::atomic<int32_t> status_{kQueued};
+  std::atomic<uint32_t> references_{1};
+  protocol::Timestamps times_;
+  std::mutex callbacks_mutex_;
+  std::vector<Callback> callbacks_;
+};
+
+}  // namespace amalgam::client

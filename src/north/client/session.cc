@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening a session, and the sending half. What comes back is in completion.cc.
+#include "north/client/session.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace amalgam::client {
+namespace {
+
+constexpr int kOpenTimeoutMs = 60'000;
+constexpr int kConnectTries = 50;           // a daemon that is being restarted comes back within this many steps
+constexpr useconds_t kConnectStepUs = 100'000;
+constexpr int kAddressTries = 16;
+// Where the heap is looked for: far from where Linux puts programs, libraries, stacks and the usual sanitizers' shadows.
+constexpr uint64_t kHeapWindowBegin = 0x2000'0000'0000, kHeapWindowBytes = 0x2000'0000'0000;
+
+std::string program_name() {
+  char path[256];
+  ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
+  std::string whole(path, n > 0 ? static_cast<size_t>(n) : 0);
+  return whole.substr(whole.rfind('/') + 1);
+}
+
+Result<protocol::Channel> connect_daemon() {
+  std::string path = protocol::default_socket_path();
+  for (int i = 0;; ++i) {
+    auto channel = protocol::Channel::connect(path);
+    // A socket file that nobody answers on is a daemon on its way back.
+    if (channel || i == kConnectTries || channel.error().code != Code::kUnavailable) return channel;
+    ::usleep(kConnectStepUs);
+  }
+}
+
+}  // namespace
+
+Session::~Session() = default;
+
+std::unexpected<Error> Session::dead_error() { return fail(Code::kDeviceLost, "the session's worker is gone"); }
+
+Result<std::unique_ptr<Session>> Session::open(const protocol::Token& slice) {
+  std::unique_ptr<Session> session(new Session);
+  if (auto opened = session->connect(slice); !opened) return std::unexpected(std::move(opened.error()).within("open session"));
+  return session;
+}
+
+Result<void> Session::connect(const protocol::Token& slice) {
+  auto daemon = connect_daemon();
+  if (!daemon) return std::unexpected(std::move(daemon.error()));
+  protocol::OpenSession request;
+  request.slice = slice;
+  request.program = program_name();
+  std::vector<UniqueFd> fds;
+  auto opened = daemon->call<protocol::SessionOpened>(request, kOpenTimeoutMs, &fds);
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  if (fds.size() != 3) return fail(Code::kProtocol, "the daemon did not send the session's descriptors");
+  worker_ = std::move(fds[0]);
+  devices_ = std::move(opened->devices);
+  heap_bytes_ = opened->heap_bytes;
+  if (auto mapped = map_memories(fds[1].get(), fds[2].get()); !mapped) return mapped;
+  return greet(fds[2].get());
+}
+
+Result<void> Session::map_memories(int ring_fd, int heap_fd) {
+  void* rings = ::mmap(nullptr, protocol::RingMemory::kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
+  if (rings == MAP_FAILED) return fail(system_error("map rings", errno));
+  ::madvise(rings, protocol::RingMemory::kBytes, MADV_DONTFORK);
+  rings_ = static_cast<protocol::RingMemory*>(rings);
+  if (rings_->magic != protocol::RingMemory::kMagic || rings_->version != protocol::kWireVersion)
+    return fail(Code::kProtocol, "the worker speaks another version of the waist: restart amalgamd");
+  auto* base = static_cast<std::byte*>(rings);
+  commands_ = protocol::RingProducer(&rings_->command, base + protocol::RingMemory::kCommandData, kCommandRingBytes);
+  completions_ =
+      protocol::RingConsumer(&rings_->completion, base + protocol::RingMemory::kCompletionData, kCompletionRingBytes);
+  frame_ = std::make_unique<protocol::Frame>();
+  if (heap_bytes_ < kStagingBytes || (heap_bytes_ & 4095) != 0) return fail(Code::kProtocol, "bad heap size");
+  (void)heap_fd;
+  return {};
+}
+
+Result<void> Session::greet(int heap_fd) {
+  for (int i = 0; i < kAddressTries; ++i) {
+    uint64_t random = 0;
+    (void)!::getrandom(&random, sizeof random, GRND_NONBLOCK);
+    uint64_t want = kHeapWindowBegin + (random % kHeapWindowBytes & ~(kGiB - 1));
+    void* place = ::mmap(reinterpret_cast<void*>(want), heap_bytes_, PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, heap_fd, 0);
+    if (place == MAP_FAILED) {
+      if (errno == EEXIST) continue;
+      return fail(system_error("map heap (is the address space limited? see ulimit -v)", errno));
+    }
+    heap_ = static_cast<std::byte*>(place);
+    auto reply = call(protocol::Hello{protocol::kWireVersion, reinterpret_cast<uint64_t>(heap_)});
+    if (!reply) return std::unexpected(std::move(reply.error()).within("hello"));
+    auto hello = read<protocol::HelloReply>(*reply);
+    if (!hello) return std::unexpected(std::move(hello.error()));
+    if (hello->same_address) {
+      ::madvise(heap_, heap_bytes_, MADV_DONTFORK);
+      ::madvise(heap_, heap_bytes_, MADV_DONTDUMP);
+      staging_.open(heap_, kStagingBytes);
+      return {};
+    }
+    ::munmap(place, heap_bytes_);
+  }
+  return fail(Code::kInternal, "no common address for the heap");
+}
+
+bool Session::prepare(Event& event) {
+  event.id_ = ids_.make(&event);
+  if (event.id_ == 0) return false;
+  event.retain();
+  event.owed_.store(true, std::memory_order_release);
+  return true;
+}
+
+bool Session::enqueue_gate(Stream& stream, std::span<const protocol::ObjectId> waits, Event& event,
+                           std::function<int32_t()> work) {
+  hold_service();
+  {
+    std::lock_guard lock(gates_mutex_);
+    gates_[event.id()] = std::move(work);
+  }
+  protocol::Gate gate;
+  gate.head = {stream.id, event.id(), waits};
+  return enqueue(stream, gate);
+}
+
+bool Session::make_room(size_t payload, std::unique_lock<std::mutex>& lock) {
+  if (payload + sizeof(protocol::FrameHeader) > kMaxFrameBytes || commands_.broken()) return false;
+  lock.unlock();
+  poll();  // the worker may itself be waiting for room
+  protocol::spin_pause();
+  check_peer();
+  lock.lock();
+  return !dead();
+}
+
+bool Session::begin_call(PendingCall& pending) {
+  std::lock_guard lock(calls_mutex_);
+  if (dead()) return false;
+  do {
+    ++next_call_;
+  } while (next_call_ == 0 || calls_.contains(next_call_));
+  pending.number = next_call_;
+  calls_[pending.number] = &pending;
+  return true;
+}
+
+Result<Payload> Session::end_call(PendingCall& pending) {
+  std::lock_guard lock(calls_mutex_);
+  calls_.erase(pending.number);
+  if (pending.done.load(std::memory_order_acquire)) return std::move(pending.result);
+  if (!dead()) return fail(Code::kLimit, "the command is over frame-bytes");
+  return dead_error();
+}
+
+bool Session::throttle(Stream& stream) {
+  // Headroom for other streams and for threads that are between the check and the enqueue.
+  constexpr uint64_t kHigh = kMaxInFlight / 2, kLow = kMaxInFlight / 4;
+  constexpr uint64_t kPatienceNs = 10'000'000'000;
+  uint64_t sent;
+  {
+    std::lock_guard lock(stream.mutex);
+    sent = stream.sent;
+  }
+  if (sent - stream.retired.load(std::memory_order_acquire) < kHigh) return true;
+  post(protocol::Notify{stream.id});
+  uint64_t end = protocol::monotonic_ns() + kPatienceNs;
+  wait_until([&] {
+    return sent - stream.retired.load(std::memory_order_acquire) < kLow || protocol::monotonic_ns() > end;
+  });
+  return sent - stream.retired.load(std::memory_order_acquire) < kHigh;
+}
+
+bool Session::finish(Stream& stream) {
+  uint64_t target;
+  {
+    std::lock_guard lock(stream.mutex);
+    target = stream.sent;
+  }
+  auto reached = [&] { return stream.retired.load(std::memory_order_acquire) >= target; };
+  if (reached()) return !dead();
+  if (!post(protocol::Notify{stream.id})) return false;
+  return wait_until(reached);
+}
+
+bool Session::wait(Event& event) {
+  if (event.done()) return true;
+  return wait_until([&] { return event.done(); });
+}
+
+}  // namespace amalgam::client

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// Session: one open session of this process: the rings, the heap, and everything that comes back.
+//
+//   front door ─ post()/call() ─▶ command ring ─▶ worker ─▶ completion ring ─▶ whoever waits drains for all
+//
+// One thread at a time drains (the leader); others that wait sleep until the leader has made progress. A service thread is
+// started by the first thing that needs one (an event callback, a pending gate): it drains when nobody else waits, and runs
+// callbacks and gates. A process without those has no thread of ours.
+//
+// Death: if the worker goes, dead() turns true, every pending event ends with kDeadStatus, every call returns kDeviceLost.
+// In a forked child the session is dead from the start (Runtime resets itself).
+//
+// Threads: every method may be called from any thread unless it says otherwise. No method calls the program's code, except
+// on the service thread, with no lock held. Lifetime: reference counted by the front door's contexts; never destroyed while
+// the process lives (its memory may still be mapped by the program's pointers).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/error.h"
+#include "north/client/event.h"
+#include "north/client/ids.h"
+#include "north/client/staging.h"
+#include "north/client/stream.h"
+#include "protocol/channel.h"
+#include "protocol/ring.h"
+
+namespace amalgam::client {
+
+inline constexpr int32_t kDeadStatus = -5;  ///< status of events whose session died (CL_OUT_OF_RESOURCES)
+
+/// What a call brought back: the payload, owned.
+using Payload = std::vector<std::byte>;
+
+class Session {
+ public:
+  /// Opens a session on the slice: daemon, worker, memories, Hello. Blocks for as long as the worker takes to start.
+  static Result<std::unique_ptr<Session>> open(const protocol::Token& slice);
+  ~Session();
+
+  bool dead() const { return dead_.load(std::memory_order_acquire); }
+  /// After fork, in the child: nothing of this session may be touched any more.
+  void abandon() { dead_.store(true, std::memory_order_release); }
+
+  /// Device ids ("opencl:0") in the order that OpenDevice.index means.
+  const std::vector<std::string>& devices() const { return devices_; }
+  IdPool& ids() { return ids_; }
+  Staging& staging() { return staging_; }
+  std::byte* heap() const { return heap_; }
+  uint64_t heap_bytes() const { return heap_bytes_; }
+  bool in_heap(const void* p) const {
+    auto at = reinterpret_cast<uintptr_t>(p), base = reinterpret_cast<uintptr_t>(heap_);
+    return at >= base && at < base + heap_bytes_;
+  }
+
+  /// Sends a command that wants no answer and wakes the worker if it sleeps. False only if the session is dead.
+  template <typename M>
+  bool post(const M& message) {
+    std::unique_lock lock(send_mutex_);
+    return send_locked(message, 0, lock);
+  }
+
+  /// Sends a command and waits for its Reply. The driver's code is in Error::native; a failed call's payload (LinkReply,
+  /// StatusListReply) goes to `error_payload` if that is given.
+  template <typename M>
+  Result<Payload> call(const M& message, Payload* error_payload = nullptr) {
+    PendingCall pending;
+    if (!begin_call(pending)) return dead_error();
+    {
+      std::unique_lock lock(send_mutex_);
+      if (!send_locked(message, pending.number, lock)) return end_call(pending);
+    }
+    wait_until([&] { return pending.done.load(std::memory_order_acquire); });
+    if (error_payload != nullptr) *error_payload = std::move(pending.error_payload);
+    return end_call(pending);
+  }
+
+  /// Sends a command; `done` runs on the service thread when its Reply is there, or the session has died (builds with a
+  /// callback).
+  template <typename M>
+  bool call_later(const M& message, std::function<void(Result<Payload>)> done) {
+    auto* pending = new PendingCall;
+    pending->later = std::move(done);
+    if (!begin_call(*pending)) {
+      delete pending;
+      return false;
+    }
+    hold_service();
+    std::unique_lock lock(send_mutex_);
+    return send_locked(message, pending->number, lock);
+  }
+
+  /// Decodes a payload as M; kProtocol if it is short.
+  template <typename M>
+  static Result<M> read(const Payload& payload) {
+    M message;
+    if (!protocol::decode(std::span<const std::byte>(payload), message)) return fail(Code::kProtocol, "short reply");
+    return message;
+  }
+
+  /// Enqueues: numbers the command on its stream, registers `event` (may be null; retained until its EventDone) and sends.
+  /// Caller holds stream.mutex and has put stream.id, the waits and, with event, prepare(event) into the head.
+  template <typename M>
+  bool enqueue(Stream& stream, const M& message) {
+    std::unique_lock lock(send_mutex_);
+    if (!send_locked(message, 0, lock)) return false;
+    ++stream.sent;
+    return true;
+  }
+  /// The same, but waits for the driver's verdict on the call. On error the worker has counted the command and sends the
+  /// event's EventDone with the error; the caller drops the event.
+  template <typename M>
+  Result<void> enqueue_checked(Stream& stream, const M& message) {
+    ++stream.sent;
+    auto reply = call(message);
+    if (!reply) return std::unexpected(std::move(reply.error()));
+    return {};
+  }
+  /// Gives the event an id and the reference that its EventDone takes back. False at the bound of objects.
+  bool prepare(Event& event);
+
+  /// Enqueues a gate whose work is `work` (runs on the service thread or on a thread that waits; returns the gate's status).
+  /// `event` must be prepared and is the gate's event. Caller holds stream.mutex.
+  bool enqueue_gate(Stream& stream, std::span<const protocol::ObjectId> waits, Event& event, std::function<int32_t()> work);
+
+  /// Back-pressure: waits (bounded) while the stream has too many commands that have not completed. Caller does not hold
+  /// stream.mutex. False if there is still no room.
+  bool throttle(Stream& stream);
+  /// Waits until everything enqueued on the stream so far has completed. False if the session died.
+  bool finish(Stream& stream);
+  /// Waits for the event's end. False if the session died (the event then has kDeadStatus).
+  bool wait(Event& event);
+  /// Takes what has come back, without waiting. Call it from polls of an event's status.
+  void poll();
+
+  /// Drains and sleeps until `done()` is true or the session is dead; true if done.
+  bool wait_until(const std::function<bool()>& done);
+
+  /// Starts the service thread if there is none, and keeps it draining while work is pending.
+  void need_service();
+  /// Runs `job` on the service thread.
+  void defer(std::function<void()> job);
+  /// Balances one unit of pending work that keeps the service thread draining.
+  void hold_service() { service_holds_.fetch_add(1, std::memory_order_acq_rel); need_service(); }
+  void drop_service() { service_holds_.fetch_sub(1, std::memory_order_acq_rel); }
+
+ private:
+  struct PendingCall {
+    uint32_t number = 0;
+    std::atomic<bool> done{false};
+    Result<Payload> result = Payload();
+    Payload error_payload;  ///< of a failed call, where it has one
+    std::function<void(Result<Payload>)> later;
+  };
+
+  Session() = default;
+  Result<void> connect(const protocol::Token& slice);
+  Result<void> map_memories(int ring_fd, int heap_fd);
+  Result<void> greet(int heap_fd);
+
+  template <typename M>
+  bool send_locked(const M& message, uint32_t call, std::unique_lock<std::mutex>& lock) {
+    while (!dead()) {
+      if (protocol::produce(commands_, message, call, payload_bound(message))) {
+        commands_.wake();
+        return true;
+      }
+      if (!make_room(payload_bound(message), lock)) break;
+    }
+    return false;
+  }
+  /// An upper bound of the encoded size; most commands are small and fixed.
+  template <typename M>
+  static size_t payload_bound(const M& message) {
+    if constexpr (requires { message.head.waits; }) {
+      size_t variable = message.head.waits.size_bytes();
+      if constexpr (requires { message.args; }) variable += message.args.size();
+      if constexpr (requires { message.pattern; }) variable += message.pattern.size();
+      if constexpr (requires { message.regions; }) variable += message.regions.size_bytes();
+      return variable + 320;
+    } else {
+      return encoded_size(message);
+    }
+  }
+  template <typename M>
+  static size_t encoded_size(const M& message) {
+    thread_local std::unique_ptr<std::byte[]> scratch(new std::byte[kMaxFrameBytes]);
+    size_t size = protocol::encode(message, {scratch.get(), kMaxFrameBytes});
+    return size == 0 ? kMaxFrameBytes : size;
+  }
+  bool make_room(size_t payload, std::unique_lock<std::mutex>& lock);
+
+  bool begin_call(PendingCall& pending);
+  Result<Payload> end_call(PendingCall& pending);
+  static std::unexpected<Error> dead_error();
+
+  void drain();
+  void handle(const protocol::Frame& frame);
+  void on_reply(const protocol::Frame& frame);
+  void on_event_done(const protocol::EventDone& done);
+  void on_event_status(const protocol::EventStatus& status);
+  void on_gate(const protocol::GateReady& ready);
+  void on_retired(const protocol::StreamRetired& retired);
+  void die();
+  void nudge_service();
+  bool lead(const std::function<bool()>& done, bool service);
+  void check_peer();
+  void announce_progress();
+  void service_loop();
+  void run_jobs();
+
+  protocol::Channel daemon_;
+  UniqueFd worker_;  ///< hang-up means the worker is gone
+  std::vector<std::string> devices_;
+  protocol::RingMemory* rings_ = nullptr;
+  std::byte* heap_ = nullptr;
+  uint64_t heap_bytes_ = 0;
+  std::atomic<bool> dead_{false};
+
+  std::mutex send_mutex_;
+  protocol::RingProducer commands_;
+
+  std::mutex leader_;  ///< whoever holds it drains
+  protocol::RingConsumer completions_;
+  std::unique_ptr<protocol::Frame> frame_;
+  std::atomic<uint32_t> progress_{0};   ///< bumped after every drained batch; followers sleep on it
+  std::atomic<uint32_t> followers_{0};
+  std::atomic<uint32_t> app_waiters_{0};
+  std::atomic<bool> service_leads_{false};
+  std::atomic<uint32_t> spin_ns_{50'000};
+
+  IdPool ids_;
+  Staging staging_;
+  std::mutex calls_mutex_;
+  uint32_t next_call_ = 0;
+  std::unordered_map<uint32_t, PendingCall*> calls_;
+  std::mutex gates_mutex_;
+  std::unordered_map<protocol::ObjectId, std::function<int32_t()>> gates_;
+
+  std::mutex jobs_mutex_;
+  std::deque<std::function<void()>> jobs_;
+  std::atomic<bool> jobs_waiting_{false};
+  std::atomic<int32_t> service_holds_{0};
+  std::atomic<bool> service_started_{false};
+};
+
+}  // namespace amalgam::client

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "north/client/staging.h"
+
+#include <sys/mman.h>
+
+#include "base/limits.h"
+
+namespace amalgam::client {
+namespace {
+
+constexpr uint64_t kGranule = 64;
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kReturnAbove = 4 * kMiB;  // smaller blocks stay warm
+
+}  // namespace
+
+void Staging::open(std::byte* base, uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  base_ = base;
+  bytes_ = bytes;
+  free_.clear();
+  free_[0] = bytes;
+}
+
+protocol::BulkRef Staging::take(uint64_t size) {
+  if (size == 0 || size > bytes_) return {};
+  uint64_t need = (size + kGranule - 1) & ~(kGranule - 1);
+  std::lock_guard lock(mutex_);
+  for (auto it = free_.begin(); it != free_.end(); ++it) {
+    if (it->second < need) continue;
+    auto [offset, room] = *it;
+    free_.erase(it);
+    if (room > need) free_[offset + need] = room - need;
+    return {offset, need};
+  }
+  return {};
+}
+
+void Staging::give_back(protocol::BulkRef block) {
+  if (block.size == 0) return;
+  if (block.size >= kReturnAbove) {
+    uint64_t begin = (block.offset + kPage - 1) & ~(kPage - 1);
+    uint64_t end = (block.offset + block.size) & ~(kPage - 1);
+    ::madvise(base_ + begin, end - begin, MADV_REMOVE);
+  }
+  std::lock_guard lock(mutex_);
+  auto next = free_.lower_bound(block.offset);
+  uint64_t offset = block.offset, size = block.size;
+  if (next != free_.end() && offset + size == next->first) {
+    size += next->second;
+    next = free_.erase(next);
+  }
+  if (next != free_.begin()) {
+    auto before = std::prev(next);
+    if (before->first + before->second == offset) {
+      before->second += size;
+      return;
+    }
+  }
+  free_[offset] = size;
+}
+
+}  // namespace amalgam::client

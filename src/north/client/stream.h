@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stream: the client's record of one command queue: how much was sent, how much is known to have completed.
+//
+// For in-order streams `idle()` means that whatever the calling thread does now comes after everything enqueued before; then
+// copies between program memory and shared regions need no worker. Hold `mutex` across the check and the copy, and across
+// every enqueue, so that no other thread's command slips in between.
+//
+// Threads: `sent` and `barrier` under `mutex`; `retired` is atomic, written by whoever drains completions.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "north/client/event.h"
+#include "north/client/ids.h"
+
+namespace amalgam::client {
+
+class Stream : public Tracked {
+ public:
+  explicit Stream(Session* s) : Tracked(Kind::kStream), session(s) {}
+  ~Stream() override = default;
+
+  bool idle() const { return in_order && retired.load(std::memory_order_acquire) >= sent; }
+  void retire(uint64_t number) {
+    uint64_t known = retired.load(std::memory_order_relaxed);
+    while (known < number && !retired.compare_exchange_weak(known, number, std::memory_order_release)) {
+    }
+  }
+
+  Session* session;
+  protocol::ObjectId id = 0;
+  bool in_order = true;
+  std::mutex mutex;
+  uint64_t sent = 0;                 ///< enqueues given to the worker; each takes the next number
+  std::atomic<uint64_t> retired{0};  ///< in-order: all up to this number are complete
+  Event* barrier = nullptr;          ///< out-of-order: the last barrier, retained; null if none is pending
+};
+
+}  // namespace amalgam::client
