@@ -11,7 +11,7 @@ void Event::release() {
     session_->post(protocol::Release{id_});
     session_->ids().free(id_);
   }
-  delete this;
+  destroy_(this);
 }
 
 void Event::when(int32_t at, std::function<void(int32_t)> reached) {

@@ -24,8 +24,9 @@ inline constexpr int32_t kQueued = 3, kSubmitted = 2, kRunning = 1, kComplete = 
 
 class Event : public Tracked {
  public:
-  explicit Event(Session* session) : Tracked(Kind::kEvent), session_(session) {}
-  ~Event() override = default;
+  /// `destroy` deletes the whole handle that this record is part of.
+  using Destroy = void (*)(Event*);
+  Event(Session* session, Destroy destroy) : Tracked(Kind::kEvent), session_(session), destroy_(destroy) {}
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
 
@@ -53,7 +54,9 @@ class Event : public Tracked {
     int32_t at;
     std::function<void(int32_t)> reached;
   };
+  ~Event() = default;
   Session* session_;
+  Destroy destroy_;
   protocol::ObjectId id_ = 0;
   std::atomic<bool> owed_{false};  ///< the worker still owes an EventDone, and the session holds a reference
   std::atomic<int32_t> status_{kQueued};

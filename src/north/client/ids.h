@@ -19,8 +19,10 @@ namespace amalgam::client {
 struct Tracked {
   enum class Kind : uint8_t { kEvent, kStream };
   explicit Tracked(Kind k) : kind(k) {}
-  virtual ~Tracked() = default;
   const Kind kind;
+
+ protected:
+  ~Tracked() = default;  // not virtual: a front door's handle must begin with the loader's dispatch pointer
 };
 
 class IdPool {

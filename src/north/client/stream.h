@@ -20,7 +20,6 @@ namespace amalgam::client {
 class Stream : public Tracked {
  public:
   explicit Stream(Session* s) : Tracked(Kind::kStream), session(s) {}
-  ~Stream() override = default;
 
   bool idle() const { return in_order && retired.load(std::memory_order_acquire) >= sent; }
   void retire(uint64_t number) {
