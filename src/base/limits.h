@@ -38,6 +38,7 @@ inline constexpr uint64_t kWorkerStartTimeoutMs = 30'000;     ///< a worker that
 inline constexpr uint64_t kReclaimTimeoutMs = 200;            ///< wait for other workers to return unused grants
 inline constexpr uint64_t kDaemonGoneMs = 5'000;              ///< a worker's reservation waits this long for a lost daemon
 inline constexpr uint64_t kGrantSlackBytes = 16 * kMiB;       ///< most that a worker may hold reserved and unused
+inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;        ///< freed memory of a session that keeps its pages for reuse
 inline constexpr uint64_t kBuildThreads = 4;                  ///< builds of one session that run side by side
 
 struct NamedLimit {
@@ -70,6 +71,7 @@ inline constexpr NamedLimit kLimits[] = {
     {"reclaim-timeout-ms", kReclaimTimeoutMs, "wait for other workers to return unused grants"},
     {"daemon-gone-ms", kDaemonGoneMs, "a reservation waits this long for a lost daemon"},
     {"grant-slack-bytes", kGrantSlackBytes, "most that a worker holds reserved and unused"},
+    {"heap-cache-bytes", kHeapCacheBytes, "freed memory of a session kept for reuse; over: given back to the kernel"},
     {"build-threads", kBuildThreads, "builds of one session side by side; over: they queue"},
 };
 

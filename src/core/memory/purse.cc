@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/memory/purse.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/assert.h"
+
+namespace amalgam::core {
+namespace {
+
+constexpr uint64_t kQuotaShareOfSlack = 32;  // a slice shared by many sessions must not be eaten up by their slack
+constexpr int kMaxRounds = 16;               // other threads of this worker may take what came for us, but not for ever
+constexpr uint64_t kSlackFloor = 64 * kKiB;
+
+uint64_t fair_slack(uint64_t quota) {
+  return quota == 0 ? kGrantSlackBytes : std::min(kGrantSlackBytes, quota / kQuotaShareOfSlack);
+}
+
+}  // namespace
+
+Purse::Purse(Ledger& ledger, model::Counters* counters, uint64_t quota_bytes, bool connected, uint64_t patience_ms)
+    : ledger_(ledger), counters_(counters), slack_(fair_slack(quota_bytes)), patience_ms_(patience_ms), connected_(connected) {}
+
+uint64_t Purse::slack_for(uint64_t bytes) const {
+  // As much again as is asked for: a program that allocates little holds little.
+  return std::min(slack_, std::max(bytes, kSlackFloor));
+}
+
+Result<void> Purse::take(uint64_t bytes) {
+  std::unique_lock lock(mutex_);
+  if (bytes > INT64_MAX) return fail(Code::kOutOfMemory, "no pool has so many bytes");
+  for (int round = 0; round < kMaxRounds; ++round) {
+    uint64_t unused = granted_ - used_;
+    if (unused >= bytes) {
+      used_ += bytes;
+      publish();
+      return {};
+    }
+    Request request{bytes - unused, slack_for(bytes), false, {}};
+    uint64_t number = ++next_request_;
+    waiting_.emplace(number, &request);
+    if (connected_) ledger_.send(protocol::Reserve{number, request.bytes, request.slack});
+    bool there = true;
+    while (!request.answered && there) {
+      if (connected_) {
+        changed_.wait(lock);
+      } else {
+        there = changed_.wait_for(lock, std::chrono::milliseconds(patience_ms_), [&] { return connected_ || request.answered; });
+      }
+    }
+    waiting_.erase(number);
+    if (!request.answered) return fail(Code::kUnavailable, "the daemon is gone and has not come back in time");
+    if (!request.reason.empty() && granted_ - used_ < bytes) return fail(Code::kOutOfMemory, std::move(request.reason));
+  }
+  return fail(Code::kOutOfMemory, "other allocations of this session were faster");
+}
+
+void Purse::give_back(uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  AMALGAM_ASSERT(bytes <= used_);
+  used_ -= bytes;
+  trim();
+  publish();
+}
+
+void Purse::trim() {
+  uint64_t unused = granted_ - used_;
+  if (!connected_ || !waiting_.empty() || unused <= 2 * slack_) return;
+  uint64_t surplus = unused - slack_;
+  granted_ -= surplus;
+  ledger_.send(protocol::Return{surplus, false});
+}
+
+void Purse::on_granted(const protocol::Granted& granted) {
+  std::lock_guard lock(mutex_);
+  granted_ += std::min(granted.bytes, UINT64_MAX - granted_);
+  auto found = waiting_.find(granted.request);
+  if (found != waiting_.end() && !found->second->answered) {
+    found->second->answered = true;
+    if (granted.bytes == 0) found->second->reason = granted.reason.empty() ? "the pool is used up" : granted.reason;
+  }
+  publish();
+  changed_.notify_all();
+}
+
+void Purse::on_refused(const std::string& reason) {
+  std::lock_guard lock(mutex_);
+  for (auto& [number, request] : waiting_) {
+    if (request->answered) continue;
+    request->answered = true;
+    request->reason = reason.empty() ? "refused" : reason;
+  }
+  changed_.notify_all();
+}
+
+void Purse::on_reclaim() {
+  std::lock_guard lock(mutex_);
+  if (!connected_) return;
+  uint64_t unused = granted_ - used_;
+  // What a waiting take was granted a moment ago is about to be used.
+  bool pending = std::any_of(waiting_.begin(), waiting_.end(), [](const auto& w) { return w.second->answered; });
+  if (pending) unused = 0;
+  granted_ -= unused;
+  publish();
+  ledger_.send(protocol::Return{unused, true});
+}
+
+void Purse::on_lost() {
+  std::lock_guard lock(mutex_);
+  connected_ = false;
+  changed_.notify_all();
+}
+
+uint64_t Purse::granted() const {
+  std::lock_guard lock(mutex_);
+  return granted_;
+}
+
+uint64_t Purse::used() const {
+  std::lock_guard lock(mutex_);
+  return used_;
+}
+
+void Purse::on_back() {
+  std::lock_guard lock(mutex_);
+  connected_ = true;
+  for (auto& [number, request] : waiting_)
+    if (!request->answered) ledger_.send(protocol::Reserve{number, request->bytes, request->slack});
+  trim();
+  changed_.notify_all();
+}
+
+void Purse::publish() {
+  if (counters_ == nullptr) return;
+  counters_->memory_now.store(used_, std::memory_order_relaxed);
+  counters_->memory_granted.store(granted_, std::memory_order_relaxed);
+  if (used_ > counters_->memory_peak.load(std::memory_order_relaxed))
+    counters_->memory_peak.store(used_, std::memory_order_relaxed);
+}
+
+}  // namespace amalgam::core

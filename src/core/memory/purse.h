@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Purse: the worker's side of the ledger: what the daemon has granted, and what live objects use of it.
+//
+//   take ──▶ granted - used enough? ── yes ─▶ used grows
+//                   │ no
+//                   └─ Reserve ─▶ daemon ─ Granted ─▶ granted grows, look again     (0: refused)
+//   give_back ─▶ used shrinks; what is over twice the slack is Returned
+//
+// Invariant: used ≤ granted, and granted is what the daemon has in its ledger for this session, or will have when it hears
+// the messages that are on their way. The slack saves a round trip for small allocations; a Reclaim takes it back at once.
+//
+// The daemon may be lost. Then nothing is returned, so that the number which WorkerHello says stays true; a take that needs
+// the daemon waits up to the patience for its return and is then refused.
+//
+// Threads: thread-safe. Messages are sent with the lock held, which keeps them in the order of the numbers. Blocking: take()
+// as above; nothing else.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "model/counters.h"
+#include "protocol/control.h"
+
+namespace amalgam::core {
+
+class Purse {
+ public:
+  /// The way to the daemon. Called with the purse's lock held; must not call back. A message that cannot be sent is lost
+  /// together with the connection, which on_lost() then says.
+  class Ledger {
+   public:
+    virtual ~Ledger() = default;
+    virtual void send(const protocol::Reserve& reserve) = 0;
+    virtual void send(const protocol::Return& give) = 0;
+  };
+
+  /// `counters` may be null. Begins as lost or connected; `quota_bytes` 0: none.
+  Purse(Ledger& ledger, model::Counters* counters, uint64_t quota_bytes, bool connected = true,
+        uint64_t patience_ms = kDaemonGoneMs);
+  Purse(const Purse&) = delete;
+  Purse& operator=(const Purse&) = delete;
+
+  /// Reserves `bytes` exactly. kOutOfMemory: refused, the message says who holds what; kUnavailable: no daemon.
+  Result<void> take(uint64_t bytes);
+  /// Gives back what take() reserved.
+  void give_back(uint64_t bytes);
+
+  /// The daemon's answer to a Reserve, also a late one.
+  void on_granted(const protocol::Granted& granted);
+  /// The daemon refused without saying which request: all that wait are refused.
+  void on_refused(const std::string& reason);
+  /// Somebody else is short: returns all that is unused, and always answers.
+  void on_reclaim();
+  /// The connection is gone.
+  void on_lost();
+  /// What WorkerHello must say; stays true until on_back() or the next call.
+  uint64_t granted() const;
+  /// The daemon knows granted() again; waiting reservations are sent once more.
+  void on_back();
+
+  uint64_t used() const;
+
+ private:
+  struct Request {
+    uint64_t bytes = 0, slack = 0;
+    bool answered = false;
+    std::string reason;
+  };
+  uint64_t slack_for(uint64_t bytes) const;
+  void trim();
+  void publish();
+
+  Ledger& ledger_;
+  model::Counters* counters_;
+  const uint64_t slack_;
+  const uint64_t patience_ms_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool connected_;
+  uint64_t granted_ = 0, used_ = 0, next_request_ = 0;
+  std::map<uint64_t, Request*> waiting_;
+};
+
+}  // namespace amalgam::core

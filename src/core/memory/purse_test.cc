@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/memory/purse.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <deque>
+#include <random>
+#include <thread>
+#include <variant>
+#include <vector>
+
+namespace amalgam::core {
+namespace {
+
+using protocol::Granted;
+using protocol::Reserve;
+using protocol::Return;
+
+/// A daemon with a thread of its own and a pool of bytes; knows what it has granted.
+class FakeDaemon : public Purse::Ledger {
+ public:
+  explicit FakeDaemon(uint64_t pool) : pool_(pool), thread_([this] { serve(); }) {}
+  ~FakeDaemon() override {
+    {
+      std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  void send(const Reserve& reserve) override { push(reserve); }
+  void send(const Return& give) override { push(give); }
+  void serve_for(Purse* purse) {
+    std::lock_guard lock(mutex_);
+    purse_ = purse;
+    changed_.notify_all();
+  }
+  /// Waits until every message so far has been handled; bytes out.
+  uint64_t settled() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return queue_.empty() && !busy_; });
+    return out_;
+  }
+  /// The connection breaks: what is on its way is lost.
+  void lose() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !busy_; });
+    queue_.clear();
+  }
+  void learn(uint64_t granted) {
+    std::lock_guard lock(mutex_);
+    out_ = granted;
+  }
+  std::atomic<uint64_t> reserves{0}, reclaims{0}, peak{0};
+
+ private:
+  using Message = std::variant<Reserve, Return>;
+  void push(Message message) {
+    std::lock_guard lock(mutex_);
+    queue_.push_back(message);
+    changed_.notify_all();
+  }
+  void serve() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [&] { return stop_ || (!queue_.empty() && purse_ != nullptr); });
+      if (stop_) return;
+      Message message = queue_.front();
+      queue_.pop_front();
+      if (auto* give = std::get_if<Return>(&message)) {
+        ASSERT_LE(give->bytes, out_);
+        out_ -= give->bytes;
+        if (give->reclaim) ++reclaims;
+      } else {
+        auto reserve = std::get<Reserve>(message);
+        ++reserves;
+        uint64_t left = pool_ - out_, bytes = 0;
+        if (reserve.bytes <= left) bytes = std::min(left, reserve.bytes + reserve.slack);
+        out_ += bytes;
+        if (out_ > peak) peak = out_;
+        busy_ = true;
+        lock.unlock();
+        purse_->on_granted(Granted{reserve.request, bytes, bytes == 0 ? "used up" : ""});
+        lock.lock();
+        busy_ = false;
+      }
+      changed_.notify_all();
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Message> queue_;
+  uint64_t pool_, out_ = 0;
+  Purse* purse_ = nullptr;
+  bool stop_ = false, busy_ = false;
+  std::thread thread_;
+};
+
+TEST(Purse, TakesExactlyAndHoldsLittle) {
+  FakeDaemon daemon(kGiB);
+  model::Counters counters{};
+  Purse purse(daemon, &counters, 0);
+  daemon.serve_for(&purse);
+  ASSERT_TRUE(purse.take(100));
+  EXPECT_EQ(100u, purse.used());
+  EXPECT_EQ(100u, counters.memory_now.load());
+  EXPECT_GE(purse.granted(), 100u);
+  EXPECT_LE(purse.granted(), 100 + kGrantSlackBytes);
+  ASSERT_TRUE(purse.take(200));
+  EXPECT_EQ(1u, daemon.reserves.load()) << "the slack must save the second round trip";
+  purse.give_back(300);
+  EXPECT_EQ(0u, purse.used());
+  EXPECT_EQ(300u, counters.memory_peak.load());
+}
+
+TEST(Purse, IsRefusedWithTheReason) {
+  FakeDaemon daemon(1000);
+  Purse purse(daemon, nullptr, 1000);
+  daemon.serve_for(&purse);
+  auto taken = purse.take(1001);
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(Code::kOutOfMemory, taken.error().code);
+  EXPECT_EQ("used up", taken.error().message);
+  EXPECT_EQ(0u, purse.used());
+  ASSERT_TRUE(purse.take(1000)) << "all of the quota must be usable";
+  EXPECT_FALSE(purse.take(1));
+  EXPECT_FALSE(purse.take(UINT64_MAX));
+}
+
+TEST(Purse, ReturnsWhatIsTooMuch) {
+  FakeDaemon daemon(kGiB);
+  Purse purse(daemon, nullptr, 0);
+  daemon.serve_for(&purse);
+  ASSERT_TRUE(purse.take(512 * kMiB));
+  purse.give_back(512 * kMiB);
+  EXPECT_EQ(purse.granted(), daemon.settled());
+  EXPECT_LE(purse.granted(), 2 * kGrantSlackBytes);
+}
+
+TEST(Purse, AnswersEveryReclaim) {
+  FakeDaemon daemon(kGiB);
+  Purse purse(daemon, nullptr, 0);
+  daemon.serve_for(&purse);
+  ASSERT_TRUE(purse.take(kMiB));
+  purse.on_reclaim();
+  EXPECT_EQ(kMiB, daemon.settled());
+  EXPECT_EQ(kMiB, purse.granted());
+  purse.on_reclaim();
+  EXPECT_EQ(kMiB, daemon.settled());
+  EXPECT_EQ(2u, daemon.reclaims.load());
+}
+
+TEST(Purse, RefusesWhenTheDaemonStaysAway) {
+  FakeDaemon daemon(kGiB);
+  Purse purse(daemon, nullptr, 0, true, 20);
+  daemon.serve_for(&purse);
+  ASSERT_TRUE(purse.take(kMiB));
+  uint64_t granted = purse.granted();
+  purse.on_lost();
+  purse.give_back(kMiB);
+  EXPECT_EQ(granted, purse.granted()) << "nothing may be returned to nobody";
+  ASSERT_TRUE(purse.take(kMiB)) << "what is granted needs no daemon";
+  auto taken = purse.take(kGiB / 2);
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(Code::kUnavailable, taken.error().code);
+}
+
+TEST(Purse, WaitsForTheDaemonsReturn) {
+  FakeDaemon daemon(kGiB);
+  Purse purse(daemon, nullptr, 0, false, 60'000);
+  std::thread back([&] {
+    daemon.learn(purse.granted());
+    daemon.serve_for(&purse);
+    purse.on_back();
+  });
+  EXPECT_TRUE(purse.take(kMiB));
+  back.join();
+  EXPECT_EQ(purse.granted(), daemon.settled());
+}
+
+TEST(Purse, ThreadsNeverPassThePool) {
+  constexpr uint64_t kPool = 64 * kMiB;
+  FakeDaemon daemon(kPool);
+  Purse purse(daemon, nullptr, kPool);
+  daemon.serve_for(&purse);
+  std::atomic<uint64_t> held{0}, refused{0};
+  std::atomic<bool> done{false};
+  std::thread reclaimer([&] {
+    while (!done) {
+      purse.on_reclaim();
+      std::this_thread::yield();
+    }
+  });
+  std::vector<std::thread> threads;
+  for (uint64_t seed = 0; seed < 4; ++seed) {
+    threads.emplace_back([&, seed] {
+      std::mt19937_64 random(seed);
+      std::vector<uint64_t> mine;
+      for (int step = 0; step < 2000; ++step) {
+        if (mine.empty() || random() % 2) {
+          uint64_t bytes = 1 + random() % (4 * kMiB);
+          if (!purse.take(bytes)) {
+            ++refused;
+            continue;
+          }
+          EXPECT_LE(held.fetch_add(bytes) + bytes, kPool);
+          mine.push_back(bytes);
+        } else {
+          held -= mine.back();
+          purse.give_back(mine.back());
+          mine.pop_back();
+        }
+      }
+      for (uint64_t bytes : mine) {
+        held -= bytes;
+        purse.give_back(bytes);
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  done = true;
+  reclaimer.join();
+  EXPECT_EQ(0u, purse.used());
+  EXPECT_EQ(purse.granted(), daemon.settled());
+  EXPECT_LE(daemon.peak.load(), kPool);
+}
+
+TEST(Purse, SurvivesADaemonThatComesAndGoes) {
+  constexpr uint64_t kPool = 64 * kMiB;
+  FakeDaemon daemon(kPool);
+  Purse purse(daemon, nullptr, 0, true, 60'000);
+  daemon.serve_for(&purse);
+  std::atomic<bool> done{false};
+  std::thread worker([&] {
+    std::mt19937_64 random(3);
+    for (int step = 0; step < 500; ++step) {
+      uint64_t bytes = 1 + random() % (8 * kMiB);
+      ASSERT_TRUE(purse.take(bytes));
+      purse.give_back(bytes);
+    }
+    done = true;
+  });
+  while (!done) {
+    purse.on_lost();
+    daemon.lose();
+    daemon.learn(purse.granted());
+    purse.on_back();
+    std::this_thread::yield();
+  }
+  worker.join();
+  EXPECT_EQ(purse.granted(), daemon.settled());
+}
+
+}  // namespace
+}  // namespace amalgam::core
