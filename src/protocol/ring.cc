@@ -107,22 +107,28 @@ RingConsumer::Next RingConsumer::next(Frame& frame) {
   }
 }
 
-bool RingConsumer::wait(uint64_t spin_ns, uint64_t timeout_ns) {
+bool RingConsumer::wait(uint64_t spin_ns, uint64_t timeout_ns, const std::atomic<uint32_t>* interrupt) {
+  auto interrupted = [&] { return closed() || (interrupt != nullptr && interrupt->load(std::memory_order_acquire) != 0); };
   if (ready()) return true;
   if (spin_ns != 0) {
     uint64_t end = monotonic_ns() + spin_ns;
     do {
       spin_pause();
       if (ready()) return true;
-      if (closed()) return false;
+      if (interrupted()) return false;
     } while (monotonic_ns() < end);
   }
   if (timeout_ns == 0) return false;
   control_->sleeping.store(1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (!ready() && !closed()) futex_wait(&control_->sleeping, 1, timeout_ns);
+  if (!ready() && !interrupted()) futex_wait(&control_->sleeping, 1, timeout_ns);
   control_->sleeping.store(0, std::memory_order_relaxed);
   return ready();
+}
+
+void RingConsumer::poke() const {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (control_->sleeping.exchange(0, std::memory_order_acq_rel) != 0) futex_wake_all(&control_->sleeping);
 }
 
 void close_ring(RingControl* control) {

@@ -102,8 +102,10 @@ class RingConsumer {
   /// True if a frame is there now; cheap.
   bool ready() const { return control_->head.load(std::memory_order_acquire) != tail_; }
   /// Spins, yielding, up to `spin_ns`, then sleeps up to `timeout_ns` (UINT64_MAX: no limit) until a frame is there or the
-  /// ring is closed. True if a frame is there. Spurious false is possible; callers loop.
-  bool wait(uint64_t spin_ns, uint64_t timeout_ns);
+  /// ring is closed or `*interrupt` (may be null) is not 0. True if a frame is there. Spurious false is possible; callers loop.
+  bool wait(uint64_t spin_ns, uint64_t timeout_ns, const std::atomic<uint32_t>* interrupt = nullptr);
+  /// Wakes a wait() of another thread of this process that has just been given a reason in its `interrupt`.
+  void poke() const;
   bool closed() const { return control_->closed.load(std::memory_order_acquire) != 0; }
 
  private:
