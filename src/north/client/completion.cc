@@ -102,14 +102,14 @@ void Session::on_reply(const protocol::Frame& frame) {
 void Session::on_event_done(const protocol::EventDone& done) {
   Event* event = nullptr;
   ids_.find(done.event, [&](Tracked* object) {
-    if (object->kind != Tracked::Kind::kEvent) return;
+    if (object->tracked_kind != Tracked::TrackedKind::kEvent) return;
     auto* found = static_cast<Event*>(object);
     if (found->owed_.exchange(false, std::memory_order_acq_rel)) event = found;
   });
   if (event != nullptr) event->settle(done.status > 0 ? kComplete : done.status, done.times);
   // Retire after the event has its status: an idle stream implies that its events say so.
   ids_.find(done.stream, [&](Tracked* object) {
-    if (object->kind != Tracked::Kind::kStream) return;
+    if (object->tracked_kind != Tracked::TrackedKind::kStream) return;
     auto* stream = static_cast<Stream*>(object);
     if (stream->in_order) stream->retire(done.number);
   });
@@ -119,7 +119,7 @@ void Session::on_event_done(const protocol::EventDone& done) {
 void Session::on_event_status(const protocol::EventStatus& status) {
   Event* event = nullptr;
   ids_.find(status.event, [&](Tracked* object) {
-    if (object->kind != Tracked::Kind::kEvent) return;
+    if (object->tracked_kind != Tracked::TrackedKind::kEvent) return;
     event = static_cast<Event*>(object);
     if (event->owed_.load(std::memory_order_acquire)) event->retain();
     else event = nullptr;
@@ -149,7 +149,7 @@ void Session::on_gate(const protocol::GateReady& ready) {
 
 void Session::on_retired(const protocol::StreamRetired& retired) {
   ids_.find(retired.stream, [&](Tracked* object) {
-    if (object->kind == Tracked::Kind::kStream) static_cast<Stream*>(object)->retire(retired.number);
+    if (object->tracked_kind == Tracked::TrackedKind::kStream) static_cast<Stream*>(object)->retire(retired.number);
   });
 }
 
@@ -170,7 +170,7 @@ void Session::die() {
   }
   std::vector<Event*> owed;
   ids_.each([&](Tracked* object) {
-    if (object->kind != Tracked::Kind::kEvent) return;
+    if (object->tracked_kind != Tracked::TrackedKind::kEvent) return;
     auto* event = static_cast<Event*>(object);
     if (event->owed_.exchange(false, std::memory_order_acq_rel)) owed.push_back(event);
   });

@@ -6,12 +6,17 @@
 namespace amalgam::client {
 
 void Event::release() {
-  if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (holds_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   if (id_ != 0) {
     session_->post(protocol::Release{id_});
     session_->ids().free(id_);
   }
   destroy_(this);
+}
+
+bool Event::adopt_id() {
+  id_ = session_->ids().make(this);
+  return id_ != 0;
 }
 
 void Event::when(int32_t at, std::function<void(int32_t)> reached) {
@@ -27,11 +32,12 @@ void Event::when(int32_t at, std::function<void(int32_t)> reached) {
   session_->defer([reached = std::move(reached), at, now] { reached(now < 0 ? now : at); });
 }
 
-void Event::settle(int32_t status, const protocol::Timestamps& times) {
+bool Event::settle(int32_t status, const protocol::Timestamps& times) {
   std::vector<Callback> due;
   {
     std::lock_guard lock(callbacks_mutex_);
-    if (status_.load(std::memory_order_relaxed) <= status) return;
+    int32_t before = status_.load(std::memory_order_relaxed);
+    if (before <= kComplete || before <= status) return false;
     if (status <= kComplete) times_ = times;
     status_.store(status, std::memory_order_release);
     // Statuses are passed in their order: submitted before running before complete.
@@ -47,6 +53,7 @@ void Event::settle(int32_t status, const protocol::Timestamps& times) {
     session_->defer([reached = std::move(callback.reached), at = callback.at, status] { reached(status < 0 ? status : at); });
     session_->drop_service();
   }
+  return true;
 }
 
 }  // namespace amalgam::client

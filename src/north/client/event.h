@@ -26,7 +26,7 @@ class Event : public Tracked {
  public:
   /// `destroy` deletes the whole handle that this record is part of.
   using Destroy = void (*)(Event*);
-  Event(Session* session, Destroy destroy) : Tracked(Kind::kEvent), session_(session), destroy_(destroy) {}
+  Event(Session* session, Destroy destroy) : Tracked(TrackedKind::kEvent), session_(session), destroy_(destroy) {}
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
 
@@ -37,16 +37,17 @@ class Event : public Tracked {
   const protocol::Timestamps& times() const { return times_; }
   Session* session() const { return session_; }
 
-  void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
+  void retain() { holds_.fetch_add(1, std::memory_order_relaxed); }
   /// Deletes at zero. Sends Release to the worker then if it knows the event.
   void release();
-  uint32_t references() const { return references_.load(std::memory_order_relaxed); }
 
   /// Calls `reached(status)` on the service thread once the status is `at` or below; at once queued there if it already is.
   void when(int32_t at, std::function<void(int32_t)> reached);
 
-  /// Sets a status of the event's own making (user events, local commands, gates' errors). Falls only.
-  void settle(int32_t status, const protocol::Timestamps& times);
+  /// Sets a status of the event's own making (user events, local commands). Falls only, and once final stays: false then.
+  bool settle(int32_t status, const protocol::Timestamps& times);
+  /// Gives the event an id on the waist without owing it an EventDone (user events). False at the bound of objects.
+  bool adopt_id();
 
  protected:
   friend class Session;
@@ -60,7 +61,7 @@ class Event : public Tracked {
   protocol::ObjectId id_ = 0;
   std::atomic<bool> owed_{false};  ///< the worker still owes an EventDone, and the session holds a reference
   std::atomic<int32_t> status_{kQueued};
-  std::atomic<uint32_t> references_{1};
+  std::atomic<uint32_t> holds_{1};
   protocol::Timestamps times_;
   std::mutex callbacks_mutex_;
   std::vector<Callback> callbacks_;

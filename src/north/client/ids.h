@@ -17,9 +17,9 @@ namespace amalgam::client {
 
 /// What the completion path must find by id. Others are registered with a null pointer.
 struct Tracked {
-  enum class Kind : uint8_t { kEvent, kStream };
-  explicit Tracked(Kind k) : kind(k) {}
-  const Kind kind;
+  enum class TrackedKind : uint8_t { kEvent, kStream };
+  explicit Tracked(TrackedKind k) : tracked_kind(k) {}
+  const TrackedKind tracked_kind;
 
  protected:
   ~Tracked() = default;  // not virtual: a front door's handle must begin with the loader's dispatch pointer

@@ -19,7 +19,7 @@ namespace amalgam::client {
 
 class Stream : public Tracked {
  public:
-  explicit Stream(Session* s) : Tracked(Kind::kStream), session(s) {}
+  explicit Stream(Session* s) : Tracked(TrackedKind::kStream), session(s) {}
 
   bool idle() const { return in_order && retired.load(std::memory_order_acquire) >= sent; }
   void retire(uint64_t number) {
