@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// ClEvent: a cl_event. Its end is told by the driver's callback; where a driver cannot call back, a poller asks.
+//
+// Threads: any. Callbacks run on the driver's threads and must not block. Lifetime: an event lives until its last callback
+// has run, whoever lets go of it before.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "south/device/opencl/event_poller.h"
+#include "south/device/opencl/owned.h"
+
+namespace amalgam::south::opencl {
+
+class ClEvent final : public Event, public std::enable_shared_from_this<ClEvent> {
+ public:
+  ClEvent(PlatformPtr platform, std::shared_ptr<EventPoller> poller, cl_event event, bool is_user)
+      : platform_(std::move(platform)), poller_(std::move(poller)), event_(event), is_user_(is_user) {}
+
+  void on_complete(std::function<void(const Outcome&)> done) override;
+  void on_status(int32_t status, std::function<void(int32_t)> reached) override;
+  Result<void> signal(int32_t status) override;
+  Outcome poll() override;
+
+  cl_event handle() const { return event_.get(); }
+
+ private:
+  Outcome outcome(int32_t status) const;
+  void watch(int32_t status, std::function<void(int32_t)> reached);
+
+  PlatformPtr platform_;
+  std::shared_ptr<EventPoller> poller_;
+  Owned<cl_event> event_;
+  const bool is_user_;
+};
+
+/// The handles of a wait list, in the driver's form. Short lists allocate nothing.
+class WaitList {
+ public:
+  explicit WaitList(Waits waits);
+  cl_uint count() const { return count_; }
+  const cl_event* data() const { return count_ == 0 ? nullptr : count_ <= kInline ? inline_ : more_.data(); }
+
+ private:
+  static constexpr size_t kInline = 8;
+  cl_uint count_;
+  cl_event inline_[kInline];
+  std::vector<cl_event> more_;
+};
+
+}  // namespace amalgam::south::opencl

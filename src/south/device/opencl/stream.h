@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// ClStream: a cl_command_queue. Profiling is always on, so device time is always measured; whether the program may see the
+// times is the front door's affair.
+//
+// Threads: dispatcher. Blocking: never; every enqueue is the non-blocking one.
+#pragma once
+
+#include "south/device/opencl/event.h"
+
+namespace amalgam::south::opencl {
+
+class ClStream final : public Stream {
+ public:
+  ClStream(PlatformPtr platform, std::shared_ptr<EventPoller> poller, cl_context context, cl_command_queue queue, bool in_order,
+           bool has_svm)
+      : platform_(std::move(platform)),
+        poller_(std::move(poller)),
+        context_(context),
+        queue_(queue),
+        in_order_(in_order),
+        has_svm_(has_svm) {}
+
+  Result<EventPtr> launch(Kernel& kernel, const LaunchRange& range, Waits waits) override;
+  Result<EventPtr> transfer(const Place& from, const Place& to, bool rect, const std::array<uint64_t, 3>& extent,
+                            Waits waits) override;
+  Result<EventPtr> fill(const Place& to, const std::array<uint64_t, 3>& extent, std::span<const std::byte> pattern,
+                        Waits waits) override;
+  Result<EventPtr> marker(protocol::MarkerKind kind, Waits waits) override;
+  Result<EventPtr> migrate(std::span<Region* const> regions, uint64_t flags, Waits waits) override;
+  void flush() override;
+  bool in_order() const override { return in_order_; }
+
+  cl_command_queue handle() const { return queue_.get(); }
+
+ private:
+  struct Move;  // one transfer on its way to the driver, see transfer.cc
+
+  /// `event` is read after the verdict: the call that gave the one filled the other.
+  Result<EventPtr> made(Result<void> verdict, const cl_event& event);
+  Result<cl_event> move_buffer(const Move& move);
+  Result<cl_event> move_rect(const Move& move);
+  Result<cl_event> move_image(const Move& move);
+  Result<EventPtr> move_heap(const Move& move, Waits waits);
+  /// For drivers without SVM: does `work` on the host at this place of the queue.
+  Result<EventPtr> host_work(Waits waits, std::function<void()> work);
+
+  PlatformPtr platform_;
+  std::shared_ptr<EventPoller> poller_;
+  cl_context context_;  ///< kept by the queue
+  Owned<cl_command_queue> queue_;
+  const bool in_order_;
+  const bool has_svm_;
+};
+
+/// A queue as `properties` (a list with its 0, or empty) ask for it.
+Result<std::unique_ptr<Stream>> create_queue(const PlatformPtr& platform, std::shared_ptr<EventPoller> poller, cl_context context,
+                                             cl_device_id device, std::span<const uint64_t> properties);
+
+}  // namespace amalgam::south::opencl
