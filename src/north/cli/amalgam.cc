@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "north/cli/child.h"
+#include "north/cli/verbs.h"
+
+namespace amalgam::cli {
+namespace {
+
+/// What follows the first "--" is the program's and none of our parser's business.
+std::vector<std::string> cut_program(int argc, const char* const* argv, Context& context) {
+  std::vector<std::string> own(argv, argv + argc);
+  auto mark = std::find(own.begin(), own.end(), "--");
+  if (mark != own.end()) {
+    context.program.assign(mark + 1, own.end());
+    own.erase(mark, own.end());
+  }
+  return own;
+}
+
+int parse_failure(const CLI::App& app, const CLI::ParseError& error) {
+  int code = app.exit(error);
+  if (code == 0) return 0;
+  return app.got_subcommand("run") ? kOwnFailure : kUsage;
+}
+
+}  // namespace
+
+int complain(const Error& error, int status) {
+  fmt::print(stderr, "amalgam: {}\n", error.message.empty() ? std::string(code_name(error.code)) : error.message);
+  return status;
+}
+
+int amalgam_main(int argc, const char* const* argv) {
+  Context context;
+  CLI::App app("Runs programs on slices of a pool of accelerators, and shows the pool.", "amalgam");
+  app.set_version_flag("--version", std::string("amalgam ") + AMALGAM_VERSION);
+  app.add_option("--socket", context.socket, "The daemon's socket; default: $AMALGAM_SOCKET, the system's, your own")
+      ->type_name("PATH");
+  app.require_subcommand(1);
+  app.fallthrough();
+  for (auto* add : {add_run, add_devices, add_ps, add_top, add_status, add_limits, add_metrics, add_shutdown}) add(app, context);
+  for (CLI::App* verb : app.get_subcommands({})) verb->fallthrough();
+
+  std::vector<std::string> own = cut_program(argc, argv, context);
+  std::vector<const char*> words;
+  for (const std::string& word : own) words.push_back(word.c_str());
+  try {
+    app.parse(static_cast<int>(words.size()), words.data());
+  } catch (const CLI::ParseError& error) {
+    return parse_failure(app, error);
+  }
+  return context.status;
+}
+
+}  // namespace amalgam::cli

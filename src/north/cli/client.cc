@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "north/cli/client.h"
+
+#include <unistd.h>
+
+namespace amalgam::cli {
+namespace {
+
+constexpr int kGoneMs = 10'000;
+
+Result<protocol::Channel> connect_to(const std::string& path) {
+  auto channel = protocol::Channel::connect(path);
+  if (!channel) return channel;
+  if (path != protocol::user_socket_path()) return channel;
+  // The user's folder may lie in /tmp, where anybody could have been first.
+  auto peer = channel->peer();
+  if (!peer) return fail(std::move(peer.error()));
+  if (peer->uid != ::getuid() && peer->uid != 0)
+    return fail(Code::kPermissionDenied, path + " is held by user id " + std::to_string(peer->uid) +
+                                             "; set AMALGAM_SOCKET to the socket of a daemon that you trust");
+  return channel;
+}
+
+}  // namespace
+
+Result<Client> Client::connect(const std::string& socket) {
+  std::string path = socket.empty() ? protocol::default_socket_path() : socket;
+  auto channel = connect_to(path);
+  if (!channel && socket.empty() && ::getenv("AMALGAM_SOCKET") == nullptr && path != protocol::user_socket_path()) {
+    path = protocol::user_socket_path();
+    channel = connect_to(path);
+  }
+  if (channel) return Client(std::move(*channel), std::move(path));
+  Error error = std::move(channel.error());
+  if (error.code == Code::kNotFound || error.code == Code::kUnavailable)
+    return fail(error.code, "no daemon answers at " + path +
+                                "; `amalgam run -- PROGRAM` starts one, or start amalgamd and name its socket with --socket");
+  return fail(std::move(error));
+}
+
+Error Client::explain(Error error) const {
+  if (error.code == Code::kUnavailable) return {error.code, "the daemon at " + socket_ + " has gone away: " + error.message};
+  if (error.code == Code::kTimeout) return {error.code, "the daemon at " + socket_ + " does not answer; see its log"};
+  return error;
+}
+
+Result<std::vector<protocol::DeviceEntry>> Client::devices() const {
+  std::vector<protocol::DeviceEntry> all;
+  for (;;) {
+    protocol::ListDevices request;
+    request.first = static_cast<uint32_t>(all.size());
+    auto page = call<protocol::DeviceList>(request);
+    if (!page) return fail(std::move(page.error()));
+    bool last = page->entries.empty();
+    for (auto& entry : page->entries) all.push_back(std::move(entry));
+    if (last || all.size() >= page->total) return all;
+  }
+}
+
+Result<std::vector<protocol::SessionEntry>> Client::sessions() const {
+  std::vector<protocol::SessionEntry> all;
+  protocol::ListSessions request;
+  for (;;) {
+    auto page = call<protocol::SessionList>(request);
+    if (!page) return fail(std::move(page.error()));
+    bool last = !page->more || page->entries.empty();
+    for (auto& entry : page->entries) {
+      request.after = entry.session;
+      all.push_back(std::move(entry));
+    }
+    if (last) return all;
+  }
+}
+
+Result<std::string> Client::metrics() const {
+  auto reply = call<protocol::MetricsText>(protocol::GetMetrics{});
+  if (!reply) return fail(std::move(reply.error()));
+  return std::move(reply->text);
+}
+
+Result<void> Client::shutdown() const {
+  if (auto done = call<protocol::Done>(protocol::Shutdown{}); !done) return fail(std::move(done.error()));
+  auto end = channel_.receive(kGoneMs);
+  if (!end && end.error().code == Code::kTimeout)
+    return fail(Code::kTimeout, "the daemon agreed to end, but still waits for its workers; see `amalgam ps`");
+  return {};
+}
+
+}  // namespace amalgam::cli

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Client: the command line's side of the control channel. Every verb reaches the pool through it, with whole answers
+// (pages joined) and errors that say what to do next.
+//
+// Threads: one at a time. Blocking: each request waits for its answer, at most kAnswerMs.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "protocol/channel.h"
+
+namespace amalgam::cli {
+
+/// A daemon that is still probing its drivers answers late, but not later than the probe's own bound.
+inline constexpr int kAnswerMs = 90'000;
+
+class Client {
+ public:
+  /// `socket` as the user gave it; empty: default_socket_path(), and where nobody answers there, the user's own.
+  /// A socket of the user's own is only believed if its daemon runs as this user or as root.
+  static Result<Client> connect(const std::string& socket);
+
+  Result<std::vector<protocol::DeviceEntry>> devices() const;
+  Result<std::vector<protocol::SessionEntry>> sessions() const;
+  Result<protocol::StatusReport> status() const { return call<protocol::StatusReport>(protocol::GetStatus{}); }
+  Result<std::string> metrics() const;
+  /// The slice lives while this client does.
+  Result<protocol::SliceCreated> create_slice(const protocol::CreateSlice& wish) const {
+    return call<protocol::SliceCreated>(wish);
+  }
+  /// Asks for the end and waits, at most ten seconds, until the daemon has gone.
+  Result<void> shutdown() const;
+
+  /// Where the daemon answered.
+  const std::string& socket() const { return socket_; }
+
+ private:
+  Client(protocol::Channel channel, std::string socket) : channel_(std::move(channel)), socket_(std::move(socket)) {}
+  template <typename R, typename M>
+  Result<R> call(const M& message) const {
+    auto reply = channel_.call<R>(message, kAnswerMs);
+    if (!reply) return fail(explain(std::move(reply.error())));
+    return reply;
+  }
+  Error explain(Error error) const;
+
+  protocol::Channel channel_;
+  std::string socket_;
+};
+
+}  // namespace amalgam::cli

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "north/cli/listing.h"
+
+#include <fmt/format.h>
+#include <pwd.h>
+
+#include <array>
+#include <numeric>
+
+#include "north/cli/table.h"
+#include "north/cli/units.h"
+
+namespace amalgam::cli {
+namespace {
+
+constexpr size_t kBarWidth = 8;
+
+std::string memory_bar(const protocol::DeviceEntry& entry, bool utf8) {
+  if (entry.pool_bytes == 0) return "";
+  return bar(static_cast<double>(entry.pool_held_bytes) / static_cast<double>(entry.pool_bytes), kBarWidth, utf8);
+}
+
+uint64_t free_bytes(const protocol::DeviceEntry& entry) {
+  return entry.pool_bytes > entry.pool_held_bytes ? entry.pool_bytes - entry.pool_held_bytes : 0;
+}
+
+}  // namespace
+
+std::string_view kind_name(model::DeviceKind kind) {
+  switch (kind) {
+    case model::DeviceKind::kCpu: return "cpu";
+    case model::DeviceKind::kGpu: return "gpu";
+    case model::DeviceKind::kNpu: return "npu";
+    case model::DeviceKind::kOther: break;
+  }
+  return "other";
+}
+
+std::string_view health_name(model::Health health) {
+  switch (health) {
+    case model::Health::kHealthy: return "healthy";
+    case model::Health::kSick: return "sick";
+    case model::Health::kLost: return "lost";
+  }
+  return "unknown";
+}
+
+std::string user_name(uint32_t uid) {
+  passwd record{};
+  passwd* found = nullptr;
+  std::array<char, 4096> room{};
+  if (::getpwuid_r(uid, &record, room.data(), room.size(), &found) == 0 && found != nullptr) return found->pw_name;
+  return std::to_string(uid);
+}
+
+uint64_t total_device_time(const protocol::SessionEntry& session) {
+  return std::accumulate(session.device_time_ns.begin(), session.device_time_ns.end(), uint64_t{0});
+}
+
+std::string device_list(const std::vector<std::string>& ids) {
+  std::string out, backend;
+  for (const std::string& id : ids) {
+    size_t colon = id.find(':');
+    std::string front = id.substr(0, colon);
+    if (!out.empty()) out += ",";
+    out += !out.empty() && front == backend && colon != std::string::npos ? id.substr(colon + 1) : id;
+    backend = front;
+  }
+  return printable(out);
+}
+
+nlohmann::json to_json(const protocol::DeviceEntry& entry) {
+  const model::Device& device = entry.device;
+  return {{"id", device.id},
+          {"backend", device.backend},
+          {"name", device.name},
+          {"vendor", device.vendor},
+          {"driver", device.driver},
+          {"library", device.library},
+          {"kind", kind_name(device.kind)},
+          {"health", health_name(device.health)},
+          {"health_text", device.health_text},
+          {"memory_pool", device.memory_pool},
+          {"shared_memory", device.residency == model::Residency::kShared},
+          {"svm_on_heap", device.svm_on_heap},
+          {"compute_units", device.compute_units},
+          {"clock_mhz", device.clock_mhz},
+          {"memory_bytes", device.memory_bytes},
+          {"max_alloc_bytes", device.max_alloc_bytes},
+          {"quota_bytes", entry.quota_bytes},
+          {"pool_bytes", entry.pool_bytes},
+          {"pool_held_bytes", entry.pool_held_bytes},
+          {"pool_free_bytes", free_bytes(entry)},
+          {"sessions", entry.sessions},
+          {"device_time_ns", entry.device_time_ns}};
+}
+
+nlohmann::json to_json(const protocol::SessionEntry& entry) {
+  return {{"session", entry.session},
+          {"slice", entry.slice},
+          {"slice_name", entry.slice_name},
+          {"program", entry.program},
+          {"pid", entry.pid},
+          {"worker_pid", entry.worker_pid},
+          {"uid", entry.uid},
+          {"user", user_name(entry.uid)},
+          {"age_ms", entry.age_ms},
+          {"devices", entry.devices},
+          {"device_time_ns", entry.device_time_ns},
+          {"memory_now_bytes", entry.memory_now},
+          {"memory_peak_bytes", entry.memory_peak},
+          {"quota_bytes", entry.quota_bytes},
+          {"commands", entry.commands},
+          {"launches", entry.launches},
+          {"bytes_written", entry.bytes_written},
+          {"bytes_read", entry.bytes_read},
+          {"bytes_copied", entry.bytes_copied},
+          {"waits", entry.waits},
+          {"errors", entry.errors},
+          {"queue_depth", entry.in_flight}};
+}
+
+nlohmann::json to_json(const protocol::StatusReport& report) {
+  return {{"pid", report.pid},           {"version", report.version},   {"socket", report.socket},
+          {"config", report.config},     {"uptime_ms", report.uptime_ms}, {"sessions", report.sessions},
+          {"slices", report.slices},     {"devices", report.devices},   {"metrics_address", report.metrics_address}};
+}
+
+std::string json_text(const nlohmann::json& value) {
+  return value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::vector<std::string> device_lines(const std::vector<protocol::DeviceEntry>& devices, size_t width, bool utf8) {
+  Table table({{"DEVICE"}, {"KIND"}, {"NAME", false, true}, {"UNITS", true}, {"MEMORY", true}, {"FREE", true}, {"HELD"},
+               {"SESSIONS", true}, {"DRIVER", false, true}, {"HEALTH", false, true}});
+  for (const protocol::DeviceEntry& entry : devices) {
+    const model::Device& device = entry.device;
+    bool well = device.health == model::Health::kHealthy;
+    std::string health(health_name(device.health));
+    if (!well && !device.health_text.empty()) health += ": " + printable(device.health_text);
+    table.add({printable(device.id), std::string(kind_name(device.kind)), printable(device.name),
+               well ? std::to_string(device.compute_units) : "-", well ? format_bytes(entry.pool_bytes) : "-",
+               well ? format_bytes(free_bytes(entry)) : "-", memory_bar(entry, utf8), std::to_string(entry.sessions),
+               printable(device.driver), health});
+  }
+  return table.lines(width);
+}
+
+std::vector<std::string> session_lines(const std::vector<protocol::SessionEntry>& sessions, size_t width) {
+  Table table({{"SESSION", true}, {"PROGRAM", false, true}, {"PID", true}, {"USER", false, true}, {"SLICE", false, true},
+               {"DEVICES", false, true}, {"AGE", true}, {"DEVICE TIME", true}, {"MEMORY", true}, {"PEAK", true}, {"QUOTA", true},
+               {"COMMANDS", true}, {"QUEUE", true}, {"ERRORS", true}});
+  for (const protocol::SessionEntry& entry : sessions)
+    table.add({std::to_string(entry.session), printable(entry.program), std::to_string(entry.pid), printable(user_name(entry.uid)),
+               printable(entry.slice_name), device_list(entry.devices), format_duration(entry.age_ms * 1'000'000),
+               format_duration(total_device_time(entry)), format_bytes(entry.memory_now), format_bytes(entry.memory_peak),
+               entry.quota_bytes == 0 ? "-" : format_bytes(entry.quota_bytes), format_count(entry.commands),
+               std::to_string(entry.in_flight), format_count(entry.errors)});
+  return table.lines(width);
+}
+
+}  // namespace amalgam::cli

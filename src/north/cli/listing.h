@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Listing: the pool's entries as table rows and as JSON; pure, so that `devices`, `ps` and `top` show the same.
+//
+// JSON holds raw numbers in the units that the names say. Its keys are an interface: added to, never renamed.
+//
+// Threads: pure functions.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/control.h"
+
+namespace amalgam::cli {
+
+std::string_view kind_name(model::DeviceKind kind);
+std::string_view health_name(model::Health health);
+/// The login name, or the number if it has none.
+std::string user_name(uint32_t uid);
+uint64_t total_device_time(const protocol::SessionEntry& session);
+/// "opencl:0,1": ids of one backend share its name.
+std::string device_list(const std::vector<std::string>& ids);
+
+nlohmann::json to_json(const protocol::DeviceEntry& entry);
+nlohmann::json to_json(const protocol::SessionEntry& entry);
+nlohmann::json to_json(const protocol::StatusReport& report);
+/// Text of a JSON value; broken UTF-8 from a driver or a program becomes the replacement character.
+std::string json_text(const nlohmann::json& value);
+
+std::vector<std::string> device_lines(const std::vector<protocol::DeviceEntry>& devices, size_t width, bool utf8);
+std::vector<std::string> session_lines(const std::vector<protocol::SessionEntry>& sessions, size_t width);
+
+}  // namespace amalgam::cli

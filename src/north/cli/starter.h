@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starter: starts a per-user daemon for `amalgam run` where none runs.
+//
+// The daemon is detached (own session, no terminal, no inherited descriptors) and writes to a log file. It leaves by itself
+// after kIdleExitSeconds without work. Two starters at once are harmless: the daemon locks its socket, the second one ends.
+//
+// Threads: one at a time. Blocking: until the socket answers, at most kStartMs.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/error.h"
+#include "north/cli/client.h"
+
+namespace amalgam::cli {
+
+inline constexpr int kIdleExitSeconds = 600;
+inline constexpr int kStartMs = 10'000;
+
+/// Starts `daemon` on `socket` and connects to it. An error carries the end of the log.
+Result<Client> start_daemon(const std::filesystem::path& daemon, const std::string& socket, const std::filesystem::path& log);
+
+}  // namespace amalgam::cli

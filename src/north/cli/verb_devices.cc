@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "north/cli/console.h"
+#include "north/cli/listing.h"
+#include "north/cli/verbs.h"
+
+namespace amalgam::cli {
+namespace {
+
+void show(const std::vector<protocol::DeviceEntry>& devices, bool json) {
+  if (json) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const auto& entry : devices) list.push_back(to_json(entry));
+    write_out(json_text(list));
+  } else if (devices.empty()) {
+    write_out("The pool has no devices: no OpenCL driver is installed (Debian: pocl-opencl-icd makes one of the processor).\n");
+  } else {
+    write_lines(device_lines(devices, console_size().columns, console_utf8()));
+  }
+}
+
+}  // namespace
+
+void add_devices(CLI::App& app, Context& context) {
+  CLI::App* verb = app.add_subcommand("devices", "What the pool has: drivers, compute units, memory, what is free, health");
+  auto json = std::make_shared<bool>(false);
+  verb->add_flag("--json", *json, "Raw numbers");
+  verb->callback([&context, json] {
+    context.status = ask_and_show(context, [](const Client& client) { return client.devices(); },
+                                  [&](const auto& devices) { show(devices, *json); });
+  });
+}
+
+}  // namespace amalgam::cli

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "base/limits.h"
+#include "north/cli/console.h"
+#include "north/cli/listing.h"
+#include "north/cli/table.h"
+#include "north/cli/units.h"
+#include "north/cli/verbs.h"
+
+namespace amalgam::cli {
+namespace {
+
+std::string value_text(const NamedLimit& limit) {
+  return std::string_view(limit.name).ends_with("-bytes") ? format_bytes(limit.value) : std::to_string(limit.value);
+}
+
+void show(bool json) {
+  nlohmann::json list = nlohmann::json::array();
+  Table table({{"LIMIT"}, {"VALUE", true}, {"MEANING", false, true}});
+  for (const NamedLimit& limit : kLimits) {
+    list.push_back({{"name", limit.name}, {"value", limit.value}, {"meaning", limit.meaning}});
+    table.add({limit.name, value_text(limit), limit.meaning});
+  }
+  if (json) {
+    write_out(json_text(list));
+  } else {
+    write_lines(table.lines(console_size().columns));
+  }
+}
+
+}  // namespace
+
+void add_limits(CLI::App& app, Context& context) {
+  CLI::App* verb = app.add_subcommand("limits", "Every named bound, and what happens at it");
+  auto json = std::make_shared<bool>(false);
+  verb->add_flag("--json", *json, "Raw numbers");
+  verb->callback([&context, json] {
+    show(*json);
+    context.status = 0;
+  });
+}
+
+}  // namespace amalgam::cli

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "north/cli/console.h"
+#include "north/cli/listing.h"
+#include "north/cli/verbs.h"
+
+namespace amalgam::cli {
+namespace {
+
+void show(const std::vector<protocol::SessionEntry>& sessions, bool json) {
+  if (json) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const auto& entry : sessions) list.push_back(to_json(entry));
+    write_out(json_text(list));
+  } else {
+    write_lines(session_lines(sessions, console_size().columns));
+  }
+}
+
+}  // namespace
+
+void add_ps(CLI::App& app, Context& context) {
+  CLI::App* verb = app.add_subcommand("ps", "Sessions: program, user, slice, device time, memory, commands, queue depth");
+  auto json = std::make_shared<bool>(false);
+  verb->add_flag("--json", *json, "Raw numbers");
+  verb->callback([&context, json] {
+    context.status = ask_and_show(context, [](const Client& client) { return client.sessions(); },
+                                  [&](const auto& sessions) { show(sessions, *json); });
+  });
+}
+
+}  // namespace amalgam::cli

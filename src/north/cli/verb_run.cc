@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// `amalgam run`: makes a slice, then runs a program that sees the pool through this slice and nothing else.
+//
+// The program finds its way by its environment alone: AMALGAM_SOCKET and AMALGAM_SLICE tell the front door where and on what;
+// OCL_ICD_VENDORS names a folder whose only driver is ours, which both OpenCL loaders (ocl-icd and Khronos') take for the whole
+// list. We stay as its parent, since the slice lives while our connection does.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "north/cli/child.h"
+#include "north/cli/places.h"
+#include "north/cli/starter.h"
+#include "north/cli/units.h"
+#include "north/cli/verbs.h"
+
+namespace amalgam::cli {
+namespace {
+
+struct RunOptions {
+  std::vector<std::string> devices;
+  std::string memory, name;
+};
+
+Result<Client> connect_or_start(const Context& context, const std::filesystem::path& exe_folder) {
+  auto client = Client::connect(context.socket);
+  if (client) return client;
+  // A socket that was named by hand belongs to a daemon that somebody else looks after.
+  bool named = !context.socket.empty() || ::getenv("AMALGAM_SOCKET") != nullptr;
+  bool absent = client.error().code == Code::kNotFound || client.error().code == Code::kUnavailable;
+  if (named && absent) return fail(client.error().code, "no daemon answers at the socket that was named: " + client.error().message);
+  if (!absent) return client;
+  auto daemon = Places::find_daemon(exe_folder);
+  if (!daemon) return fail(std::move(daemon.error()));
+  return start_daemon(*daemon, protocol::user_socket_path(), state_folder() / "amalgamd.log");
+}
+
+std::vector<Setting> environment(const Places& places, const Client& client, const protocol::SliceCreated& slice) {
+  std::error_code ignored;
+  // Older loaders glue folder and file name together without a slash.
+  std::string vendors = places.vendors.string() + "/";
+  return {{"AMALGAM_SOCKET", std::filesystem::absolute(client.socket(), ignored).string()},
+          {"AMALGAM_SLICE", fmt::format("{:016x}{:016x}", slice.token[0], slice.token[1])},
+          {"OCL_ICD_VENDORS", vendors},
+          {"OCL_ICD_FILENAMES", places.opencl.string()},
+          {"OPENCL_VENDOR_PATH", "", true}};
+}
+
+Result<Ended> run(const Context& context, const RunOptions& options, const std::vector<std::string>& program) {
+  protocol::CreateSlice wish;
+  wish.devices = options.devices;
+  wish.name = options.name.empty() ? std::filesystem::path(program[0]).filename().string() : options.name;
+  if (!options.memory.empty()) {
+    auto bytes = parse_bytes(options.memory);
+    if (!bytes) return fail(std::move(bytes.error()).within("--memory"));
+    wish.memory_bytes = *bytes;
+  }
+  auto folder = own_folder();
+  if (!folder) return fail(std::move(folder.error()));
+  auto places = Places::find(*folder, std::filesystem::path(protocol::user_socket_path()).parent_path());
+  if (!places) return fail(std::move(places.error()));
+  auto client = connect_or_start(context, *folder);
+  if (!client) return fail(std::move(client.error()));
+  auto slice = client->create_slice(wish);
+  if (!slice) return fail(std::move(slice.error()).within("make a slice"));
+  return run_child(program, environment(*places, *client, *slice));
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Context& context) {
+  CLI::App* verb = app.add_subcommand("run", "Run any program that uses OpenCL, unchanged, on a slice of the pool");
+  auto options = std::make_shared<RunOptions>();
+  verb->add_option("--device", options->devices, "A device of the slice (repeat it for more); default: all")
+      ->type_name("ID")
+      ->allow_extra_args(false);
+  verb->add_option("--memory", options->memory, "The slice's memory, e.g. 512MiB or 2GiB; default: no quota")->type_name("SIZE");
+  verb->add_option("--name", options->name, "What listings call the slice; default: the program's name")->type_name("NAME");
+  verb->prefix_command();
+  verb->footer("Usage: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]\n"
+               "Exit status: the program's own, 128 + signal if it was killed; 125 we failed, 126 it cannot be executed, "
+               "127 there is none.");
+  verb->callback([verb, &context, options] {
+    std::vector<std::string> program = verb->remaining();
+    program.insert(program.end(), context.program.begin(), context.program.end());
+    if (program.empty() || program[0].starts_with('-')) {
+      Error usage(Code::kInvalidArgument, program.empty() ? "run: name a program: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]"
+                                                          : "run: unknown option " + program[0] + "; see amalgam run --help");
+      context.status = complain(usage, kOwnFailure);
+      return;
+    }
+    auto ended = run(context, *options, program);
+    if (!ended) {
+      context.status = complain(ended.error(), kOwnFailure);
+      return;
+    }
+    if (!ended->problem.empty()) complain(Error(Code::kNotFound, ended->problem));
+    context.status = ended->status;
+  });
+}
+
+}  // namespace amalgam::cli

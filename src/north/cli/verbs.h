@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Verbs: what `amalgam` can be told, one file each (verb_<name>.cc).
+//
+// A verb adds itself to the command line; when it is chosen, its callback leaves the exit status in Context::status. Listings
+// print tables for people, or with --json the raw numbers for programs. Errors go to stderr and say what to do.
+//
+// Threads: one.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "north/cli/client.h"
+
+namespace amalgam::cli {
+
+inline constexpr int kFailed = 1;
+inline constexpr int kUsage = 2;
+
+/// What all verbs share.
+struct Context {
+  std::string socket;                ///< --socket; empty: the usual places
+  std::vector<std::string> program;  ///< what follows "--"
+  int status = 0;
+};
+
+void add_devices(CLI::App& app, Context& context);
+void add_limits(CLI::App& app, Context& context);
+void add_metrics(CLI::App& app, Context& context);
+void add_ps(CLI::App& app, Context& context);
+void add_run(CLI::App& app, Context& context);
+void add_shutdown(CLI::App& app, Context& context);
+void add_status(CLI::App& app, Context& context);
+void add_top(CLI::App& app, Context& context);
+
+/// The whole program; the exit status.
+int amalgam_main(int argc, const char* const* argv);
+
+/// Prints "amalgam: …" and returns `status`.
+int complain(const Error& error, int status = kFailed);
+/// Connects, gets an answer with `ask(client)` and shows it with `show(answer)`; the exit status.
+template <typename Ask, typename Show>
+int ask_and_show(const Context& context, Ask ask, Show show) {
+  auto client = Client::connect(context.socket);
+  if (!client) return complain(client.error());
+  auto answer = ask(*client);
+  if (!answer) return complain(answer.error());
+  show(*answer);
+  return 0;
+}
+
+}  // namespace amalgam::cli
