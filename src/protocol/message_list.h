@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of every message of the waist and of the control channel, for what must treat them all: tests and fuzzers.
+//
+// Threads: nothing here has state.
+#pragma once
+
+#include <cstddef>
+
+#include "protocol/commands.h"
+#include "protocol/control.h"
+
+namespace amalgam::protocol {
+
+template <typename... M>
+struct MessageList {
+  static constexpr size_t kCount = sizeof...(M);
+
+  /// Calls `visit.template operator()<M>()` for each message.
+  template <typename V>
+  static void for_each(V&& visit) {
+    (visit.template operator()<M>(), ...);
+  }
+  /// The same for the message number `index` alone; nothing if there are fewer.
+  template <typename V>
+  static void with(size_t index, V&& visit) {
+    size_t i = 0;
+    ((i++ == index ? visit.template operator()<M>() : void()), ...);
+  }
+};
+
+using AllMessages = MessageList<
+    // commands
+    Hello, OpenDevice, CreateSubDevices, CreateContext, CreateStream, CreateRegion, CreateSubRegion, CreateImage, CreateSampler,
+    CreateUserEvent, CreateModule, BuildModule, CompileModule, LinkModule, SetSpecConstant, CreateKernel, CloneKernel, SetArg,
+    SetKernelExecInfo, Query, Release, SignalEvent, WatchEvent, Launch, Transfer, Fill, Marker, Migrate, Gate, Notify,
+    // completions and what replies carry
+    Reply, EventDone, EventStatus, GateReady, StreamRetired, Output, Fault, HelloReply, CountReply, RegionReply, StatusListReply,
+    LinkReply, QueryReply,
+    // control
+    Refused, Done, ListDevices, DeviceList, OpenSession, SessionOpened, CreateSlice, SliceCreated, ListSessions, SessionList,
+    GetStatus, StatusReport, Shutdown, GetMetrics, MetricsText, WorkerHello, Adopt, SessionReady, Reserve, Granted, Return,
+    Reclaim>;
+
+}  // namespace amalgam::protocol
