@@ -6,25 +6,44 @@
 namespace amalgam::south::opencl {
 namespace {
 
-/// What the driver's callback finds. Freed by the one call that the driver makes.
-struct Registration {
-  std::shared_ptr<ClEvent> event;
-  std::function<void(int32_t)> reached;
+/// One wish to be told, told once: by the driver's callback or by our own look right after registering. Some drivers never
+/// call back for an event that was already complete; what then stays behind is this empty husk.
+class Registration {
+ public:
+  Registration(std::shared_ptr<ClEvent> event, std::function<void(int32_t)> reached)
+      : event_(std::move(event)), reached_(std::move(reached)) {}
+
+  void tell(int32_t status) {
+    if (told_.exchange(true)) return;
+    auto reached = std::move(reached_);
+    auto event = std::move(event_);
+    reached(status);
+  }
+
+ private:
+  std::atomic<bool> told_ = false;
+  std::shared_ptr<ClEvent> event_;
+  std::function<void(int32_t)> reached_;
 };
+using RegistrationPtr = std::shared_ptr<Registration>;
 
 void CL_CALLBACK event_callback(cl_event /*event*/, cl_int status, void* data) {
-  std::unique_ptr<Registration> registration(static_cast<Registration*>(data));
-  registration->reached(status);
+  std::unique_ptr<RegistrationPtr> registration(static_cast<RegistrationPtr*>(data));
+  (*registration)->tell(status);
 }
 
 }  // namespace
 
 void ClEvent::watch(int32_t status, std::function<void(int32_t)> reached) {
-  auto* registration = new Registration{shared_from_this(), std::move(reached)};
+  auto registration = std::make_shared<Registration>(shared_from_this(), std::move(reached));
   auto set = platform_->entry(handle(), &cl_icd_dispatch::clSetEventCallback);
-  if (set != nullptr && set(handle(), status, event_callback, registration) == CL_SUCCESS) return;
-  std::unique_ptr<Registration> own(registration);
-  poller_->watch(own->event, status, std::move(own->reached));
+  auto for_driver = std::make_unique<RegistrationPtr>(registration);
+  if (set == nullptr || set(handle(), status, event_callback, for_driver.get()) != CL_SUCCESS) {
+    poller_->watch(shared_from_this(), status, [registration](int32_t now) { registration->tell(now); });
+    return;
+  }
+  (void)for_driver.release();
+  if (int32_t now = status_now(); now <= status) registration->tell(now < 0 ? now : status);
 }
 
 void ClEvent::on_complete(std::function<void(const Outcome&)> done) {
@@ -38,11 +57,13 @@ Result<void> ClEvent::signal(int32_t status) {
   return AMALGAM_CL(*platform_, handle(), clSetUserEventStatus, handle(), status);
 }
 
-Outcome ClEvent::poll() {
+Outcome ClEvent::poll() { return outcome(status_now()); }
+
+int32_t ClEvent::status_now() const {
   cl_int status = CL_QUEUED;
   auto get = platform_->entry(handle(), &cl_icd_dispatch::clGetEventInfo);
   cl_int code = get(handle(), CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, nullptr);
-  return outcome(code == CL_SUCCESS ? status : code);
+  return code == CL_SUCCESS ? status : code;
 }
 
 Outcome ClEvent::outcome(int32_t status) const {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ClEvent: a cl_event. Its end is told by the driver's callback; where a driver cannot call back, a poller asks.
+// ClEvent: a cl_event. Its end is told by the driver's callback; where a driver cannot call back, a poller asks. Whatever a
+// driver does, it is told once.
 //
 // Threads: any. Callbacks run on the driver's threads and must not block. Lifetime: an event lives until its last callback
 // has run, whoever lets go of it before.
@@ -27,6 +28,7 @@ class ClEvent final : public Event, public std::enable_shared_from_this<ClEvent>
 
  private:
   Outcome outcome(int32_t status) const;
+  int32_t status_now() const;
   void watch(int32_t status, std::function<void(int32_t)> reached);
 
   PlatformPtr platform_;
