@@ -41,7 +41,8 @@ int amalgam_main(int argc, const char* const* argv) {
       ->type_name("PATH");
   app.require_subcommand(1);
   app.fallthrough();
-  for (auto* add : {add_run, add_devices, add_ps, add_top, add_status, add_limits, add_metrics, add_shutdown}) add(app, context);
+  for (auto* add : {add_run, add_devices, add_ps, add_top, add_status, add_limits, add_metrics, add_shutdown})
+    add(app, context);
   for (CLI::App* verb : app.get_subcommands({})) verb->fallthrough();
 
   std::vector<std::string> own = cut_program(argc, argv, context);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Child: runs a program as if the shell had, and ends as it ended.
 //
-// The program stays in our process group, so the terminal treats both alike: Ctrl-C and Ctrl-Z reach it by themselves. Signals
-// that somebody sends to us alone (kill) are passed on.
+// The program stays in our process group, so the terminal treats both alike: Ctrl-C and Ctrl-Z reach it by themselves.
+// Signals that somebody sends to us alone (kill) are passed on.
 //
 // Threads: call from a process without other threads. Blocking: until the program has ended.
 #pragma once

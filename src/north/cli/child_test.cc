@@ -48,8 +48,8 @@ TEST(Child, ForwardsSignalsThatWereSentToUs) {
     ASSERT_EQ(::pipe(ends), 0);
     pid_t runner = ::fork();
     if (runner == 0) {
-      std::string script = "trap 'exit 7' INT TERM HUP QUIT USR1 USR2; echo >&" + std::to_string(ends[1]) +
-                           "; while :; do sleep 0.02; done";
+      std::string script =
+          "trap 'exit 7' INT TERM HUP QUIT USR1 USR2; echo >&" + std::to_string(ends[1]) + "; while :; do sleep 0.02; done";
       auto ended = run_child({"bash", "-c", script}, {});
       ::_exit(ended ? ended->status : 99);
     }

@@ -33,8 +33,9 @@ Result<Client> Client::connect(const std::string& socket) {
   if (channel) return Client(std::move(*channel), std::move(path));
   Error error = std::move(channel.error());
   if (error.code == Code::kNotFound || error.code == Code::kUnavailable)
-    return fail(error.code, "no daemon answers at " + path +
-                                "; `amalgam run -- PROGRAM` starts one, or start amalgamd and name its socket with --socket");
+    return fail(error.code,
+                "no daemon answers at " + path +
+                    "; `amalgam run -- PROGRAM` starts one, or start amalgamd and name its socket with --socket");
   return fail(std::move(error));
 }
 

@@ -121,9 +121,9 @@ nlohmann::json to_json(const protocol::SessionEntry& entry) {
 }
 
 nlohmann::json to_json(const protocol::StatusReport& report) {
-  return {{"pid", report.pid},           {"version", report.version},   {"socket", report.socket},
-          {"config", report.config},     {"uptime_ms", report.uptime_ms}, {"sessions", report.sessions},
-          {"slices", report.slices},     {"devices", report.devices},   {"metrics_address", report.metrics_address}};
+  return {{"pid", report.pid},       {"version", report.version},     {"socket", report.socket},
+          {"config", report.config}, {"uptime_ms", report.uptime_ms}, {"sessions", report.sessions},
+          {"slices", report.slices}, {"devices", report.devices},     {"metrics_address", report.metrics_address}};
 }
 
 std::string json_text(const nlohmann::json& value) {
@@ -131,8 +131,16 @@ std::string json_text(const nlohmann::json& value) {
 }
 
 std::vector<std::string> device_lines(const std::vector<protocol::DeviceEntry>& devices, size_t width, bool utf8) {
-  Table table({{"DEVICE"}, {"KIND"}, {"NAME", false, true}, {"UNITS", true}, {"MEMORY", true}, {"FREE", true}, {"HELD"},
-               {"SESSIONS", true}, {"DRIVER", false, true}, {"HEALTH", false, true}});
+  Table table({{"DEVICE"},
+               {"KIND"},
+               {"NAME", false, true},
+               {"UNITS", true},
+               {"MEMORY", true},
+               {"FREE", true},
+               {"HELD"},
+               {"SESSIONS", true},
+               {"DRIVER", false, true},
+               {"HEALTH", false, true}});
   for (const protocol::DeviceEntry& entry : devices) {
     const model::Device& device = entry.device;
     bool well = device.health == model::Health::kHealthy;
@@ -147,13 +155,25 @@ std::vector<std::string> device_lines(const std::vector<protocol::DeviceEntry>& 
 }
 
 std::vector<std::string> session_lines(const std::vector<protocol::SessionEntry>& sessions, size_t width) {
-  Table table({{"SESSION", true}, {"PROGRAM", false, true}, {"PID", true}, {"USER", false, true}, {"SLICE", false, true},
-               {"DEVICES", false, true}, {"AGE", true}, {"DEVICE TIME", true}, {"MEMORY", true}, {"PEAK", true}, {"QUOTA", true},
-               {"COMMANDS", true}, {"QUEUE", true}, {"ERRORS", true}});
+  Table table({{"SESSION", true},
+               {"PROGRAM", false, true},
+               {"PID", true},
+               {"USER", false, true},
+               {"SLICE", false, true},
+               {"DEVICES", false, true},
+               {"AGE", true},
+               {"DEVICE TIME", true},
+               {"MEMORY", true},
+               {"PEAK", true},
+               {"QUOTA", true},
+               {"COMMANDS", true},
+               {"QUEUE", true},
+               {"ERRORS", true}});
   for (const protocol::SessionEntry& entry : sessions)
-    table.add({std::to_string(entry.session), printable(entry.program), std::to_string(entry.pid), printable(user_name(entry.uid)),
-               printable(entry.slice_name), device_list(entry.devices), format_duration(entry.age_ms * 1'000'000),
-               format_duration(total_device_time(entry)), format_bytes(entry.memory_now), format_bytes(entry.memory_peak),
+    table.add({std::to_string(entry.session), printable(entry.program), std::to_string(entry.pid),
+               printable(user_name(entry.uid)), printable(entry.slice_name), device_list(entry.devices),
+               format_duration(entry.age_ms * 1'000'000), format_duration(total_device_time(entry)),
+               format_bytes(entry.memory_now), format_bytes(entry.memory_peak),
                entry.quota_bytes == 0 ? "-" : format_bytes(entry.quota_bytes), format_count(entry.commands),
                std::to_string(entry.in_flight), format_count(entry.errors)});
   return table.lines(width);

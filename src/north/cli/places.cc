@@ -24,7 +24,8 @@ Result<fs::path> first_of(const char* what, const fs::path& from, std::initializ
     if (fs::exists(path, ignored)) return fs::canonical(path, ignored);
     sought += (sought.empty() ? "" : ", ") + path.string();
   }
-  return fail(Code::kNotFound, std::string(what) + " is not beside this program (sought " + sought + "); install Amalgam anew");
+  return fail(Code::kNotFound,
+              std::string(what) + " is not beside this program (sought " + sought + "); install Amalgam anew");
 }
 
 std::string first_line(const fs::path& file) {
@@ -69,9 +70,9 @@ Result<fs::path> Places::find_daemon(const fs::path& exe_folder) {
 
 Result<Places> Places::find(const fs::path& exe_folder, const fs::path& runtime) {
   Places places;
-  auto opencl = first_of("libamalgam_opencl.so", exe_folder,
-                         {"../" AMALGAM_LIBDIR "/libamalgam_opencl.so", "../lib/libamalgam_opencl.so",
-                          "../opencl/libamalgam_opencl.so"});
+  auto opencl = first_of(
+      "libamalgam_opencl.so", exe_folder,
+      {"../" AMALGAM_LIBDIR "/libamalgam_opencl.so", "../lib/libamalgam_opencl.so", "../opencl/libamalgam_opencl.so"});
   if (!opencl) return fail(std::move(opencl.error()));
   places.opencl = *opencl;
   if (auto daemon = find_daemon(exe_folder)) places.daemon = *daemon;
@@ -91,7 +92,7 @@ Result<void> make_private_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder.parent_path(), error);
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return fail(system_error("make " + folder.string(), errno));
-  struct stat info {};
+  struct stat info{};
   if (::lstat(folder.c_str(), &info) != 0) return fail(system_error("look at " + folder.string(), errno));
   if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 022) != 0)
     return fail(Code::kPermissionDenied, folder.string() + " is not a folder that only you can write to; remove it");

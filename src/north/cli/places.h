@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Places: where the parts of an installation lie, seen from the running `amalgam`.
 //
-// Everything is found from /proc/self/exe, so a tree can be installed under any prefix, moved, or used from the build folder:
+// Everything is found from /proc/self/exe, so a tree can be installed under any prefix, moved, or used from the build
+// folder:
 //
-//     installed   PREFIX/bin/amalgam   PREFIX/sbin/amalgamd   PREFIX/lib/libamalgam_opencl.so   PREFIX/share/amalgam/vendors/
+//     installed   PREFIX/bin/amalgam   PREFIX/sbin/amalgamd   PREFIX/lib/libamalgam_opencl.so PREFIX/share/amalgam/vendors/
 //     build       src/north/cli/amalgam  src/daemon/amalgamd  src/north/opencl/libamalgam_opencl.so   vendors/
 //
 // Threads: pure but for the file system.

@@ -45,10 +45,7 @@ Result<Screen> Screen::open() {
 }
 
 Screen::Screen(Screen&& other) noexcept
-    : signals_(std::move(other.signals_)),
-      set_(other.set_),
-      signals_before_(other.signals_before_),
-      before_(other.before_),
+    : signals_(std::move(other.signals_)), set_(other.set_), signals_before_(other.signals_before_), before_(other.before_),
       owns_(std::exchange(other.owns_, false)) {}
 
 Screen::~Screen() {

@@ -5,8 +5,8 @@
 //   next(timeout) ─▶ key pressed │ resized │ time is over │ must end
 //
 // Signals come through a descriptor, so that every way out is an ordinary return and the destructor runs. Ctrl-Z gives the
-// terminal back, stops, and takes it again when continued. Rejected: ncurses, whose database a static tool on a bare node may
-// lack; the five sequences used here are understood by every terminal of this century.
+// terminal back, stops, and takes it again when continued. Rejected: ncurses, whose database a static tool on a bare node
+// may lack; the five sequences used here are understood by every terminal of this century.
 //
 // Threads: one. One Screen at a time.
 #pragma once

@@ -87,10 +87,12 @@ bool hung_up(int lifeline) {
 
 }  // namespace
 
-Result<Client> start_daemon(const std::filesystem::path& daemon, const std::string& socket, const std::filesystem::path& log) {
+Result<Client> start_daemon(const std::filesystem::path& daemon, const std::string& socket,
+                            const std::filesystem::path& log) {
   AMALGAM_TRY(make_private_folder(log.parent_path()), "start a daemon");
-  struct stat info {};
-  if (::stat(log.c_str(), &info) == 0 && info.st_size > kLogKeepBytes) ::rename(log.c_str(), (log.string() + ".old").c_str());
+  struct stat info{};
+  if (::stat(log.c_str(), &info) == 0 && info.st_size > kLogKeepBytes)
+    ::rename(log.c_str(), (log.string() + ".old").c_str());
   UniqueFd out(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!out) return fail(system_error("open " + log.string(), errno));
   off_t begin = ::lseek(out.get(), 0, SEEK_END);

@@ -19,6 +19,7 @@ inline constexpr int kIdleExitSeconds = 600;
 inline constexpr int kStartMs = 10'000;
 
 /// Starts `daemon` on `socket` and connects to it. An error carries the end of the log.
-Result<Client> start_daemon(const std::filesystem::path& daemon, const std::string& socket, const std::filesystem::path& log);
+Result<Client> start_daemon(const std::filesystem::path& daemon, const std::string& socket,
+                            const std::filesystem::path& log);
 
 }  // namespace amalgam::cli

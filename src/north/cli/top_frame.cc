@@ -71,20 +71,29 @@ std::vector<Activity> sorted_activities(const Snapshot& now, const Snapshot* bef
 
 std::string percent(double fraction) { return fmt::format("{:.0f}%", std::min(fraction, 99.99) * 100); }
 
-std::string meter(double fraction, size_t width, bool utf8) { return width == 0 ? "" : "[" + bar(fraction, width, utf8) + "]"; }
+std::string meter(double fraction, size_t width, bool utf8) {
+  return width == 0 ? "" : "[" + bar(fraction, width, utf8) + "]";
+}
 
 Table device_table(const Snapshot& now, const Snapshot* before, const FrameOptions& options, size_t rows) {
   bool narrow = options.size.columns != 0 && options.size.columns < kNarrow;
   size_t width = narrow ? 6 : std::clamp<size_t>(options.size.columns / 8, 8, 24);
-  Table table({{"DEVICE"}, {"NAME", false, true}, {"BUSY"}, {"", true}, {"MEMORY"}, {"HELD", true}, {"OF", true}, {"SESSIONS", true}});
+  Table table({{"DEVICE"},
+               {"NAME", false, true},
+               {"BUSY"},
+               {"", true},
+               {"MEMORY"},
+               {"HELD", true},
+               {"OF", true},
+               {"SESSIONS", true}});
   for (size_t i = 0; i < std::min(rows, now.devices.size()); ++i) {
     const auto& entry = now.devices[i];
     bool well = entry.device.health == model::Health::kHealthy;
     double busy = device_busy(entry, now, before);
     table.add({printable(entry.device.id), printable(well ? entry.device.name : "sick: " + entry.device.health_text),
                meter(busy, width, options.utf8), before == nullptr ? "-" : percent(busy),
-               meter(ratio(entry.pool_held_bytes, entry.pool_bytes), width, options.utf8), format_bytes(entry.pool_held_bytes),
-               format_bytes(entry.pool_bytes), std::to_string(entry.sessions)});
+               meter(ratio(entry.pool_held_bytes, entry.pool_bytes), width, options.utf8),
+               format_bytes(entry.pool_held_bytes), format_bytes(entry.pool_bytes), std::to_string(entry.sessions)});
   }
   return table;
 }
@@ -92,25 +101,31 @@ Table device_table(const Snapshot& now, const Snapshot* before, const FrameOptio
 Table session_table(const std::vector<Activity>& activities, const FrameOptions& options, size_t rows) {
   bool narrow = options.size.columns != 0 && options.size.columns < kNarrow;
   size_t width = narrow ? 6 : std::clamp<size_t>(options.size.columns / 12, 8, 16);
-  std::vector<Column> columns = {{"PID", true},       {"PROGRAM", false, true}, {"BUSY"},        {"", true},
-                                 {"MEMORY", true}, {"QUOTA"},                {"COMMANDS/s", true}, {"QUEUE", true}};
+  std::vector<Column> columns = {{"PID", true}, {"PROGRAM", false, true}, {"BUSY"},       {"", true}, {"MEMORY", true},
+                                 {"QUOTA"},     {"COMMANDS/s", true},     {"QUEUE", true}};
   if (!narrow) {
-    std::vector<Column> more = {{"TIME", true}, {"PEAK", true}, {"USER", false, true}, {"SLICE", false, true}, {"DEVICES", false, true}};
+    std::vector<Column> more = {
+        {"TIME", true}, {"PEAK", true}, {"USER", false, true}, {"SLICE", false, true}, {"DEVICES", false, true}};
     columns.insert(columns.end(), more.begin(), more.end());
   }
   Table table(columns);
   for (size_t i = 0; i < std::min(rows, activities.size()); ++i) {
     const auto& entry = *activities[i].entry;
-    std::string quota = entry.quota_bytes == 0 ? "-" : meter(ratio(entry.memory_now, entry.quota_bytes), width / 2, options.utf8) +
-                                                           " " + format_bytes(entry.quota_bytes);
-    std::vector<std::string> cells = {std::to_string(entry.pid), printable(entry.program),
-                                      meter(activities[i].busy, width, options.utf8), percent(activities[i].busy),
-                                      format_bytes(entry.memory_now), quota,
+    std::string quota = entry.quota_bytes == 0 ? "-"
+                                               : meter(ratio(entry.memory_now, entry.quota_bytes), width / 2, options.utf8) +
+                                                     " " + format_bytes(entry.quota_bytes);
+    std::vector<std::string> cells = {std::to_string(entry.pid),
+                                      printable(entry.program),
+                                      meter(activities[i].busy, width, options.utf8),
+                                      percent(activities[i].busy),
+                                      format_bytes(entry.memory_now),
+                                      quota,
                                       format_count(static_cast<uint64_t>(activities[i].commands_per_s)),
                                       std::to_string(entry.in_flight)};
     if (!narrow) {
       std::vector<std::string> more = {format_duration(total_device_time(entry)), format_bytes(entry.memory_peak),
-                                       printable(user_name(entry.uid)), printable(entry.slice_name), device_list(entry.devices)};
+                                       printable(user_name(entry.uid)), printable(entry.slice_name),
+                                       device_list(entry.devices)};
       cells.insert(cells.end(), more.begin(), more.end());
     }
     table.add(std::move(cells));
@@ -146,7 +161,8 @@ std::vector<FrameLine> top_frame(const Snapshot& now, const Snapshot* before, co
                              now.sessions.size() == 1 ? "" : "s", sort_name(options.sort)),
                  Tone::kTitle});
   out.push_back({printable(options.notice), Tone::kNotice});
-  // The devices get a third of the screen if there are sessions to show as well; two titles, a gap and two "more" lines are fixed.
+  // The devices get a third of the screen if there are sessions to show as well; two titles, a gap and two "more" lines are
+  // fixed.
   size_t room = rows > 7 ? rows - 7 : 1;
   size_t devices = std::min(now.devices.size(), std::max<size_t>(1, room / 3));
   size_t sessions = std::min(now.sessions.size(), room > devices ? room - devices : 1);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // TopFrame: one picture of the pool, made from two snapshots of its counters.
 //
-// Busy is device time that passed between the snapshots over wall time. It may pass 100 % where a device runs several commands
-// side by side. A session that is new, or a daemon that came back, has no earlier count: its share is of its whole age.
+// Busy is device time that passed between the snapshots over wall time. It may pass 100 % where a device runs several
+// commands side by side. A session that is new, or a daemon that came back, has no earlier count: its share is of its whole
+// age.
 //
 // Threads: pure functions.
 #pragma once

@@ -12,7 +12,8 @@
 namespace amalgam::cli {
 namespace {
 
-/// Length of the valid UTF-8 sequence at the start of `text`, 0 if there is none. Overlong forms pass: they are harmless here.
+/// Length of the valid UTF-8 sequence at the start of `text`, 0 if there is none. Overlong forms pass: they are harmless
+/// here.
 size_t sequence_length(std::string_view text) {
   auto lead = static_cast<unsigned char>(text[0]);
   size_t length = lead < 0x80 ? 1 : (lead >> 5) == 0x6 ? 2 : (lead >> 4) == 0xe ? 3 : (lead >> 3) == 0x1e ? 4 : 0;
@@ -29,14 +30,17 @@ bool is_control(std::string_view sequence) {
   return sequence.size() == 2 && first == 0xc2 && static_cast<unsigned char>(sequence[1]) < 0xa0;
 }
 
+/// Three digits, and no decimals that say nothing.
 std::string scaled(double value, const char* unit) {
-  // 999.95 would print as "1000.0"; whole numbers need no decimals.
-  if (value == std::floor(value) || value >= 99.95) return fmt::format("{:.0f}{}", value, unit);
-  return fmt::format("{:.{}f}{}", value, value >= 9.995 ? 1 : 2, unit);
+  std::string digits = fmt::format("{:.{}f}", value, value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2);
+  if (digits.ends_with(".00")) digits.resize(digits.size() - 3);
+  if (digits.ends_with(".0")) digits.resize(digits.size() - 2);
+  return digits + unit;
 }
 
 Error bad_size(std::string_view text) {
-  return {Code::kInvalidArgument, fmt::format("'{}' is not a size; write for example 512MiB, 2GiB, 2G or 1048576", printable(text))};
+  return {Code::kInvalidArgument,
+          fmt::format("'{}' is not a size; write for example 512MiB, 2GiB, 2G or 1048576", printable(text))};
 }
 
 }  // namespace
@@ -80,7 +84,8 @@ std::string format_count(uint64_t count) {
 Result<uint64_t> parse_bytes(std::string_view text) {
   double value = 0;
   auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
-  if (status != std::errc() || text.empty() || (std::isdigit(static_cast<unsigned char>(text[0])) == 0)) return fail(bad_size(text));
+  if (status != std::errc() || text.empty() || (std::isdigit(static_cast<unsigned char>(text[0])) == 0))
+    return fail(bad_size(text));
   std::string unit(end, text.data() + text.size());
   unit.erase(std::remove(unit.begin(), unit.end(), ' '), unit.end());
   std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return std::tolower(c); });

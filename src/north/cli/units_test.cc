@@ -44,7 +44,8 @@ TEST(ParseBytes, TakesWhatPeopleWrite) {
 }
 
 TEST(ParseBytes, RefusesTheRestWithExamples) {
-  for (const char* text : {"", "0", "-1", "+1", "G", "2X", "2GiBs", "1e9", "inf", "nan", "0x10", "99999999999999TiB", "1.5", " 2G"}) {
+  for (const char* text :
+       {"", "0", "-1", "+1", "G", "2X", "2GiBs", "1e9", "inf", "nan", "0x10", "99999999999999TiB", "1.5", " 2G"}) {
     auto parsed = parse_bytes(text);
     ASSERT_FALSE(parsed) << text;
     EXPECT_EQ(parsed.error().code, Code::kInvalidArgument);
@@ -57,7 +58,9 @@ TEST(Printable, StopsEscapesAndBrokenText) {
   EXPECT_EQ(printable("a\x1b[2Jb"), "a?[2Jb");
   EXPECT_EQ(printable("größe"), "größe");
   EXPECT_EQ(printable("x\xff\xc3"), "x??");
-  EXPECT_EQ(printable("\xc2\x9b" "31m"), "?31m");
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "31m"),
+            "?31m");
 }
 
 TEST(Clip, CountsColumnsNotBytes) {

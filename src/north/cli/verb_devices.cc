@@ -12,7 +12,8 @@ void show(const std::vector<protocol::DeviceEntry>& devices, bool json) {
     for (const auto& entry : devices) list.push_back(to_json(entry));
     write_out(json_text(list));
   } else if (devices.empty()) {
-    write_out("The pool has no devices: no OpenCL driver is installed (Debian: pocl-opencl-icd makes one of the processor).\n");
+    write_out(
+        "The pool has no devices: no OpenCL driver is installed (Debian: pocl-opencl-icd makes one of the processor).\n");
   } else {
     write_lines(device_lines(devices, console_size().columns, console_utf8()));
   }
@@ -25,8 +26,8 @@ void add_devices(CLI::App& app, Context& context) {
   auto json = std::make_shared<bool>(false);
   verb->add_flag("--json", *json, "Raw numbers");
   verb->callback([&context, json] {
-    context.status = ask_and_show(context, [](const Client& client) { return client.devices(); },
-                                  [&](const auto& devices) { show(devices, *json); });
+    context.status = ask_and_show(
+        context, [](const Client& client) { return client.devices(); }, [&](const auto& devices) { show(devices, *json); });
   });
 }
 

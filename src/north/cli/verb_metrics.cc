@@ -7,8 +7,8 @@ namespace amalgam::cli {
 void add_metrics(CLI::App& app, Context& context) {
   CLI::App* verb = app.add_subcommand("metrics", "All counters in Prometheus' text format");
   verb->callback([&context] {
-    context.status = ask_and_show(context, [](const Client& client) { return client.metrics(); },
-                                  [](const std::string& text) { write_out(text); });
+    context.status = ask_and_show(
+        context, [](const Client& client) { return client.metrics(); }, [](const std::string& text) { write_out(text); });
   });
 }
 

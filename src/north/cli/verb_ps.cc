@@ -23,8 +23,9 @@ void add_ps(CLI::App& app, Context& context) {
   auto json = std::make_shared<bool>(false);
   verb->add_flag("--json", *json, "Raw numbers");
   verb->callback([&context, json] {
-    context.status = ask_and_show(context, [](const Client& client) { return client.sessions(); },
-                                  [&](const auto& sessions) { show(sessions, *json); });
+    context.status = ask_and_show(
+        context, [](const Client& client) { return client.sessions(); },
+        [&](const auto& sessions) { show(sessions, *json); });
   });
 }
 

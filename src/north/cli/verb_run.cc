@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `amalgam run`: makes a slice, then runs a program that sees the pool through this slice and nothing else.
 //
-// The program finds its way by its environment alone: AMALGAM_SOCKET and AMALGAM_SLICE tell the front door where and on what;
-// OCL_ICD_VENDORS names a folder whose only driver is ours, which both OpenCL loaders (ocl-icd and Khronos') take for the whole
-// list. We stay as its parent, since the slice lives while our connection does.
+// The program finds its way by its environment alone: AMALGAM_SOCKET and AMALGAM_SLICE tell the front door where and on
+// what; OCL_ICD_VENDORS names a folder whose only driver is ours, which both OpenCL loaders (ocl-icd and Khronos') take for
+// the whole list. We stay as its parent, since the slice lives while our connection does.
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
@@ -30,7 +30,8 @@ Result<Client> connect_or_start(const Context& context, const std::filesystem::p
   // A socket that was named by hand belongs to a daemon that somebody else looks after.
   bool named = !context.socket.empty() || ::getenv("AMALGAM_SOCKET") != nullptr;
   bool absent = client.error().code == Code::kNotFound || client.error().code == Code::kUnavailable;
-  if (named && absent) return fail(client.error().code, "no daemon answers at the socket that was named: " + client.error().message);
+  if (named && absent)
+    return fail(client.error().code, "no daemon answers at the socket that was named: " + client.error().message);
   if (!absent) return client;
   auto daemon = Places::find_daemon(exe_folder);
   if (!daemon) return fail(std::move(daemon.error()));
@@ -76,18 +77,21 @@ void add_run(CLI::App& app, Context& context) {
   verb->add_option("--device", options->devices, "A device of the slice (repeat it for more); default: all")
       ->type_name("ID")
       ->allow_extra_args(false);
-  verb->add_option("--memory", options->memory, "The slice's memory, e.g. 512MiB or 2GiB; default: no quota")->type_name("SIZE");
+  verb->add_option("--memory", options->memory, "The slice's memory, e.g. 512MiB or 2GiB; default: no quota")
+      ->type_name("SIZE");
   verb->add_option("--name", options->name, "What listings call the slice; default: the program's name")->type_name("NAME");
   verb->prefix_command();
-  verb->footer("Usage: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]\n"
-               "Exit status: the program's own, 128 + signal if it was killed; 125 we failed, 126 it cannot be executed, "
-               "127 there is none.");
+  verb->footer(
+      "Usage: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]\n"
+      "Exit status: the program's own, 128 + signal if it was killed; 125 we failed, 126 it cannot be executed, "
+      "127 there is none.");
   verb->callback([verb, &context, options] {
     std::vector<std::string> program = verb->remaining();
     program.insert(program.end(), context.program.begin(), context.program.end());
     if (program.empty() || program[0].starts_with('-')) {
-      Error usage(Code::kInvalidArgument, program.empty() ? "run: name a program: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]"
-                                                          : "run: unknown option " + program[0] + "; see amalgam run --help");
+      Error usage(Code::kInvalidArgument, program.empty()
+                                              ? "run: name a program: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]"
+                                              : "run: unknown option " + program[0] + "; see amalgam run --help");
       context.status = complain(usage, kOwnFailure);
       return;
     }

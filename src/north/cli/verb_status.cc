@@ -11,12 +11,13 @@ namespace {
 
 void show(const protocol::StatusReport& report, bool json) {
   if (json) return write_out(json_text(to_json(report)));
-  write_out(fmt::format(
-      "amalgamd {}, pid {}, up {}\n  socket    {}\n  config    {}\n  metrics   {}\n  devices   {}\n  slices    {}\n  sessions  {}\n",
-      printable(report.version), report.pid, format_duration(report.uptime_ms * 1'000'000), printable(report.socket),
-      report.config.empty() ? "(built-in defaults)" : printable(report.config),
-      report.metrics_address.empty() ? "off" : "http://" + printable(report.metrics_address) + "/metrics", report.devices,
-      report.slices, report.sessions));
+  write_out(
+      fmt::format("amalgamd {}, pid {}, up {}\n  socket    {}\n  config    {}\n  metrics   {}\n  devices   {}\n  slices    "
+                  "{}\n  sessions  {}\n",
+                  printable(report.version), report.pid, format_duration(report.uptime_ms * 1'000'000),
+                  printable(report.socket), report.config.empty() ? "(built-in defaults)" : printable(report.config),
+                  report.metrics_address.empty() ? "off" : "http://" + printable(report.metrics_address) + "/metrics",
+                  report.devices, report.slices, report.sessions));
 }
 
 }  // namespace
@@ -26,8 +27,8 @@ void add_status(CLI::App& app, Context& context) {
   auto json = std::make_shared<bool>(false);
   verb->add_flag("--json", *json, "Raw numbers");
   verb->callback([&context, json] {
-    context.status = ask_and_show(context, [](const Client& client) { return client.status(); },
-                                  [&](const auto& report) { show(report, *json); });
+    context.status = ask_and_show(
+        context, [](const Client& client) { return client.status(); }, [&](const auto& report) { show(report, *json); });
   });
 }
 

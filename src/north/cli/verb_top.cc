@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `amalgam top`: asks the daemon every interval and draws what changed. A daemon that goes away is waited for: the last picture
-// stays, with a notice, and the connection is made anew at every interval.
+// `amalgam top`: asks the daemon every interval and draws what changed. A daemon that goes away is waited for: the last
+// picture stays, with a notice, and the connection is made anew at every interval.
 #include <algorithm>
 #include <optional>
 
@@ -107,7 +107,8 @@ int run_live(const Context& context, double interval_s) {
     watch.draw(*screen, sort);
     now = protocol::monotonic_ns();
     Screen::Input input = screen->next(due > now ? static_cast<int>((due - now) / 1'000'000) + 1 : 0);
-    if (input.happening == Screen::Happening::kEnd) return input.signal == 0 || input.signal == SIGINT ? 0 : 128 + input.signal;
+    if (input.happening == Screen::Happening::kEnd)
+      return input.signal == 0 || input.signal == SIGINT ? 0 : 128 + input.signal;
     if (input.happening == Screen::Happening::kKey && !obey(input.key, sort)) return 0;
   }
 }
@@ -118,7 +119,9 @@ void add_top(CLI::App& app, Context& context) {
   CLI::App* verb = app.add_subcommand("top", "The pool live: per device and per session; q quits, t m c sort");
   auto interval = std::make_shared<double>(1.0);
   auto once = std::make_shared<bool>(false);
-  verb->add_option("--interval", *interval, "Seconds between pictures")->type_name("S")->check(CLI::Range(kShortest, kLongest));
+  verb->add_option("--interval", *interval, "Seconds between pictures")
+      ->type_name("S")
+      ->check(CLI::Range(kShortest, kLongest));
   verb->add_flag("--once", *once, "Print one picture and leave");
   verb->callback([&context, interval, once] { context.status = *once ? run_once(context) : run_live(context, *interval); });
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Verbs: what `amalgam` can be told, one file each (verb_<name>.cc).
 //
-// A verb adds itself to the command line; when it is chosen, its callback leaves the exit status in Context::status. Listings
-// print tables for people, or with --json the raw numbers for programs. Errors go to stderr and say what to do.
+// A verb adds itself to the command line; when it is chosen, its callback leaves the exit status in Context::status.
+// Listings print tables for people, or with --json the raw numbers for programs. Errors go to stderr and say what to do.
 //
 // Threads: one.
 #pragma once

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+# Configure, build, test, install.
+
+jobs() { nproc; }
+
+# configure PRESET: the preset, without the accelerators of the build that this machine lacks.
+configure() {
+  local arguments=()
+  command -v ccache >/dev/null || arguments+=(-DCMAKE_CXX_COMPILER_LAUNCHER= -DCMAKE_C_COMPILER_LAUNCHER=)
+  command -v mold >/dev/null || arguments+=(-DCMAKE_EXE_LINKER_FLAGS= -DCMAKE_SHARED_LINKER_FLAGS=)
+  local log
+  log="$(mktemp)"
+  if ! cmake --preset "$1" "${arguments[@]}" >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    exit 1
+  fi
+  rm -f "$log"
+}
+
+verb_build() {
+  local preset="${1:-dev}"
+  verb_deps
+  configure "$preset"
+  nice -n 5 cmake --build --preset "$preset" -j "$(jobs)"
+}
+
+verb_test() {
+  verb_build dev
+  ctest --test-dir build/dev --output-on-failure -j "$(jobs)" "$@"
+}
+
+verb_ci() { verb_test "$@"; }
+
+verb_install() {
+  local prefix="$HOME/.local"
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --prefix) prefix="${2:?dev: --prefix needs a folder}" && shift 2 ;;
+      --prefix=*) prefix="${1#--prefix=}" && shift ;;
+      *) echo "dev: install knows only --prefix DIR" >&2 && exit 2 ;;
+    esac
+  done
+  prefix="$(realpath -m "$prefix")"
+  verb_build release
+  cmake --install build/release --prefix "$prefix" --strip >/dev/null
+  echo "installed under $prefix; try: $prefix/bin/amalgam run -- clinfo"
+  case "$prefix" in
+    /usr) ;;
+    *) echo "programs outside 'amalgam run' find the pool with OCL_ICD_VENDORS=$prefix/etc/OpenCL/vendors/" ;;
+  esac
+}
+
+verb_bench() {
+  verb_build release
+  exec python3 bench/compare.py --build build/release "$@"
+}
+
+verb_fuzz() {
+  local seconds="${1:-60}" target found=0
+  verb_build fuzz
+  while read -r target; do
+    found=1
+    local corpus="build/fuzz/corpus/${target##*/}"
+    mkdir -p "$corpus"
+    local seeds=()
+    [ -d "tests/corpus/$(basename "$target")" ] && seeds=("tests/corpus/$(basename "$target")")
+    echo "== $target, $seconds s"
+    "$target" -max_total_time="$seconds" -print_final_stats=1 "$corpus" "${seeds[@]}"
+  done < <(find build/fuzz -type f -executable -name '*_fuzz')
+  [ "$found" = 1 ] || { echo "dev: there are no fuzz targets" >&2; exit 1; }
+}
