@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/memory/ledger.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/assert.h"
+
+namespace amalgam::core {
+namespace {
+
+constexpr size_t kNamedHolders = 3;     ///< holders that a refusal names; the rest is summed
+constexpr uint64_t kSlackShare = 8;     ///< slack is at most this part of what stays free
+constexpr uint64_t kSlackGrain = 4096;  ///< slack is handed out in whole pages
+
+struct Holder {
+  std::string text;
+  uint64_t bytes = 0;
+};
+
+/// "session 7 (hashcat, pid 3) holds 1 GiB, … and 4 more hold 12 MiB"; empty if nobody holds anything.
+std::string name_holders(std::vector<Holder> holders) {
+  std::erase_if(holders, [](const Holder& holder) { return holder.bytes == 0; });
+  std::ranges::sort(holders, std::greater{}, &Holder::bytes);
+  std::string text;
+  for (size_t i = 0; i < std::min(holders.size(), kNamedHolders); ++i)
+    text += (i == 0 ? "" : ", ") + holders[i].text + " holds " + human_bytes(holders[i].bytes);
+  if (holders.size() > kNamedHolders) {
+    uint64_t rest = 0;
+    for (size_t i = kNamedHolders; i < holders.size(); ++i) rest += holders[i].bytes;
+    text += ", and " + std::to_string(holders.size() - kNamedHolders) + " more hold " + human_bytes(rest);
+  }
+  return text;
+}
+
+uint64_t free_of(const Ledger::PoolState& pool) { return pool.capacity > pool.held ? pool.capacity - pool.held : 0; }
+
+}  // namespace
+
+std::string human_bytes(uint64_t bytes) {
+  struct Unit {
+    uint64_t size;
+    const char* name;
+  };
+  static constexpr Unit kUnits[] = {{kGiB * 1024, "TiB"}, {kGiB, "GiB"}, {kMiB, "MiB"}, {kKiB, "KiB"}};
+  for (const Unit& unit : kUnits) {
+    if (bytes < unit.size) continue;
+    char text[48];
+    bool whole = bytes % unit.size == 0;
+    std::snprintf(text, sizeof text, whole ? "%.0f %s" : "%.1f %s", static_cast<double>(bytes) / static_cast<double>(unit.size),
+                  unit.name);
+    return text;
+  }
+  return std::to_string(bytes) + " bytes";
+}
+
+void Ledger::set_pool(const std::string& pool, uint64_t capacity) { pools_[pool].capacity = capacity; }
+
+Result<void> Ledger::create_slice(uint64_t slice, const std::string& name, std::vector<std::string> pools, uint64_t quota) {
+  AMALGAM_ASSERT(!slices_.contains(slice));
+  std::ranges::sort(pools);
+  pools.erase(std::ranges::unique(pools).begin(), pools.end());
+  for (const std::string& pool : pools) {
+    auto found = pools_.find(pool);
+    if (found == pools_.end()) return fail(Code::kNotFound, "there is no memory pool " + pool);
+    if (quota <= free_of(found->second)) continue;
+    std::string holders = pool_holders(pool);
+    return fail(Code::kOutOfMemory, "slice \"" + name + "\" asks for " + human_bytes(quota) + ", but pool " + pool + " has " +
+                                        human_bytes(free_of(found->second)) + " free of " +
+                                        human_bytes(found->second.capacity) + (holders.empty() ? "" : "; " + holders));
+  }
+  for (const std::string& pool : pools) pools_[pool].held += quota;
+  slices_.emplace(slice, Slice{name, std::move(pools), quota, 0, 0});
+  return {};
+}
+
+void Ledger::remove_slice(uint64_t slice) {
+  auto found = slices_.find(slice);
+  AMALGAM_ASSERT(found != slices_.end() && found->second.sessions == 0 && found->second.granted == 0);
+  for (const std::string& pool : found->second.pools) pools_[pool].held -= found->second.quota;
+  slices_.erase(found);
+}
+
+void Ledger::open_session(uint64_t session, uint64_t slice, std::string label) {
+  AMALGAM_ASSERT(slices_.contains(slice) && !sessions_.contains(session));
+  ++slices_[slice].sessions;
+  sessions_.emplace(session, Session{slice, 0, std::move(label)});
+}
+
+uint64_t Ledger::end_session(uint64_t session) {
+  auto found = sessions_.find(session);
+  AMALGAM_ASSERT(found != sessions_.end());
+  uint64_t bytes = found->second.granted;
+  subtract(found->second, bytes);
+  --slices_[found->second.slice].sessions;
+  sessions_.erase(found);
+  return bytes;
+}
+
+Ledger::Bound Ledger::bound_of(const Slice& slice) const {
+  if (slice.quota != 0) return {slice.quota, slice.quota - slice.granted, {}};
+  Bound tightest{UINT64_MAX, UINT64_MAX, {}};
+  for (const std::string& name : slice.pools) {
+    const PoolState& pool = pools_.at(name);
+    if (free_of(pool) < tightest.free) tightest = {pool.capacity, free_of(pool), name};
+  }
+  return tightest;
+}
+
+void Ledger::add(Session& session, uint64_t bytes) {
+  Slice& slice = slices_[session.slice];
+  session.granted += bytes;
+  slice.granted += bytes;
+  if (slice.quota != 0) return;
+  for (const std::string& pool : slice.pools) pools_[pool].held += bytes;
+}
+
+void Ledger::subtract(Session& session, uint64_t bytes) {
+  Slice& slice = slices_[session.slice];
+  AMALGAM_ASSERT(session.granted >= bytes && slice.granted >= bytes);
+  session.granted -= bytes;
+  slice.granted -= bytes;
+  if (slice.quota != 0) return;
+  for (const std::string& pool : slice.pools) {
+    AMALGAM_ASSERT(pools_[pool].held >= bytes);
+    pools_[pool].held -= bytes;
+  }
+}
+
+bool Ledger::shares_bound(const Slice& slice, const Bound& bound, const Session& other) const {
+  const Slice& others = slices_.at(other.slice);
+  if (bound.pool.empty()) return &others == &slice;
+  return others.quota == 0 && std::ranges::binary_search(others.pools, bound.pool);
+}
+
+Ledger::Answer Ledger::reserve(uint64_t session, uint64_t bytes, uint64_t slack, bool last) {
+  auto found = sessions_.find(session);
+  AMALGAM_ASSERT(found != sessions_.end());
+  const Slice& slice = slices_.at(found->second.slice);
+  Bound bound = bound_of(slice);
+  Answer answer;
+  if (bytes <= bound.free) {
+    uint64_t extra = std::min(slack, (bound.free - bytes) / kSlackShare) / kSlackGrain * kSlackGrain;
+    answer.verdict = Verdict::kGranted;
+    answer.granted = bytes + extra;
+    add(found->second, answer.granted);
+    return answer;
+  }
+  if (!last && bytes <= bound.limit) {
+    uint64_t possible = bound.free;
+    for (const auto& [id, other] : sessions_) {
+      if (id == session || other.granted == 0 || !shares_bound(slice, bound, other)) continue;
+      answer.sessions.push_back(id);
+      possible += std::min(other.granted, kMostUnused);
+    }
+    if (possible >= bytes && !answer.sessions.empty()) {
+      std::ranges::sort(answer.sessions, std::greater{}, [&](uint64_t id) { return sessions_.at(id).granted; });
+      answer.verdict = Verdict::kReclaim;
+      return answer;
+    }
+    answer.sessions.clear();
+  }
+  answer.reason = refusal(slice, bound, bytes);
+  return answer;
+}
+
+Result<void> Ledger::give_back(uint64_t session, uint64_t bytes) {
+  auto found = sessions_.find(session);
+  AMALGAM_ASSERT(found != sessions_.end());
+  if (bytes > found->second.granted)
+    return fail(Code::kProtocol, "session " + std::to_string(session) + " returns " + human_bytes(bytes) + " and holds " +
+                                     human_bytes(found->second.granted));
+  subtract(found->second, bytes);
+  return {};
+}
+
+Result<void> Ledger::restore(uint64_t session, uint64_t granted) {
+  auto found = sessions_.find(session);
+  AMALGAM_ASSERT(found != sessions_.end());
+  uint64_t before = found->second.granted;
+  subtract(found->second, before);
+  Bound bound = bound_of(slices_.at(found->second.slice));
+  if (granted > bound.free) {
+    add(found->second, before);
+    return fail(Code::kOutOfMemory, "session " + std::to_string(session) + " says that it holds " + human_bytes(granted) +
+                                        ", but only " + human_bytes(bound.free) + " can be its own");
+  }
+  add(found->second, granted);
+  return {};
+}
+
+std::string Ledger::pool_holders(const std::string& pool) const {
+  std::vector<Holder> holders;
+  for (const auto& [id, slice] : slices_)
+    if (slice.quota != 0 && std::ranges::binary_search(slice.pools, pool))
+      holders.push_back({"slice \"" + slice.name + "\"", slice.quota});
+  for (const auto& [id, session] : sessions_) {
+    const Slice& slice = slices_.at(session.slice);
+    if (slice.quota == 0 && std::ranges::binary_search(slice.pools, pool))
+      holders.push_back({"session " + std::to_string(id) + " (" + session.label + ")", session.granted});
+  }
+  return name_holders(std::move(holders));
+}
+
+std::string Ledger::refusal(const Slice& slice, const Bound& bound, uint64_t bytes) const {
+  std::string text = human_bytes(bytes) + " asked for, but ";
+  std::string holders;
+  if (bound.pool.empty()) {
+    text += "slice \"" + slice.name + "\" has " + human_bytes(bound.free) + " free of its quota " + human_bytes(slice.quota);
+    std::vector<Holder> list;
+    for (const auto& [id, session] : sessions_)
+      if (&slices_.at(session.slice) == &slice)
+        list.push_back({"session " + std::to_string(id) + " (" + session.label + ")", session.granted});
+    holders = name_holders(std::move(list));
+  } else {
+    text += "pool " + bound.pool + " has " + human_bytes(bound.free) + " free of " + human_bytes(bound.limit);
+    holders = pool_holders(bound.pool);
+  }
+  return text + (holders.empty() ? "" : "; " + holders);
+}
+
+uint64_t Ledger::granted(uint64_t session) const {
+  auto found = sessions_.find(session);
+  return found == sessions_.end() ? 0 : found->second.granted;
+}
+
+uint64_t Ledger::slice_granted(uint64_t slice) const {
+  auto found = slices_.find(slice);
+  return found == slices_.end() ? 0 : found->second.granted;
+}
+
+Ledger::PoolState Ledger::pool(const std::string& name) const {
+  auto found = pools_.find(name);
+  return found == pools_.end() ? PoolState{} : found->second;
+}
+
+std::vector<std::string> Ledger::pools() const {
+  std::vector<std::string> names;
+  for (const auto& [name, pool] : pools_) names.push_back(name);
+  return names;
+}
+
+bool Ledger::consistent() const {
+  std::map<std::string, uint64_t> held;
+  std::map<uint64_t, uint64_t> granted;
+  for (const auto& [id, session] : sessions_) granted[session.slice] += session.granted;
+  for (const auto& [id, slice] : slices_) {
+    if (granted[id] != slice.granted || (slice.quota != 0 && slice.granted > slice.quota)) return false;
+    for (const std::string& pool : slice.pools) held[pool] += slice.quota != 0 ? slice.quota : slice.granted;
+  }
+  return std::ranges::all_of(pools_, [&](const auto& pool) { return held[pool.first] == pool.second.held; });
+}
+
+}  // namespace amalgam::core

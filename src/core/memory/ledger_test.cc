@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/memory/ledger.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+namespace amalgam::core {
+namespace {
+
+using Verdict = Ledger::Verdict;
+
+struct LedgerTest : testing::Test {
+  LedgerTest() {
+    ledger.set_pool("host", kGiB);
+    ledger.set_pool("card", 256 * kMiB);
+  }
+  Ledger ledger;
+};
+
+TEST_F(LedgerTest, QuotaIsReservedWhenTheSliceIsMade) {
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 700 * kMiB));
+  EXPECT_EQ(ledger.pool("host").held, 700 * kMiB);
+  auto refused = ledger.create_slice(2, "b", {"host"}, 400 * kMiB);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kOutOfMemory);
+  EXPECT_EQ(refused.error().message,
+            "slice \"b\" asks for 400 MiB, but pool host has 324 MiB free of 1 GiB; slice \"a\" holds 700 MiB");
+  ledger.remove_slice(1);
+  EXPECT_TRUE(ledger.create_slice(2, "b", {"host"}, 400 * kMiB));
+}
+
+TEST_F(LedgerTest, UnknownPoolIsRefused) {
+  auto refused = ledger.create_slice(1, "a", {"moon"}, 0);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kNotFound);
+}
+
+TEST_F(LedgerTest, QuotaIsExactAndTheRefusalNamesTheHolders) {
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 100 * kMiB));
+  ledger.open_session(7, 1, "hashcat, pid 3");
+  ledger.open_session(8, 1, "clpeak, pid 4");
+  EXPECT_EQ(ledger.reserve(7, 60 * kMiB, 0, false).granted, 60 * kMiB);
+  EXPECT_EQ(ledger.reserve(8, 40 * kMiB, 0, false).granted, 40 * kMiB);
+  auto answer = ledger.reserve(8, 1, 0, true);
+  EXPECT_EQ(answer.verdict, Verdict::kRefused);
+  EXPECT_EQ(answer.reason, "1 bytes asked for, but slice \"a\" has 0 bytes free of its quota 100 MiB; "
+                           "session 7 (hashcat, pid 3) holds 60 MiB, session 8 (clpeak, pid 4) holds 40 MiB");
+  EXPECT_EQ(ledger.end_session(7), 60 * kMiB);
+  EXPECT_EQ(ledger.reserve(8, 60 * kMiB, 0, false).verdict, Verdict::kGranted);
+}
+
+TEST_F(LedgerTest, SlackIsOnlyGivenWherePlentyIsFree) {
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 100 * kMiB));
+  ledger.open_session(7, 1, "a");
+  EXPECT_EQ(ledger.reserve(7, 20 * kMiB, 16 * kMiB, false).granted, 30 * kMiB);
+  EXPECT_EQ(ledger.reserve(7, 70 * kMiB, 16 * kMiB, false).granted, 70 * kMiB);
+}
+
+TEST_F(LedgerTest, OthersSlackIsReclaimedFirst) {
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 100 * kMiB));
+  ledger.open_session(7, 1, "a");
+  ledger.open_session(8, 1, "b");
+  ledger.open_session(9, 1, "c");
+  ledger.reserve(7, 10 * kMiB, 0, false);
+  ledger.reserve(8, 60 * kMiB, 0, false);
+  auto answer = ledger.reserve(9, 50 * kMiB, 0, false);
+  ASSERT_EQ(answer.verdict, Verdict::kReclaim);
+  EXPECT_EQ(answer.sessions, (std::vector<uint64_t>{8, 7}));
+  ASSERT_TRUE(ledger.give_back(8, 20 * kMiB));
+  EXPECT_EQ(ledger.reserve(9, 50 * kMiB, 0, true).granted, 50 * kMiB);
+  // More than everybody's slack together cannot help, so nobody is asked.
+  EXPECT_EQ(ledger.reserve(9, 80 * kMiB, 0, false).verdict, Verdict::kRefused);
+}
+
+TEST_F(LedgerTest, SlicesWithoutQuotaLiveFromTheUnreservedRest) {
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 800 * kMiB));
+  ASSERT_TRUE(ledger.create_slice(2, "rest", {"host"}, 0));
+  ASSERT_TRUE(ledger.create_slice(3, "rest of another", {"host"}, 0));
+  ledger.open_session(7, 2, "a");
+  ledger.open_session(8, 3, "b");
+  EXPECT_EQ(ledger.reserve(7, 200 * kMiB, 0, false).granted, 200 * kMiB);
+  auto answer = ledger.reserve(8, 40 * kMiB, 0, false);
+  ASSERT_EQ(answer.verdict, Verdict::kReclaim);
+  EXPECT_EQ(answer.sessions, std::vector<uint64_t>{7});
+  answer = ledger.reserve(8, 40 * kMiB, 0, true);
+  EXPECT_NE(answer.reason.find("pool host has 24 MiB free of 1 GiB; slice \"a\" holds 800 MiB, session 7 (a)"), std::string::npos)
+      << answer.reason;
+}
+
+TEST_F(LedgerTest, ASliceOverSeveralPoolsCountsInEach) {
+  ASSERT_TRUE(ledger.create_slice(1, "both", {"host", "card"}, 200 * kMiB));
+  EXPECT_EQ(ledger.pool("host").held, 200 * kMiB);
+  EXPECT_EQ(ledger.pool("card").held, 200 * kMiB);
+  EXPECT_FALSE(ledger.create_slice(2, "card", {"card"}, 100 * kMiB));
+  ASSERT_TRUE(ledger.create_slice(3, "rest", {"host", "card"}, 0));
+  ledger.open_session(7, 3, "a");
+  EXPECT_EQ(ledger.reserve(7, 57 * kMiB, 0, true).verdict, Verdict::kRefused);
+  EXPECT_EQ(ledger.reserve(7, 56 * kMiB, 0, true).verdict, Verdict::kGranted);
+}
+
+TEST_F(LedgerTest, AWorkerCannotReturnWhatItDoesNotHold) {
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 0));
+  ledger.open_session(7, 1, "a");
+  ledger.reserve(7, 10, 0, false);
+  EXPECT_EQ(ledger.give_back(7, 11).error().code, Code::kProtocol);
+  EXPECT_TRUE(ledger.give_back(7, 10));
+}
+
+TEST_F(LedgerTest, RestoreSetsWhatIsHeldAndRefusesALie) {
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 100 * kMiB));
+  ledger.open_session(7, 1, "a");
+  ledger.open_session(8, 1, "b");
+  ASSERT_TRUE(ledger.restore(7, 60 * kMiB));
+  ASSERT_TRUE(ledger.restore(7, 70 * kMiB));
+  EXPECT_FALSE(ledger.restore(8, 31 * kMiB));
+  EXPECT_EQ(ledger.granted(8), 0u);
+  EXPECT_EQ(ledger.slice_granted(1), 70 * kMiB);
+}
+
+TEST_F(LedgerTest, HugeNumbersDoNotWrap) {
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 0));
+  ledger.open_session(7, 1, "a");
+  ledger.reserve(7, 100, 0, false);
+  for (uint64_t bytes : {UINT64_MAX, UINT64_MAX - 99, uint64_t{1} << 63}) {
+    EXPECT_EQ(ledger.reserve(7, bytes, UINT64_MAX, false).verdict, Verdict::kRefused);
+    EXPECT_FALSE(ledger.give_back(7, bytes));
+    EXPECT_FALSE(ledger.restore(7, bytes));
+    EXPECT_FALSE(ledger.create_slice(9, "x", {"host"}, bytes));
+  }
+  EXPECT_TRUE(ledger.reserve(7, 8, UINT64_MAX, false).granted <= kGiB - 100);
+  EXPECT_TRUE(ledger.consistent());
+}
+
+TEST_F(LedgerTest, APoolThatShrinksGrantsNothingUntilBytesComeBack) {
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 0));
+  ledger.open_session(7, 1, "a");
+  ledger.reserve(7, 500 * kMiB, 0, false);
+  ledger.set_pool("host", 100 * kMiB);
+  EXPECT_EQ(ledger.reserve(7, 1, 0, true).verdict, Verdict::kRefused);
+  ASSERT_TRUE(ledger.give_back(7, 450 * kMiB));
+  EXPECT_EQ(ledger.reserve(7, kMiB, 0, true).verdict, Verdict::kGranted);
+}
+
+// Random operations against a model that only knows the sums.
+struct Model {
+  struct Slice {
+    std::vector<std::string> pools;
+    uint64_t quota = 0;
+  };
+  std::map<uint64_t, Slice> slices;
+  std::map<uint64_t, std::pair<uint64_t, uint64_t>> sessions;  // session → slice, granted
+
+  uint64_t slice_sum(uint64_t slice) const {
+    uint64_t sum = 0;
+    for (const auto& [id, session] : sessions) sum += session.first == slice ? session.second : 0;
+    return sum;
+  }
+  uint64_t pool_sum(const std::string& pool) const {
+    uint64_t sum = 0;
+    for (const auto& [id, slice] : slices)
+      if (std::ranges::find(slice.pools, pool) != slice.pools.end()) sum += slice.quota != 0 ? slice.quota : slice_sum(id);
+    return sum;
+  }
+  bool fits(uint64_t slice, uint64_t bytes, const Ledger& ledger) const {
+    const Slice& of = slices.at(slice);
+    if (of.quota != 0) return slice_sum(slice) + bytes <= of.quota;
+    return std::ranges::all_of(of.pools, [&](const auto& pool) { return pool_sum(pool) + bytes <= ledger.pool(pool).capacity; });
+  }
+};
+
+void random_step(std::mt19937_64& random, Ledger& ledger, Model& model, uint64_t& next) {
+  auto pick = [&](auto& map) {
+    auto it = map.begin();
+    std::advance(it, static_cast<ptrdiff_t>(random() % map.size()));
+    return it;
+  };
+  uint64_t bytes = random() % (64 * kMiB) >> (random() % 20);
+  switch (random() % 10) {
+    case 0: {
+      std::vector<std::string> pools;
+      if (random() % 3 != 0) pools.push_back("host");
+      if (pools.empty() || random() % 3 == 0) pools.push_back("card");
+      uint64_t quota = random() % 3 == 0 ? 0 : bytes * 2;
+      bool fits = std::ranges::all_of(
+          pools, [&](const auto& pool) { return model.pool_sum(pool) + quota <= ledger.pool(pool).capacity; });
+      bool made = ledger.create_slice(next, "s", pools, quota).has_value();
+      ASSERT_EQ(made, fits);
+      if (made) model.slices[next] = {pools, quota};
+      ++next;
+      break;
+    }
+    case 1: {
+      if (model.slices.empty()) break;
+      auto slice = pick(model.slices);
+      bool used = std::ranges::any_of(model.sessions, [&](const auto& s) { return s.second.first == slice->first; });
+      if (used) break;
+      ledger.remove_slice(slice->first);
+      model.slices.erase(slice);
+      break;
+    }
+    case 2:
+    case 3: {
+      if (model.slices.empty() || model.sessions.size() > 40) break;
+      uint64_t slice = pick(model.slices)->first;
+      ledger.open_session(next, slice, "x");
+      model.sessions[next++] = {slice, 0};
+      break;
+    }
+    case 4: {
+      if (model.sessions.empty()) break;
+      auto session = pick(model.sessions);
+      ASSERT_EQ(ledger.end_session(session->first), session->second.second);
+      model.sessions.erase(session);
+      break;
+    }
+    case 5:
+    case 6: {
+      if (model.sessions.empty()) break;
+      auto session = pick(model.sessions);
+      bool ok = ledger.give_back(session->first, bytes).has_value();
+      ASSERT_EQ(ok, bytes <= session->second.second);
+      if (ok) session->second.second -= bytes;
+      break;
+    }
+    default: {
+      if (model.sessions.empty()) break;
+      auto session = pick(model.sessions);
+      bool fits = model.fits(session->second.first, bytes, ledger);
+      auto answer = ledger.reserve(session->first, bytes, random() % kMiB, random() % 2 == 0);
+      ASSERT_EQ(answer.verdict == Verdict::kGranted, fits);
+      ASSERT_TRUE(answer.granted >= bytes || answer.verdict != Verdict::kGranted);
+      session->second.second += answer.granted;
+    }
+  }
+}
+
+TEST(LedgerModelTest, TheSumsHoldUnderRandomOperations) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    std::mt19937_64 random(seed);
+    Ledger ledger;
+    Model model;
+    uint64_t next = 1;
+    ledger.set_pool("host", 512 * kMiB);
+    ledger.set_pool("card", 128 * kMiB);
+    for (int step = 0; step < 5000; ++step) {
+      ASSERT_NO_FATAL_FAILURE(random_step(random, ledger, model, next)) << "seed " << seed << " step " << step;
+      for (const char* pool : {"host", "card"}) {
+        ASSERT_EQ(ledger.pool(pool).held, model.pool_sum(pool));
+        ASSERT_LE(ledger.pool(pool).held, ledger.pool(pool).capacity);
+      }
+      if (step % 50 == 0) {
+        ASSERT_TRUE(ledger.consistent());
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace amalgam::core
