@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "north/cli/verbs.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/limits.h"
+#include "north/cli/child.h"
+#include "north/cli/fake_daemon.h"
+#include "north/cli/places.h"
+
+namespace amalgam::cli {
+namespace {
+
+struct Said {
+  int status = 0;
+  std::string out, err;
+};
+
+Said amalgam(std::vector<const char*> words) {
+  words.insert(words.begin(), "amalgam");
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  Said said;
+  said.status = amalgam_main(static_cast<int>(words.size()), words.data());
+  said.out = testing::internal::GetCapturedStdout();
+  said.err = testing::internal::GetCapturedStderr();
+  return said;
+}
+
+class Verbs : public testing::Test {
+ protected:
+  Verbs() {
+    for (int i = 0; i < 3; ++i) {
+      protocol::DeviceEntry device;
+      device.device.id = "opencl:" + std::to_string(i);
+      device.device.name = "processor";
+      device.pool_bytes = 4 * kGiB;
+      device.pool_held_bytes = kGiB;
+      daemon.devices.push_back(device);
+      protocol::SessionEntry session;
+      session.session = static_cast<uint64_t>(i) + 7;
+      session.program = "program\x1b" + std::to_string(i);
+      session.device_time_ns = {1'000'000'000, 500'000'000};
+      session.quota_bytes = kGiB;
+      daemon.sessions.push_back(session);
+    }
+    daemon.devices[2].device.health = model::Health::kSick;
+    daemon.devices[2].device.health_text = "the driver hung";
+  }
+  std::string socket() const { return daemon.path(); }
+  FakeDaemon daemon;
+};
+
+TEST_F(Verbs, DevicesJoinsPages) {
+  std::string path = socket();
+  Said said = amalgam({"devices", "--socket", path.c_str()});
+  EXPECT_EQ(said.status, 0) << said.err;
+  EXPECT_NE(said.out.find("opencl:2"), std::string::npos) << said.out;
+  EXPECT_NE(said.out.find("sick: the driver hung"), std::string::npos) << said.out;
+  EXPECT_NE(said.out.find("3 GiB"), std::string::npos) << said.out;
+}
+
+TEST_F(Verbs, JsonHasRawNumbers) {
+  std::string path = socket();
+  auto devices = nlohmann::json::parse(amalgam({"--socket", path.c_str(), "devices", "--json"}).out);
+  ASSERT_EQ(devices.size(), 3u);
+  EXPECT_EQ(devices[0]["pool_free_bytes"], 3 * kGiB);
+  auto sessions = nlohmann::json::parse(amalgam({"ps", "--json", "--socket", path.c_str()}).out);
+  ASSERT_EQ(sessions.size(), 3u);
+  EXPECT_EQ(sessions[2]["session"], 9);
+  EXPECT_EQ(sessions[0]["device_time_ns"][1], 500'000'000);
+}
+
+TEST_F(Verbs, ListingsPrintNoEscapes) {
+  std::string path = socket();
+  for (auto words : {std::vector<const char*>{"ps"}, {"top", "--once"}, {"status"}, {"metrics"}}) {
+    words.insert(words.end(), {"--socket", path.c_str()});
+    Said said = amalgam(words);
+    EXPECT_EQ(said.status, 0) << said.err;
+    EXPECT_FALSE(said.out.empty());
+    EXPECT_EQ(said.out.find('\x1b'), std::string::npos) << said.out;
+  }
+}
+
+TEST_F(Verbs, ShutdownWaitsUntilTheDaemonHangsUp) {
+  std::string path = socket();
+  EXPECT_EQ(amalgam({"shutdown", "--socket", path.c_str()}).status, 0);
+}
+
+TEST_F(Verbs, ErrorsSayWhatToDo) {
+  Said said = amalgam({"devices", "--socket", "/no/such/socket"});
+  EXPECT_EQ(said.status, kFailed);
+  EXPECT_NE(said.err.find("amalgam run"), std::string::npos) << said.err;
+  EXPECT_TRUE(said.out.empty());
+  EXPECT_EQ(amalgam({"unheard-of"}).status, kUsage);
+  EXPECT_EQ(amalgam({"top", "--interval", "0"}).status, kUsage);
+}
+
+TEST_F(Verbs, RunRefusesBadUsageWith125) {
+  std::string path = socket();
+  EXPECT_EQ(amalgam({"run"}).status, kOwnFailure);
+  EXPECT_EQ(amalgam({"run", "--nonsense", "--", "true"}).status, kOwnFailure);
+  Said said = amalgam({"run", "--memory", "lots", "--socket", path.c_str(), "--", "true"});
+  EXPECT_EQ(said.status, kOwnFailure);
+  EXPECT_NE(said.err.find("512MiB"), std::string::npos) << said.err;
+  EXPECT_EQ(amalgam({"run", "--socket", "/no/such/socket", "--", "true"}).status, kOwnFailure);
+}
+
+TEST(Limits, EveryOneIsListed) {
+  auto listed = nlohmann::json::parse(amalgam({"limits", "--json"}).out);
+  EXPECT_EQ(listed.size(), std::size(kLimits));
+  EXPECT_NE(amalgam({"limits"}).out.find("frame-bytes"), std::string::npos);
+}
+
+/// An installed tree, made of empty files.
+class PlacesTest : public testing::Test {
+ protected:
+  PlacesTest() {
+    char name[] = "/tmp/amalgam-places-XXXXXX";
+    root = ::mkdtemp(name);
+    for (const char* folder : {"p/bin", "p/sbin", "p/lib", "p/share/amalgam/vendors"})
+      std::filesystem::create_directories(root / folder);
+    for (const char* file : {"p/sbin/amalgamd", "p/lib/libamalgam_opencl.so"}) std::ofstream(root / file) << "x";
+    write_icd(root / "p/lib/libamalgam_opencl.so");
+  }
+  ~PlacesTest() override { std::filesystem::remove_all(root); }
+  void write_icd(const std::filesystem::path& library) const {
+    std::ofstream(root / "p/share/amalgam/vendors/amalgam.icd") << library.string() << "\n";
+  }
+  std::filesystem::path root;
+};
+
+TEST_F(PlacesTest, AnInstalledTreeIsUsedAsItIs) {
+  auto places = Places::find(root / "p/bin", root / "run");
+  ASSERT_TRUE(places) << places.error().text();
+  EXPECT_EQ(places->vendors, root / "p/share/amalgam/vendors");
+  EXPECT_EQ(places->daemon, root / "p/sbin/amalgamd");
+  EXPECT_FALSE(std::filesystem::exists(root / "run"));
+}
+
+TEST_F(PlacesTest, AMovedTreeGetsAVendorsFolderOfItsOwn) {
+  write_icd("/somewhere/else/libamalgam_opencl.so");
+  auto places = Places::find(root / "p/bin", root / "run");
+  ASSERT_TRUE(places) << places.error().text();
+  std::ifstream icd(places->vendors / "amalgam.icd");
+  std::string line;
+  std::getline(icd, line);
+  EXPECT_EQ(line, (root / "p/lib/libamalgam_opencl.so").string());
+  EXPECT_EQ(Places::find(root / "p/bin", root / "run")->vendors, places->vendors);
+}
+
+TEST_F(PlacesTest, AFolderThatOthersMayWriteToIsRefused) {
+  std::filesystem::create_directory(root / "run");
+  std::filesystem::permissions(root / "run", std::filesystem::perms::all);
+  auto made = make_private_folder(root / "run");
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, Code::kPermissionDenied);
+}
+
+TEST_F(PlacesTest, WhatIsMissingIsNamed) {
+  std::filesystem::remove(root / "p/lib/libamalgam_opencl.so");
+  auto places = Places::find(root / "p/bin", root / "run");
+  ASSERT_FALSE(places);
+  EXPECT_NE(places.error().message.find("libamalgam_opencl.so"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace amalgam::cli
