@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Completions: what happens on the driver's thread when a command has ended.
+//
+// Order on the way out: what the kernel printed, then its EventDone, then StreamRetired. A stream's mutex is held while its
+// completions are posted, so that a later one cannot overtake; the client is woken after it is free again.
+#include "core/session/execute.h"
+
+namespace amalgam::core {
+
+void Session::finish(Flight* raw, const south::Outcome& outcome) {
+  std::unique_ptr<Flight> flight(raw);
+  model::Counters& counters = *config_.counters;
+  uint32_t device = flight->stream->device->index;
+  if (outcome.times.started != 0 && outcome.times.ended > outcome.times.started && device < model::kMaxSessionDevices)
+    counters.device_time_ns[device].fetch_add(outcome.times.ended - outcome.times.started, std::memory_order_relaxed);
+  if (outcome.status < 0) counters.errors.fetch_add(1, std::memory_order_relaxed);
+  counters.in_flight_now.fetch_sub(1, std::memory_order_relaxed);
+  if (flight->prints) output_.drain();
+  end_number(*flight->stream, flight->number, flight->event, outcome);
+  outbox_.wake();
+  flights_.give_back(std::move(flight));
+  in_flight_.fetch_sub(1, std::memory_order_release);  // last: the destructor waits for it
+}
+
+void Session::end_number(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome) {
+  std::lock_guard lock(stream.mutex);
+  Progress::Asked asked = stream.progress.finish(number);
+  uint64_t retired = stream.progress.retired();
+  if (event != 0) {
+    // In-order streams: a number says that everything up to it has ended. A command that failed early cannot say that.
+    bool reached = !stream.in_order || retired >= number;
+    outbox_.post(protocol::EventDone{event, outcome.status, stream.id, reached ? number : 0, outcome.times});
+    if (stream.in_order && reached && number > stream.told) stream.told = number;
+  }
+  bool tell = asked == Progress::Asked::kNotify || (asked == Progress::Asked::kBatch && stream.told < retired);
+  if (!tell) return;
+  outbox_.post(protocol::StreamRetired{stream.id, retired});
+  stream.told = retired;
+}
+
+void Session::ask_retired(StreamObject& stream, Progress::Asked by) {
+  std::lock_guard lock(stream.mutex);
+  if (!stream.progress.ask(by)) return;
+  uint64_t retired = stream.progress.retired();
+  if (by == Progress::Asked::kBatch && stream.told >= retired) return;
+  outbox_.post(protocol::StreamRetired{stream.id, retired});
+  stream.told = retired;
+  outbox_.wake();
+}
+
+void Session::gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status) {
+  outbox_.post(protocol::GateReady{gate, status < 0 ? status : 0});
+  outbox_.wake();
+  if (status < 0) end_user(user, status);
+}
+
+void Session::end_user(const south::EventPtr& user, int32_t status) {
+  {
+    std::lock_guard lock(users_mutex_);
+    if (users_.erase(user.get()) == 0) return;
+  }
+  (void)user->signal(status < 0 ? status : 0);
+}
+
+}  // namespace amalgam::core

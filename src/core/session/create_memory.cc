@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Creation of memory: quota first, then a heap range, then the driver's object. What fails gives back what it took.
+//
+// The devices of a context decide where a region lives: if all of them work in the heap (kShared), its heap range is the
+// region; else the driver allocates and the range is the shadow that maps pass through. Untouched shadow costs nothing.
+#include <algorithm>
+#include <cstring>
+
+#include "core/session/execute.h"
+#include "core/session/image_layout.h"
+
+namespace amalgam::core {
+namespace {
+
+constexpr uint64_t kHostPointerFlags = (1u << 3) | (1u << 4) | (1u << 5);  // CL_MEM_USE_, ALLOC_ and COPY_HOST_PTR
+constexpr uint32_t kMemSize = 0x1102;                                      // CL_MEM_SIZE
+constexpr uint64_t kLargestPixel = 16;
+constexpr uint64_t kNatural = 128;  // alignment of the largest built-in type
+
+uint8_t residency_byte(bool shared) {
+  return static_cast<uint8_t>(shared ? model::Residency::kShared : model::Residency::kStaged);
+}
+
+}  // namespace
+
+Result<QuotaShare> Session::take_quota(uint64_t bytes) {
+  if (auto taken = config_.purse->take(bytes); !taken) {
+    Error error = std::move(taken.error());
+    error.code = Code::kOutOfMemory;
+    error.native = native::kMemObjectAllocationFailure;
+    return fail(std::move(error));
+  }
+  return QuotaShare(*config_.purse, bytes);
+}
+
+Result<HeapRange> Session::take_range(uint64_t bytes) {
+  auto at = heap_.allocate(bytes);
+  if (!at) return fail(Code::kOutOfMemory, "the session's heap is full", native::kMemObjectAllocationFailure);
+  return HeapRange(heap_, *at);
+}
+
+Result<protocol::RegionReply> Session::execute(const protocol::CreateRegion& m) {
+  graveyard_.clear();  // what was released just now is free again
+  if (auto free = table_.check_free(m.id); !free) return std::unexpected(std::move(free.error()));
+  auto context = need<ContextObject>(m.context);
+  if (!context) return std::unexpected(std::move(context.error()));
+  auto region = make_object<RegionObject>(graveyard_);
+  region->context = Ref(*context);
+  region->size = m.size;
+  auto made = m.use == protocol::RegionUse::kSvm ? create_svm(m, *region) : create_buffer(m, *region);
+  if (!made) return std::unexpected(std::move(made.error()));
+  protocol::RegionReply answer{region->range.offset(), residency_byte((*context)->shared), m.size};
+  if (auto inserted = table_.insert(m.id, std::move(region)); !inserted) return std::unexpected(std::move(inserted.error()));
+  return answer;
+}
+
+Result<void> Session::create_buffer(const protocol::CreateRegion& m, RegionObject& region) {
+  ContextObject& context = *region.context;
+  uint64_t flags = m.flags & ~kHostPointerFlags;
+  if (m.size == 0) {
+    // Never valid: the driver says whether it is the size or a flag that it minds more.
+    auto refused = context.context->create_region(flags, 0, nullptr);
+    if (!refused) return std::unexpected(std::move(refused.error()));
+    return fail(Code::kInvalidArgument, "a region has at least one byte", native::kInvalidBufferSize);
+  }
+  bool too_large = (context.max_alloc != 0 && m.size > context.max_alloc) || m.size > config_.heap_bytes ||
+                   (config_.quota_bytes != 0 && m.size > config_.quota_bytes);
+  if (too_large) return fail(Code::kInvalidArgument, "larger than any device of the slice takes", native::kInvalidBufferSize);
+  auto quota = take_quota(m.size);
+  if (!quota) return std::unexpected(std::move(quota.error()));
+  region.quota = std::move(*quota);
+  auto range = take_range(m.size);
+  if (!range) return std::unexpected(std::move(range.error()));
+  region.range = std::move(*range);
+  std::byte* memory = context.shared ? heap_base_ + region.range.offset() : nullptr;
+  auto made = context.context->create_region(flags, m.size, memory);
+  if (!made) return std::unexpected(std::move(made.error()));
+  region.region = std::move(*made);
+  return {};
+}
+
+Result<void> Session::create_svm(const protocol::CreateRegion& m, RegionObject& region) {
+  if (!region.context->svm) return fail(Code::kUnsupported, "no shared virtual memory here", native::kInvalidOperation);
+  bool bad_alignment = (m.alignment & (m.alignment - 1)) != 0 || m.alignment > Heap::kPage;
+  bool bad_size = m.size == 0 || m.size > config_.heap_bytes || (region.context->max_alloc != 0 && m.size > region.context->max_alloc);
+  if (bad_alignment || bad_size) return fail(Code::kInvalidArgument, "size or alignment", native::kInvalidValue);
+  auto quota = take_quota(m.size);
+  if (!quota) return std::unexpected(std::move(quota.error()));
+  region.quota = std::move(*quota);
+  static_assert(kNatural <= Heap::kSmallGranule);
+  auto range = take_range(m.alignment > Heap::kSmallGranule ? std::max(m.size, Heap::kPage) : m.size);
+  if (!range) return std::unexpected(std::move(range.error()));
+  region.range = std::move(*range);
+  return {};
+}
+
+Result<protocol::RegionReply> Session::execute(const protocol::CreateSubRegion& m) {
+  if (auto free = table_.check_free(m.id); !free) return std::unexpected(std::move(free.error()));
+  auto parent = need<RegionObject>(m.parent);
+  if (!parent) return std::unexpected(std::move(parent.error()));
+  if (!(*parent)->region || (*parent)->is_image || (*parent)->parent)
+    return fail(Code::kInvalidArgument, "not a region that can be divided", native::kInvalidMemObject);
+  if (m.size > (*parent)->size || m.offset > (*parent)->size - m.size)
+    return fail(Code::kInvalidArgument, "outside of the region", native::kInvalidValue);
+  auto made = (*parent)->region->create_sub(m.flags & ~kHostPointerFlags, m.offset, m.size);
+  if (!made) return std::unexpected(std::move(made.error()));
+  auto region = make_object<RegionObject>(graveyard_);
+  region->context = (*parent)->context;
+  region->parent = Ref(*parent);
+  region->size = m.size;
+  region->region = std::move(*made);
+  if (auto inserted = table_.insert(m.id, std::move(region)); !inserted) return std::unexpected(std::move(inserted.error()));
+  return protocol::RegionReply{(*parent)->range.offset() + m.offset, residency_byte((*parent)->context->shared), m.size};
+}
+
+Result<protocol::RegionReply> Session::execute(const protocol::CreateImage& m) {
+  graveyard_.clear();
+  if (auto free = table_.check_free(m.id); !free) return std::unexpected(std::move(free.error()));
+  auto context = need<ContextObject>(m.context);
+  if (!context) return std::unexpected(std::move(context.error()));
+  auto image = make_object<RegionObject>(graveyard_);
+  image->context = Ref(*context);
+  image->is_image = true;
+  image->image_type = m.image_type;
+  image->element_size = pixel_bytes(m.channel_order, m.channel_type);
+  south::ImageSpec spec{m.flags & ~kHostPointerFlags, m.channel_order, m.channel_type, m.image_type, m.width, m.height,
+                        m.depth, m.array_size, m.row_pitch, m.slice_pitch, m.mip_levels, m.samples, nullptr, nullptr};
+  if (m.buffer != 0) {
+    auto base = need<RegionObject>(m.buffer);
+    if (!base) return std::unexpected(std::move(base.error()));
+    if (!(*base)->region) return fail(Code::kInvalidArgument, "no region of the driver", native::kInvalidMemObject);
+    image->parent = Ref(*base);
+    spec.buffer = (*base)->region.get();
+  }
+  uint64_t pixel = image->element_size == 0 ? kLargestPixel : image->element_size;
+  ImageExtent extent = image_extent(m.image_type, m.width, m.height, m.depth, m.array_size);
+  uint64_t row = 0;
+  std::optional<uint64_t> packed, given;
+  if (!__builtin_mul_overflow(extent.width, pixel, &row)) {
+    packed = box_bytes({row, extent.rows, extent.slices}, 0, 0);
+    uint64_t row_pitch = m.row_pitch, slice_pitch = m.slice_pitch;
+    if (m.image_type == kImage1dArray && slice_pitch != 0) row_pitch = std::max(row_pitch, slice_pitch);
+    given = box_bytes({row, extent.rows, extent.slices}, row_pitch, slice_pitch);
+  }
+  bool impossible = !packed || !given || *packed > config_.heap_bytes;
+  if (m.host_data.size != 0 && !impossible) {
+    auto data = bulk(m.host_data);
+    if (!data) return std::unexpected(std::move(data.error()));
+    if (data->size() < *given) return fail(Code::kInvalidArgument, "too few pixels were sent", native::kInvalidHostPtr);
+    spec.host_data = data->data();
+  }
+  if (impossible) return fail(Code::kInvalidArgument, "no device has such an image", -40);  // CL_INVALID_IMAGE_SIZE
+  if (m.buffer == 0) {
+    auto quota = take_quota(*packed);
+    if (!quota) return std::unexpected(std::move(quota.error()));
+    image->quota = std::move(*quota);
+  }
+  auto range = take_range(*packed);
+  if (!range) return std::unexpected(std::move(range.error()));
+  image->range = std::move(*range);
+  auto made = (*context)->context->create_image(spec);
+  if (!made) return std::unexpected(std::move(made.error()));
+  image->region = std::move(*made);
+  image->size = *packed;
+  if (m.buffer == 0) {
+    if (auto settled = settle_image_quota(*image); !settled) return std::unexpected(std::move(settled.error()));
+  }
+  protocol::RegionReply answer{image->range.offset(), residency_byte(false), *packed};
+  if (auto inserted = table_.insert(m.id, std::move(image)); !inserted) return std::unexpected(std::move(inserted.error()));
+  return answer;
+}
+
+Result<void> Session::settle_image_quota(RegionObject& image) {
+  auto bytes = image.region->query(protocol::QueryTarget::kRegion, kMemSize);
+  uint64_t real = 0;
+  if (!bytes || bytes->size() != sizeof real) return {};  // the computed size stands
+  std::memcpy(&real, bytes->data(), sizeof real);
+  uint64_t have = image.quota.bytes();
+  if (real > have) {
+    auto more = take_quota(real - have);
+    if (!more) return std::unexpected(std::move(more.error()));
+    image.quota.absorb(std::move(*more));
+  }
+  image.quota.shrink(real);
+  return {};
+}
+
+}  // namespace amalgam::core

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+// Enqueues: numbered, checked, given to the driver, and followed until they end.
+#include "core/session/enqueue.h"
+
+#include <algorithm>
+
+#include "core/session/image_layout.h"
+
+namespace amalgam::core {
+
+template <typename M>
+void Session::enqueue(const protocol::Frame& frame) {
+  M message;
+  if (!decode(frame, message)) return;
+  Ticket ticket;
+  ticket.flight = flights_.take();
+  bridges_.clear();
+  Result<void> verdict = admit(message.head, ticket);
+  if (verdict) {
+    auto event = issue(message, ticket);
+    if (event) verdict = launch_flight(message.head, ticket, std::move(*event));
+    else verdict = std::unexpected(std::move(event.error()));
+  }
+  if (!verdict) refuse(message.head, ticket, verdict.error().native);
+  if (frame.header.call != 0 || !verdict) reply(frame.header.call, verdict);
+}
+
+template void Session::enqueue<protocol::Launch>(const protocol::Frame&);
+template void Session::enqueue<protocol::Transfer>(const protocol::Frame&);
+template void Session::enqueue<protocol::Fill>(const protocol::Frame&);
+template void Session::enqueue<protocol::Marker>(const protocol::Frame&);
+template void Session::enqueue<protocol::Migrate>(const protocol::Frame&);
+template void Session::enqueue<protocol::Gate>(const protocol::Frame&);
+
+Result<void> Session::admit(const protocol::Enqueue& head, Ticket& ticket) {
+  auto stream = need<StreamObject>(head.stream);
+  if (!stream) return std::unexpected(std::move(stream.error()));
+  ticket.stream = *stream;
+  {
+    std::lock_guard lock((*stream)->mutex);
+    ticket.number = (*stream)->progress.start();
+  }
+  if (in_flight_.load(std::memory_order_relaxed) >= kMaxInFlight)
+    return fail(Code::kLimit, "in-flight-commands", native::kOutOfResources);
+  if (head.event != 0) {
+    if (auto free = table_.check_free(head.event); !free) return free;
+  }
+  return resolve_waits(head, ticket);
+}
+
+Result<void> Session::resolve_waits(const protocol::Enqueue& head, Ticket& ticket) {
+  if (head.waits.size() > kMaxWaitList) return fail(Code::kLimit, "wait-list-events", native::kOutOfResources);
+  waits_.clear();
+  ContextObject& context = *ticket.stream->context;
+  for (protocol::ObjectId id : head.waits) {
+    auto* event = table_.find<EventObject>(id);
+    if (event == nullptr) return fail(Code::kInvalidArgument, "waits for no event", native::kInvalidEventWaitList);
+    if (!event->event) return fail(Code::kDriver, "waits for a command that was refused", native::kExecStatusErrorForEvents);
+    if (event->context.get() == &context) {
+      waits_.push_back(event->event.get());
+      continue;
+    }
+    // Another driver's event: a user event of this one ends with it.
+    auto bridge = user_event(context);
+    if (!bridge) return std::unexpected(std::move(bridge.error()));
+    event->event->on_complete([this, user = *bridge](const south::Outcome& outcome) { end_user(user, outcome.status); });
+    bridges_.push_back(*bridge);
+    waits_.push_back(bridge->get());
+  }
+  ticket.waits = waits_;
+  return {};
+}
+
+Result<void> Session::launch_flight(const protocol::Enqueue& head, Ticket& ticket, south::EventPtr event) {
+  StreamObject& stream = *ticket.stream;
+  if (head.event != 0) {
+    auto object = make_object<EventObject>(graveyard_);
+    object->context = stream.context;
+    object->event = event;
+    object->is_user = ticket.is_gate;
+    if (auto inserted = table_.insert(head.event, std::move(object)); !inserted) return inserted;
+  }
+  if (!stream.touched) {
+    stream.touched = true;
+    touched_.emplace_back(&stream);
+  }
+  Flight* flight = ticket.flight.release();
+  flight->session = this;
+  flight->stream = Ref(&stream);
+  flight->number = ticket.number;
+  flight->event = head.event;
+  in_flight_.fetch_add(1, std::memory_order_relaxed);
+  config_.counters->in_flight_now.fetch_add(1, std::memory_order_relaxed);
+  event->on_complete([flight](const south::Outcome& outcome) { flight->session->finish(flight, outcome); });
+  return {};
+}
+
+void Session::refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t native) {
+  south::Outcome outcome;
+  outcome.status = native < 0 ? native : native::kOutOfResources;
+  if (ticket.flight) flights_.give_back(std::move(ticket.flight));
+  if (head.event != 0 && table_.check_free(head.event)) {
+    auto object = make_object<EventObject>(graveyard_);
+    (void)table_.insert(head.event, std::move(object));
+  }
+  if (ticket.stream == nullptr) {
+    if (head.event != 0) outbox_.post(protocol::EventDone{head.event, outcome.status, head.stream, 0, {}});
+    outbox_.wake();
+    return;
+  }
+  StreamObject& stream = *ticket.stream;
+  if (!stream.touched) {
+    stream.touched = true;
+    touched_.emplace_back(&stream);
+  }
+  end_number(stream, ticket.number, head.event, outcome);
+  outbox_.wake();
+}
+
+Result<south::EventPtr> Session::user_event(ContextObject& context) {
+  auto made = context.context->create_user_event();
+  if (!made) return made;
+  std::lock_guard lock(users_mutex_);
+  constexpr size_t kSweepFrom = 1024;
+  if (users_.size() >= std::max(kSweepFrom, sweep_users_at_)) {
+    std::erase_if(users_, [](const auto& entry) { return entry.second.expired(); });
+    sweep_users_at_ = 2 * users_.size();
+  }
+  users_[made->get()] = *made;
+  return made;
+}
+
+Result<south::EventPtr> Session::issue(const protocol::Launch& m, Ticket& ticket) {
+  auto kernel = need<KernelObject>(m.kernel);
+  if (!kernel) return std::unexpected(std::move(kernel.error()));
+  if (m.dimensions < 1 || m.dimensions > 3) return fail(Code::kInvalidArgument, "dimensions", -53);  // CL_INVALID_WORK_DIMENSION
+  if (auto applied = apply_arguments(**kernel, m.args, table_, view(), ticket.flight->held); !applied)
+    return std::unexpected(std::move(applied.error()));
+  ticket.hold(*kernel);
+  ticket.flight->prints = (*kernel)->module->may_print;
+  config_.counters->launches.fetch_add(1, std::memory_order_relaxed);
+  south::LaunchRange range{m.dimensions, m.has_offset, m.has_local, m.offset, m.global, m.local};
+  return ticket.stream->stream->launch(*(*kernel)->kernel, range, ticket.waits);
+}
+
+Result<void> Session::resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out, RegionObject*& region) {
+  using EndKind = protocol::Endpoint::Kind;
+  out.offset = end.offset;
+  out.origin = end.origin;
+  out.row_pitch = end.row_pitch;
+  out.slice_pitch = end.slice_pitch;
+  if (end.kind > EndKind::kImage) return fail(Code::kProtocol, "endpoint", native::kInvalidValue);
+  if (end.kind == EndKind::kHeap) return {};
+  auto found = need<RegionObject>(end.id);
+  if (!found) return std::unexpected(std::move(found.error()));
+  region = *found;
+  if (!region->region || region->is_image != (end.kind == EndKind::kImage))
+    return fail(Code::kInvalidArgument, "not that kind of memory object", native::kInvalidMemObject);
+  out.region = region->region.get();
+  out.is_image = region->is_image;
+  ticket.hold(region);
+  return {};
+}
+
+namespace {
+
+/// Checks that a heap end of a box lies in the heap, and makes it an address. `pixel`, `image_type`: of the image at the
+/// other end, 0 if there is none.
+Result<void> place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3> extent, bool rect, const RegionObject* image,
+                           HeapView heap, south::Place& out) {
+  auto outside = [] { return fail(Code::kInvalidArgument, "outside of the heap", native::kInvalidValue); };
+  std::optional<uint64_t> bytes;
+  uint64_t row_pitch = end.row_pitch, slice_pitch = end.slice_pitch, begin = end.offset;
+  if (image != nullptr) {
+    uint64_t pixel = image->element_size == 0 ? 16 : image->element_size;
+    if (__builtin_mul_overflow(extent[0], pixel, &extent[0])) return outside();
+    // Arrays of rows: drivers differ in which pitch counts, so both must fit.
+    if (image->image_type == kImage1dArray) row_pitch = std::max(row_pitch == 0 ? extent[0] : row_pitch, slice_pitch);
+    bytes = box_bytes(extent, row_pitch, slice_pitch);
+  } else if (rect) {
+    if (row_pitch == 0) row_pitch = extent[0];
+    if (slice_pitch == 0 && __builtin_mul_overflow(row_pitch, extent[1], &slice_pitch)) return outside();
+    uint64_t rows = 0, slices = 0;
+    if (__builtin_mul_overflow(end.origin[1], row_pitch, &rows) || __builtin_mul_overflow(end.origin[2], slice_pitch, &slices))
+      return outside();
+    if (__builtin_add_overflow(begin, rows, &begin) || __builtin_add_overflow(begin, slices, &begin) ||
+        __builtin_add_overflow(begin, end.origin[0], &begin))
+      return outside();
+    bytes = box_bytes(extent, row_pitch, slice_pitch);
+  } else {
+    bytes = extent[0];
+  }
+  if (!bytes || *bytes > heap.bytes || begin > heap.bytes - *bytes || end.offset > heap.bytes) return outside();
+  out.heap = heap.base + end.offset;
+  return {};
+}
+
+}  // namespace
+
+Result<south::EventPtr> Session::issue(const protocol::Transfer& m, Ticket& ticket) {
+  south::Place from, to;
+  RegionObject* source = nullptr;
+  RegionObject* target = nullptr;
+  if (auto ok = resolve_place(m.from, ticket, from, source); !ok) return std::unexpected(std::move(ok.error()));
+  if (auto ok = resolve_place(m.to, ticket, to, target); !ok) return std::unexpected(std::move(ok.error()));
+  const RegionObject* image = source != nullptr && source->is_image ? source : target != nullptr && target->is_image ? target : nullptr;
+  if (source == nullptr) {
+    if (auto ok = place_in_heap(m.from, m.extent, m.rect, image, view(), from); !ok) return std::unexpected(std::move(ok.error()));
+  }
+  if (target == nullptr) {
+    if (auto ok = place_in_heap(m.to, m.extent, m.rect, image, view(), to); !ok) return std::unexpected(std::move(ok.error()));
+  }
+  auto made = ticket.stream->stream->transfer(from, to, m.rect, m.extent, ticket.waits);
+  if (!made) return made;
+  uint64_t bytes = m.extent[0];
+  if (image != nullptr) bytes *= std::max<uint64_t>(image->element_size, 1);
+  if (m.rect || image != nullptr) bytes *= m.extent[1] * m.extent[2];
+  auto& counter = source == nullptr && target != nullptr   ? config_.counters->bytes_written
+                  : source != nullptr && target == nullptr ? config_.counters->bytes_read
+                                                           : config_.counters->bytes_copied;
+  counter.fetch_add(bytes, std::memory_order_relaxed);
+  return made;
+}
+
+Result<south::EventPtr> Session::issue(const protocol::Fill& m, Ticket& ticket) {
+  if (m.pattern.empty() || m.pattern.size() > kMaxFillPattern)
+    return fail(Code::kInvalidArgument, "pattern size", native::kInvalidValue);
+  south::Place to;
+  RegionObject* target = nullptr;
+  if (auto ok = resolve_place(m.to, ticket, to, target); !ok) return std::unexpected(std::move(ok.error()));
+  if (target != nullptr && target->is_image && m.pattern.size() != 16)
+    return fail(Code::kInvalidArgument, "a colour is 16 bytes", native::kInvalidValue);
+  if (target == nullptr) {
+    if (auto ok = place_in_heap(m.to, m.extent, false, nullptr, view(), to); !ok) return std::unexpected(std::move(ok.error()));
+  }
+  return ticket.stream->stream->fill(to, m.extent, m.pattern, ticket.waits);
+}
+
+Result<south::EventPtr> Session::issue(const protocol::Marker& m, Ticket& ticket) {
+  if (m.kind > protocol::MarkerKind::kBarrier) return fail(Code::kProtocol, "marker kind", native::kInvalidValue);
+  return ticket.stream->stream->marker(m.kind, ticket.waits);
+}
+
+Result<south::EventPtr> Session::issue(const protocol::Migrate& m, Ticket& ticket) {
+  std::vector<south::Region*> regions;
+  for (protocol::ObjectId id : m.regions) {
+    auto region = need<RegionObject>(id);
+    if (!region) return std::unexpected(std::move(region.error()));
+    if (!(*region)->region) return fail(Code::kInvalidArgument, "no region of the driver", native::kInvalidMemObject);
+    regions.push_back((*region)->region.get());
+    ticket.hold(*region);
+  }
+  return ticket.stream->stream->migrate(regions, m.flags, ticket.waits);
+}
+
+Result<south::EventPtr> Session::issue(const protocol::Gate& m, Ticket& ticket) {
+  if (m.head.event == 0) return fail(Code::kInvalidArgument, "a gate names its event", native::kInvalidEvent);
+  StreamObject& stream = *ticket.stream;
+  auto user = user_event(*stream.context);
+  if (!user) return user;
+  ticket.is_gate = true;
+  protocol::ObjectId id = m.head.event;
+  if (!stream.in_order && ticket.waits.empty()) {
+    // Nothing to wait for, and nothing else that waits: a marker without waits would wait for everything.
+    gate_reached(id, *user, 0);
+    return user;
+  }
+  auto reached = stream.stream->marker(protocol::MarkerKind::kMarker, ticket.waits);
+  if (!reached) return reached;
+  if (stream.in_order) {
+    south::Event* gate = user->get();
+    auto barrier = stream.stream->marker(protocol::MarkerKind::kBarrier, {&gate, 1});
+    if (!barrier) return barrier;
+  }
+  pending_callbacks_.fetch_add(1, std::memory_order_relaxed);
+  (*reached)->on_complete([this, id, user = *user](const south::Outcome& outcome) {
+    gate_reached(id, user, outcome.status);
+    pending_callbacks_.fetch_sub(1, std::memory_order_release);
+  });
+  return user;
+}
+
+void Session::notify(const protocol::Notify& m) {
+  auto* stream = table_.find<StreamObject>(m.stream);
+  if (stream == nullptr) return;
+  config_.counters->waits.fetch_add(1, std::memory_order_relaxed);
+  stream->stream->flush();
+  ask_retired(*stream, Progress::Asked::kNotify);
+  outbox_.wake();
+}
+
+}  // namespace amalgam::core

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Progress: how far one stream has come: which of its numbered commands have ended, and who wants to hear of it.
+//
+// Commands may end out of order (out-of-order streams; failed commands; callbacks on several threads), so the ends wait in
+// a bit ring until the prefix reaches them: `retired()` is the highest number below which everything has ended.
+//
+// Threads: none of its own; StreamObject guards it. Bounded by the commands in flight.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+namespace amalgam::core {
+
+class Progress {
+ public:
+  /// The end of a batch is told as a courtesy, a Notify always.
+  enum class Asked : uint8_t { kNobody, kBatch, kNotify };
+
+  /// The number of the next command.
+  uint64_t start() {
+    if (++sent_ - retired_ > ended_.size()) grow();
+    return sent_;
+  }
+  /// The command has ended. Says who asked to hear of a number that is now retired.
+  Asked finish(uint64_t number) {
+    ended_[number & (ended_.size() - 1)] = true;
+    while (retired_ < sent_ && ended_[(retired_ + 1) & (ended_.size() - 1)]) ended_[++retired_ & (ended_.size() - 1)] = false;
+    Asked asked = Asked::kNobody;
+    while (!asked_.empty() && asked_.front().number <= retired_) {
+      if (asked < asked_.front().by) asked = asked_.front().by;
+      asked_.pop_front();
+    }
+    return asked;
+  }
+  /// Asks to hear when everything so far has ended. True if it already has.
+  bool ask(Asked by) {
+    if (retired_ == sent_) return true;
+    if (!asked_.empty() && asked_.back().number == sent_) {
+      if (asked_.back().by < by) asked_.back().by = by;
+    } else {
+      asked_.push_back({sent_, by});
+    }
+    return false;
+  }
+  uint64_t sent() const { return sent_; }
+  uint64_t retired() const { return retired_; }
+
+ private:
+  void grow() {
+    std::vector<bool> wider(ended_.size() * 2);
+    for (uint64_t n = retired_ + 1; n < sent_; ++n) wider[n & (wider.size() - 1)] = ended_[n & (ended_.size() - 1)];
+    ended_.swap(wider);
+  }
+  uint64_t sent_ = 0, retired_ = 0;
+  std::vector<bool> ended_ = std::vector<bool>(64);
+  struct Question {
+    uint64_t number;
+    Asked by;
+  };
+  std::deque<Question> asked_;
+};
+
+}  // namespace amalgam::core
