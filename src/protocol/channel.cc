@@ -14,7 +14,6 @@ namespace amalgam::protocol {
 namespace {
 
 constexpr const char* kSystemSocket = "/run/amalgam/amalgamd.sock";
-constexpr int kSendTimeoutMs = 1000;
 
 }  // namespace
 
@@ -36,7 +35,8 @@ Result<Channel> Channel::connect(const std::string& path) {
   return Channel(std::move(socket));
 }
 
-Result<void> Channel::send_raw(ControlType type, std::span<std::byte> packet, std::span<const int> fds) const {
+Result<void> Channel::send_raw(ControlType type, std::span<std::byte> packet, std::span<const int> fds,
+                               int patience_ms) const {
   std::memset(packet.data(), 0, 8);
   std::memcpy(packet.data(), &type, sizeof type);
   iovec part{packet.data(), packet.size()};
@@ -59,7 +59,7 @@ Result<void> Channel::send_raw(ControlType type, std::span<std::byte> packet, st
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return fail(system_error("send", errno));
     pollfd ready{socket_.get(), POLLOUT, 0};
-    int n = ::poll(&ready, 1, kSendTimeoutMs);
+    int n = ::poll(&ready, 1, patience_ms);
     if (n == 0) return fail(Code::kUnavailable, "send: the peer does not read");
   }
 }

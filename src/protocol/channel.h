@@ -59,14 +59,14 @@ class Channel {
   /// Connects to a listening socket. kNotFound: no such path; kUnavailable: nobody listens.
   static Result<Channel> connect(const std::string& path);
 
-  /// Sends one message; blocks up to a second on a full socket, then kUnavailable. The fds stay the caller's.
+  /// Sends one message; blocks up to patience_ms on a full socket, then kUnavailable. The fds stay the caller's.
   template <typename M>
-  Result<void> send(const M& message, std::span<const int> fds = {}) const {
+  Result<void> send(const M& message, std::span<const int> fds = {}, int patience_ms = kSendPatienceMs) const {
     auto buffer = std::make_unique_for_overwrite<std::byte[]>(kMaxControlBytes);
     Encoder encoder({buffer.get() + 8, kMaxControlBytes - 8});
     encoder(message);
     if (!encoder.ok()) return fail(Code::kLimit, "control message is over control-message-bytes");
-    return send_raw(M::kType, {buffer.get(), encoder.size() + 8}, fds);
+    return send_raw(M::kType, {buffer.get(), encoder.size() + 8}, fds, patience_ms);
   }
 
   /// Waits up to timeout_ms (-1: for ever) for one message. kTimeout; kUnavailable: the peer hung up; kProtocol: oversized.
@@ -89,7 +89,8 @@ class Channel {
   explicit operator bool() const { return static_cast<bool>(socket_); }
 
  private:
-  Result<void> send_raw(ControlType type, std::span<std::byte> packet, std::span<const int> fds) const;
+  static constexpr int kSendPatienceMs = 1000;
+  Result<void> send_raw(ControlType type, std::span<std::byte> packet, std::span<const int> fds, int patience_ms) const;
   UniqueFd socket_;
 };
 

@@ -28,17 +28,25 @@ struct MessageList {
   }
 };
 
-using AllMessages = MessageList<
-    // commands
-    Hello, OpenDevice, CreateSubDevices, CreateContext, CreateStream, CreateRegion, CreateSubRegion, CreateImage, CreateSampler,
-    CreateUserEvent, CreateModule, BuildModule, CompileModule, LinkModule, SetSpecConstant, CreateKernel, CloneKernel, SetArg,
-    SetKernelExecInfo, Query, Release, SignalEvent, WatchEvent, Launch, Transfer, Fill, Marker, Migrate, Gate, Notify,
-    // completions and what replies carry
-    Reply, EventDone, EventStatus, GateReady, StreamRetired, Output, Fault, HelloReply, CountReply, RegionReply, StatusListReply,
-    LinkReply, QueryReply,
-    // control
-    Refused, Done, ListDevices, DeviceList, OpenSession, SessionOpened, CreateSlice, SliceCreated, ListSessions, SessionList,
-    GetStatus, StatusReport, Shutdown, GetMetrics, MetricsText, WorkerHello, Adopt, SessionReady, Reserve, Granted, Return,
-    Reclaim>;
+using CommandMessages =
+    MessageList<Hello, OpenDevice, CreateSubDevices, CreateContext, CreateStream, CreateRegion, CreateSubRegion, CreateImage,
+                CreateSampler, CreateUserEvent, CreateModule, BuildModule, CompileModule, LinkModule, SetSpecConstant,
+                CreateKernel, CloneKernel, SetArg, SetKernelExecInfo, Query, Release, SignalEvent, WatchEvent, Launch, Transfer,
+                Fill, Marker, Migrate, Gate, Notify>;
+
+/// With what replies carry.
+using CompletionMessages =
+    MessageList<Reply, EventDone, EventStatus, GateReady, StreamRetired, Output, Fault, HelloReply, CountReply, RegionReply,
+                StatusListReply, LinkReply, QueryReply>;
+
+using ControlMessages =
+    MessageList<Refused, Done, ListDevices, DeviceList, OpenSession, SessionOpened, CreateSlice, SliceCreated, ListSessions,
+                SessionList, GetStatus, StatusReport, Shutdown, GetMetrics, MetricsText, WorkerHello, Adopt, SessionReady,
+                Reserve, Granted, Return, Reclaim>;
+
+template <typename... A, typename... B, typename... C>
+MessageList<A..., B..., C...> join(MessageList<A...>, MessageList<B...>, MessageList<C...>);
+
+using AllMessages = decltype(join(CommandMessages{}, CompletionMessages{}, ControlMessages{}));
 
 }  // namespace amalgam::protocol

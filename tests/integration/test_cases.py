@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The small programs print the same on the bare driver and through the pool."""
+import subprocess
+import tempfile
+import unittest
+
+from pool import CL_CASES, PROGRAMS, Pool, bare_environment
+
+# What a case may answer differently, with the reason.
+DIFFERENT = {}
+
+
+def lines(text):
+    return [line for line in text.splitlines() if line]
+
+
+class Cases(unittest.TestCase):
+    def compare(self, program, **pool_options):
+        with tempfile.TemporaryDirectory() as folder:
+            environment = bare_environment(folder, **(pool_options.get("environment") or {}))
+            bare = subprocess.run([program], env=environment, capture_output=True, text=True)
+        with Pool(**pool_options) as pool:
+            virtual = pool.run([program], check=False)
+            pool.settled()
+        drop = lambda text: [l for l in lines(text) if l.split(":")[0].split(" ", 1)[-1] not in DIFFERENT]
+        self.assertEqual(drop(bare.stdout), drop(virtual.stdout), virtual.stderr[-2000:])
+        self.assertEqual(bare.returncode, virtual.returncode)
+
+    def test_cl_cases(self):
+        self.compare(CL_CASES)
+
+    def test_cl_cases_on_two_devices(self):
+        self.compare(CL_CASES, environment={"POCL_DEVICES": "pthread pthread"})
+
+    def test_dlopen(self):
+        self.compare(PROGRAMS / "cl_dlopen")
+
+    def test_one_process(self):
+        """All cases in one process: what one leaves behind does not disturb the next."""
+        with Pool() as pool:
+            ended = pool.run([CL_CASES, "--one-process"], check=False)
+            self.assertNotIn("FAILED", ended.stdout)
+            pool.settled()
+
+
+if __name__ == "__main__":
+    unittest.main()
