@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Config: what amalgamd.toml says. Every key has a default that depends only on `system`; docs/configuration.md lists them.
+//
+// A key that is not known, or has another type than it must, is an error with file, line and column: a configuration that is
+// silently half obeyed is worse than none.
+//
+// Threads: plain values. Blocking: load_config() reads one small file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace amalgam::daemon {
+
+struct Config {
+  bool system = false;  ///< one daemon for all users of the machine
+  std::filesystem::path file;  ///< where this was read from; empty: built-in defaults
+  std::filesystem::path socket, state_dir, worker;
+  std::string log_level = "info";
+  std::string worker_user = "amalgam";  ///< whom a system daemon's workers run as, if this user exists
+  std::vector<std::string> backends = {"opencl"};
+  uint64_t warm_workers = 1;
+  uint64_t idle_exit_s = 0;  ///< 0: never
+  bool keep_sessions_on_exit = false;
+  uint64_t host_bytes = 0;  ///< 0: 90 % of the machine's memory
+  std::string metrics;      ///< "127.0.0.1:9464"; empty: off
+  std::map<std::string, std::string> environment;  ///< of probes and workers
+};
+
+/// What holds without a file.
+Config default_config(bool system);
+
+/// Reads and checks a file. The message names file, line, column and key, and says what to do.
+Result<Config> load_config(const std::filesystem::path& file);
+/// The same for a text; `name` stands for the file in messages.
+Result<Config> parse_config(std::string_view text, const std::string& name);
+
+/// "12345", "300MiB", "1.5 GiB" → bytes.
+Result<uint64_t> parse_size(std::string_view text);
+/// Checks "127.0.0.1:9464": an address of this machine's loopback and a port; "off" and "" are off.
+Result<std::string> parse_metrics_address(std::string_view text);
+/// Whether spdlog knows the level.
+bool is_log_level(std::string_view text);
+
+}  // namespace amalgam::daemon

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Paths: where the daemon's socket, state and worker lie, and how the folders for them are made.
+//
+// Threads: pure functions of the environment and the file system. Blocking: local file system calls.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+
+#include "base/error.h"
+#include "base/unique_fd.h"
+
+namespace amalgam::daemon {
+
+/// /run/amalgam/amalgamd.sock, or the user's own.
+std::filesystem::path default_socket(bool system);
+/// /var/lib/amalgam, or $XDG_STATE_HOME/amalgam, or ~/.local/state/amalgam.
+std::filesystem::path default_state_dir(bool system);
+/// amalgamd.toml in $XDG_CONFIG_HOME/amalgam or ~/.config/amalgam; empty if there is none.
+std::filesystem::path user_config_file();
+/// amalgam-worker of this installation or build folder. kNotFound says where it was sought.
+Result<std::filesystem::path> find_worker();
+/// The state file of the daemon at this socket.
+std::filesystem::path state_file(const std::filesystem::path& state_dir, const std::filesystem::path& socket);
+
+/// Makes a folder, and those above it. kPermissionDenied if it is there and somebody else (not root) owns it or may write to it.
+Result<void> make_folder(const std::filesystem::path& folder, mode_t mode);
+/// Takes the lock of a socket, for as long as the result is open. kUnavailable names who holds it.
+Result<UniqueFd> lock_socket(const std::filesystem::path& socket);
+
+}  // namespace amalgam::daemon
