@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Control: the worker's second thread, which watches everybody else while the dispatcher may be stuck in a driver.
+//
+//   client's socket hangs up ─▶ the process exits, whatever the driver is doing
+//   daemon ─ Granted, Reclaim ─▶ purse          purse ─ Reserve, Return ─▶ daemon
+//   daemon hangs up ─▶ every 200 ms: connect, WorkerHello with what we hold ─ Done ─▶ purse goes on
+//   standard output ─▶ Output completions       congested outbox ─▶ flushed by the clock
+//
+// Threads: one of its own; the Ledger methods are called from any, under the purse's lock. The channel is only replaced
+// while the purse counts as lost, when nobody sends. Lifetime: that of the process.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "core/memory/purse.h"
+#include "core/session/session.h"
+#include "protocol/channel.h"
+
+namespace amalgam::worker {
+
+class Control final : public core::Purse::Ledger {
+ public:
+  struct Config {
+    UniqueFd client;              ///< hang-up means that the client is gone
+    protocol::Channel daemon;
+    std::string socket_path;      ///< to come back to the daemon; empty: never
+    protocol::Token secret{};
+    uint64_t session = 0;
+    int counters_fd = -1;         ///< shown to a daemon that has come back; kept by the caller
+    int output_fd = -1;           ///< read end of standard output; kept by the caller
+  };
+  explicit Control(Config config);
+
+  void send(const protocol::Reserve& reserve) override { (void)config_.daemon.send(reserve); }
+  void send(const protocol::Return& give) override { (void)config_.daemon.send(give); }
+
+  /// The session's on_congested.
+  void on_congested();
+  /// Starts the thread. Both outlive the process's last breath.
+  void start(core::Purse& purse, core::Session& session);
+  const protocol::Channel& daemon() const { return config_.daemon; }
+
+ private:
+  enum class State : uint8_t { kUp, kLost, kGreeting };
+  void run();
+  void on_daemon();
+  void on_packet(const protocol::Packet& packet);
+  void lose();
+  void greet();
+
+  Config config_;
+  UniqueFd nudge_;  ///< eventfd: the outbox has become congested
+  core::Purse* purse_ = nullptr;
+  core::Session* session_ = nullptr;
+  State state_ = State::kUp;
+  uint64_t next_try_ns_ = 0;
+};
+
+}  // namespace amalgam::worker

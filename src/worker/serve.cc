@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/serve.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <map>
+
+#include "core/memory/purse.h"
+#include "core/session/session.h"
+#include "worker/backends.h"
+#include "worker/control.h"
+#include "worker/process.h"
+#include "worker/sandbox.h"
+
+namespace amalgam::worker {
+namespace {
+
+constexpr int kAdoptTimeoutMs = static_cast<int>(kWorkerStartTimeoutMs);
+
+/// What Adopt brought, mapped.
+struct Adopted {
+  protocol::Adopt terms;
+  UniqueFd client, rings_fd, heap, counters_fd;
+  protocol::RingMemory* rings = nullptr;
+  model::Counters* counters = nullptr;
+};
+
+Result<void*> map_shared(int fd, uint64_t bytes, const char* what) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return fail(system_error(what, errno));
+  if (static_cast<uint64_t>(status.st_size) < bytes) return fail(Code::kProtocol, std::string(what) + " is too small");
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) return fail(system_error(what, errno));
+  return memory;
+}
+
+Result<Adopted> adopt(const protocol::Channel& daemon, const protocol::Token& secret) {
+  protocol::WorkerHello hello;
+  hello.secret = secret;
+  std::vector<UniqueFd> fds;
+  auto terms = daemon.call<protocol::Adopt>(hello, kAdoptTimeoutMs, &fds);
+  if (!terms) return std::unexpected(std::move(terms.error()).within("adopt"));
+  if (fds.size() != 4) return fail(Code::kProtocol, "Adopt comes with four descriptors");
+  Adopted adopted{std::move(*terms), std::move(fds[0]), std::move(fds[1]), std::move(fds[2]), std::move(fds[3]), nullptr, nullptr};
+  auto rings = map_shared(adopted.rings_fd.get(), protocol::RingMemory::kBytes, "ring memory");
+  if (!rings) return std::unexpected(std::move(rings.error()));
+  adopted.rings = static_cast<protocol::RingMemory*>(*rings);
+  auto counters = map_shared(adopted.counters_fd.get(), sizeof(model::Counters), "counters memory");
+  if (!counters) return std::unexpected(std::move(counters.error()));
+  adopted.counters = static_cast<model::Counters*>(*counters);
+  adopted.rings_fd.reset();
+  return adopted;
+}
+
+/// The backends stay as long as the process.
+using Backends = std::map<std::string, std::unique_ptr<south::Backend>>;
+
+Result<std::vector<core::SessionDevice>> open_devices(const std::vector<model::Device>& infos, Backends& backends) {
+  std::vector<core::SessionDevice> devices;
+  for (const model::Device& info : infos) {
+    auto& backend = backends[info.backend];
+    if (backend == nullptr) backend = make_backend(info.backend);
+    if (backend == nullptr) return fail(Code::kNotFound, "no backend is named " + info.backend);
+    auto device = backend->open(info);
+    if (!device) return std::unexpected(std::move(device.error()).within("open " + info.id));
+    devices.push_back({info, backend.get(), std::move(*device)});
+  }
+  return devices;
+}
+
+int give_up(const protocol::Channel& daemon, const Error& error) {
+  (void)daemon.send(protocol::SessionReady{error.code == Code::kOk ? Code::kInternal : error.code, error.message});
+  std::fprintf(stderr, "amalgam-worker: %s\n", error.text().c_str());
+  return 1;
+}
+
+}  // namespace
+
+int serve(protocol::Channel daemon, const protocol::Token& secret, const std::string& socket_path) {
+  auto adopted = adopt(daemon, secret);
+  if (!adopted) return give_up(daemon, adopted.error());
+  auto output = capture_output();
+  if (!output) return give_up(daemon, output.error());
+
+  SandboxReport report;
+  if (auto fenced = fence_files(adopted->terms.devices, report); !fenced) return give_up(daemon, fenced.error());
+  Backends backends;
+  auto devices = open_devices(adopted->terms.devices, backends);
+  if (!devices) return give_up(daemon, devices.error());
+  if (auto fenced = fence_calls(report); !fenced) return give_up(daemon, fenced.error());
+
+  Control control({std::move(adopted->client), std::move(daemon), socket_path, secret, adopted->terms.session,
+                   adopted->counters_fd.get(), output->get()});
+  core::Purse purse(control, adopted->counters, adopted->terms.quota_bytes);
+  core::SessionConfig config;
+  config.rings = adopted->rings;
+  config.heap_fd = adopted->heap.get();
+  config.heap_bytes = adopted->terms.heap_bytes;
+  config.quota_bytes = adopted->terms.quota_bytes;
+  config.output_fd = output->get();
+  config.counters = adopted->counters;
+  config.purse = &purse;
+  config.devices = std::move(*devices);
+  config.on_congested = [&control] { control.on_congested(); };
+  // Never destroyed: the process ends instead.
+  auto& session = *new core::Session(std::move(config));
+  if (auto sent = control.daemon().send(protocol::SessionReady{Code::kOk, report.text()}); !sent) return 1;
+  control.start(purse, session);
+  auto ended = session.run();
+  session.close();
+  if (ended) return 0;
+  std::fprintf(stderr, "amalgam-worker: session %llu: %s\n", static_cast<unsigned long long>(adopted->terms.session),
+               ended.error().text().c_str());
+  return 1;
+}
+
+}  // namespace amalgam::worker
