@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Creation and queries of images.
+//
+// The program's content travels with the creation, in the layout that the program gave, so that the driver sees the pitches
+// and answers about them as it would natively. What is too large for that, or of a size that only the driver can judge, is
+// created empty and then written.
+#include "north/opencl/image.h"
+
+#include <cstring>
+
+#include "north/opencl/private_stream.h"
+#include "north/opencl/staged.h"
+#include "north/opencl/util.h"
+
+namespace amalgam::opencl {
+namespace {
+
+constexpr uint64_t kInlineContent = 32 * kMiB;
+constexpr uint64_t kSaneSide = 1u << 28;  // beyond what any device takes, and far from overflow
+
+/// What the program's pointer shows, if it is of a size that can be trusted before the driver has seen it; else size 0.
+uint64_t content_bytes(cl_mem image, Pitches& pitches) {
+  std::array<uint64_t, 3> extent = image_extent(image->desc);
+  for (uint64_t side : extent)
+    if (side == 0 || side > kSaneSide) return 0;
+  size_t row = extent[0] * image->element_size;
+  if (take_pitches(image->type, image->desc.image_row_pitch, image->desc.image_slice_pitch, row, extent[1], pitches) != CL_SUCCESS)
+    return 0;
+  return span_of({}, {row, extent[1], extent[2]}, pitches);
+}
+
+cl_int check_pitches(const cl_image_desc& desc, const void* host_ptr, size_t pixel) {
+  if (desc.mem_object != nullptr) return CL_SUCCESS;
+  if (host_ptr == nullptr) return desc.image_row_pitch == 0 && desc.image_slice_pitch == 0 ? CL_SUCCESS : CL_INVALID_IMAGE_DESCRIPTOR;
+  if (pixel == 0) return CL_SUCCESS;
+  size_t row = desc.image_row_pitch, slice = desc.image_slice_pitch;
+  if (row != 0 && (row / pixel < desc.image_width || row % pixel != 0)) return CL_INVALID_IMAGE_DESCRIPTOR;
+  if (slice == 0) return CL_SUCCESS;
+  size_t least = row != 0 ? row : desc.image_width * pixel;
+  bool flat = desc.image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY;
+  size_t rows = flat || desc.image_height == 0 ? 1 : desc.image_height;
+  bool fits = least != 0 && slice / rows >= least && slice % least == 0;
+  return !has_slices(desc.image_type) || fits ? CL_SUCCESS : CL_INVALID_IMAGE_DESCRIPTOR;
+}
+
+/// Images over a buffer or another image.
+cl_int check_whole(cl_context context, const cl_image_desc& desc, cl_mem_flags flags) {
+  cl_mem whole = desc.mem_object;
+  if (whole == nullptr) return desc.image_type == CL_MEM_OBJECT_IMAGE1D_BUFFER ? CL_INVALID_IMAGE_DESCRIPTOR : CL_SUCCESS;
+  if (!valid(whole, Kind::kMem) || whole->context != context) return CL_INVALID_IMAGE_DESCRIPTOR;
+  if ((flags & kHostPointerFlags) != 0) return CL_INVALID_VALUE;
+  bool buffer_type = desc.image_type == CL_MEM_OBJECT_IMAGE1D_BUFFER;
+  if (buffer_type ? whole->is_image() : desc.image_type != CL_MEM_OBJECT_IMAGE2D) return CL_INVALID_IMAGE_DESCRIPTOR;
+  return CL_SUCCESS;
+}
+
+protocol::CreateImage message_for(cl_mem image, cl_mem_flags flags) {
+  const cl_image_desc& desc = image->desc;
+  protocol::CreateImage message;
+  message.context = image->context->id;
+  message.flags = flags;
+  message.channel_order = image->format.image_channel_order;
+  message.channel_type = image->format.image_channel_data_type;
+  message.image_type = desc.image_type;
+  message.width = desc.image_width;
+  message.height = desc.image_height;
+  message.depth = desc.image_depth;
+  message.array_size = desc.image_array_size;
+  message.row_pitch = desc.image_row_pitch;
+  message.slice_pitch = desc.image_slice_pitch;
+  message.mip_levels = desc.num_mip_levels;
+  message.samples = desc.num_samples;
+  message.buffer = image->parent != nullptr ? image->parent->id : 0;
+  return message;
+}
+
+/// Where the shadow's rows and slices lie. The driver says the size of pixels that this file does not know.
+cl_int take_layout(cl_mem image, const client::Payload& payload) {
+  if (image->element_size == 0) {
+    protocol::Query query;
+    query.target = protocol::QueryTarget::kImage;
+    query.object = image->id;
+    query.param = CL_IMAGE_ELEMENT_SIZE;
+    auto reply = image->context->session->call(query);
+    if (!reply) return to_cl(reply.error(), CL_DEVICE_NOT_AVAILABLE);
+    if (reply->size() != sizeof(size_t)) return CL_OUT_OF_RESOURCES;
+    std::memcpy(&image->element_size, reply->data(), sizeof(size_t));
+  }
+  std::array<uint64_t, 3> extent = image_extent(image->desc);
+  Pitches pitches = packed(extent[0] * image->element_size, extent[1]);
+  image->row_pitch = pitches.row;
+  image->slice_pitch = pitches.slice;
+  image->size = pitches.slice * extent[2];
+  if (!take_place(image, payload, image->size)) return CL_OUT_OF_RESOURCES;
+  image->shared = false;
+  return CL_SUCCESS;
+}
+
+cl_int create_image(cl_mem image, cl_mem_flags flags, const void* host_ptr) {
+  client::Session& session = *image->context->session;
+  protocol::CreateImage message = message_for(image, flags & kAccessFlags);
+  client::StagedBlock content;
+  Pitches pitches;
+  uint64_t bytes = host_ptr != nullptr ? content_bytes(image, pitches) : 0;
+  // The driver takes whole slices, but the gap behind the last row is not ours to read.
+  uint64_t room = pitches.slice * image_extent(image->desc)[2];
+  bool inlined = bytes != 0 && bytes <= kInlineContent && room <= 2 * kInlineContent && !session.dead();
+  if (inlined) {
+    content = take_staging(session, room);
+    if (!content.ok()) return CL_OUT_OF_HOST_MEMORY;
+    std::memcpy(content.data(), host_ptr, bytes);
+    message.host_data = content.ref();
+  }
+  client::Payload payload;
+  if (cl_int result = create_on_worker(image, message, &payload); result != CL_SUCCESS) return result;
+  if (cl_int result = take_layout(image, payload); result != CL_SUCCESS) return result;
+  if (host_ptr == nullptr || inlined) return CL_SUCCESS;
+  if (content_bytes(image, pitches) == 0) return CL_OUT_OF_RESOURCES;
+  return push_image(image, static_cast<const std::byte*>(host_ptr), pitches);
+}
+
+/// An image of a part of the interface's old ways: 2D and 3D alone.
+cl_mem create_old(cl_context context, cl_mem_flags flags, const cl_image_format* format, const cl_image_desc& desc,
+                  void* host_ptr, cl_int* error) {
+  cl_int code = CL_SUCCESS;
+  cl_mem image = api::clCreateImageWithProperties(context, nullptr, flags, format, &desc, host_ptr, &code);
+  // Their descriptor was made of plain numbers, so that is what is wrong with it.
+  report(error, code == CL_INVALID_IMAGE_DESCRIPTOR ? CL_INVALID_IMAGE_SIZE : code);
+  return image;
+}
+
+}  // namespace
+
+namespace api {
+
+cl_mem clCreateImageWithProperties(cl_context context, const cl_mem_properties* properties, cl_mem_flags flags,
+                                   const cl_image_format* format, const cl_image_desc* desc, void* host_ptr, cl_int* error) {
+  std::vector<cl_mem_properties> list;
+  if (!valid(context, Kind::kContext)) return refuse(error, CL_INVALID_CONTEXT);
+  if (cl_int bad = take_properties(properties, list); bad != CL_SUCCESS) return refuse(error, bad);
+  if (cl_int bad = check_mem_flags(flags); bad != CL_SUCCESS) return refuse(error, bad);
+  if (format == nullptr) return refuse(error, CL_INVALID_IMAGE_FORMAT_DESCRIPTOR);
+  if (desc == nullptr) return refuse(error, CL_INVALID_IMAGE_DESCRIPTOR);
+  if (cl_int bad = check_host_ptr(flags, host_ptr); bad != CL_SUCCESS) return refuse(error, bad);
+  size_t pixel = pixel_bytes(*format);
+  if (cl_int bad = check_pitches(*desc, host_ptr, pixel); bad != CL_SUCCESS) return refuse(error, bad);
+  if (cl_int bad = check_whole(context, *desc, flags); bad != CL_SUCCESS) return refuse(error, bad);
+  cl_mem whole = desc->mem_object;
+  cl_mem_flags all = whole != nullptr ? inherited_flags(flags, whole->flags) : flags;
+  if ((all & kAccessFlags) == 0) all |= CL_MEM_READ_WRITE;
+  cl_mem image = new_mem(context, desc->image_type, all, 0);
+  image->properties = std::move(list);
+  image->format = *format;
+  image->desc = *desc;
+  image->element_size = pixel;
+  if (whole != nullptr) image->parent = retained(whole);
+  if ((flags & CL_MEM_USE_HOST_PTR) != 0) image->host_ptr = host_ptr;
+  return finish_mem(image, create_image(image, flags, host_ptr), error);
+}
+
+cl_mem clCreateImage(cl_context context, cl_mem_flags flags, const cl_image_format* format, const cl_image_desc* desc,
+                     void* host_ptr, cl_int* error) {
+  return api::clCreateImageWithProperties(context, nullptr, flags, format, desc, host_ptr, error);
+}
+
+cl_mem clCreateImage2D(cl_context context, cl_mem_flags flags, const cl_image_format* format, size_t width, size_t height,
+                       size_t row_pitch, void* host_ptr, cl_int* error) {
+  cl_image_desc desc{};
+  desc.image_type = CL_MEM_OBJECT_IMAGE2D;
+  desc.image_width = width;
+  desc.image_height = height;
+  desc.image_row_pitch = row_pitch;
+  return create_old(context, flags, format, desc, host_ptr, error);
+}
+
+cl_mem clCreateImage3D(cl_context context, cl_mem_flags flags, const cl_image_format* format, size_t width, size_t height,
+                       size_t depth, size_t row_pitch, size_t slice_pitch, void* host_ptr, cl_int* error) {
+  cl_image_desc desc{};
+  desc.image_type = CL_MEM_OBJECT_IMAGE3D;
+  desc.image_width = width;
+  desc.image_height = height;
+  desc.image_depth = depth;
+  desc.image_row_pitch = row_pitch;
+  desc.image_slice_pitch = slice_pitch;
+  return create_old(context, flags, format, desc, host_ptr, error);
+}
+
+cl_int clGetImageInfo(cl_mem image, cl_image_info param, size_t room, void* out, size_t* size_ret) {
+  if (!valid(image, Kind::kMem) || !image->is_image()) return CL_INVALID_MEM_OBJECT;
+  const cl_image_desc& desc = image->desc;
+  switch (param) {
+    case CL_IMAGE_FORMAT: return answer(image->format, room, out, size_ret);
+    case CL_IMAGE_ELEMENT_SIZE: return answer(image->element_size, room, out, size_ret);
+    case CL_IMAGE_WIDTH: return answer(desc.image_width, room, out, size_ret);
+    case CL_IMAGE_NUM_MIP_LEVELS: return answer(desc.num_mip_levels, room, out, size_ret);
+    case CL_IMAGE_NUM_SAMPLES: return answer(desc.num_samples, room, out, size_ret);
+    case CL_IMAGE_BUFFER: return answer(desc.mem_object, room, out, size_ret);
+    case CL_IMAGE_ROW_PITCH:
+      if (desc.image_row_pitch != 0) return answer(desc.image_row_pitch, room, out, size_ret);
+      break;
+    case CL_IMAGE_SLICE_PITCH:
+      if (desc.image_slice_pitch != 0 && has_slices(image->type)) return answer(desc.image_slice_pitch, room, out, size_ret);
+      break;
+    case CL_IMAGE_HEIGHT:
+    case CL_IMAGE_DEPTH:
+    case CL_IMAGE_ARRAY_SIZE: break;
+    default: return CL_INVALID_VALUE;
+  }
+  // Where drivers differ (0 or 1 for a dimension that the type lacks, paddings), this driver's answer.
+  protocol::Query query;
+  query.target = protocol::QueryTarget::kImage;
+  query.object = image->id;
+  query.param = param;
+  auto reply = image->context->session->call(query);
+  if (!reply) return to_cl(reply.error());
+  return answer(reply->data(), reply->size(), room, out, size_ret);
+}
+
+}  // namespace api
+}  // namespace amalgam::opencl
