@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Process: a child that the daemon starts (probe or worker) or finds again, named so that a reused pid is never taken for it.
+//
+// Every child leads its own session and process group, so that the helpers which a driver starts (compilers, linkers) end
+// with it. A group is only killed while its leader cannot have been replaced: it is not reaped yet, or its start time fits.
+//
+// Threads: plain values; spawn() may be called while other threads run. Blocking: spawn() until the child has called exec.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/unique_fd.h"
+
+namespace amalgam::daemon {
+
+struct Process {
+  pid_t pid = 0;
+  uint64_t start_time = 0;  ///< in clock ticks since boot, as /proc has it; with the pid it names a process for ever
+  UniqueFd pidfd;           ///< readable when the process has ended
+};
+
+struct Identity {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
+struct Launch {
+  std::string program;
+  std::vector<std::string> arguments;    ///< without argv[0]
+  std::vector<std::string> environment;  ///< "NAME=value", all of it
+  int channel = -1;                      ///< becomes descriptor 3; 0 is /dev/null, 1 and 2 are our 2, the rest is closed
+  std::optional<Identity> identity;      ///< whom to become
+  uint64_t open_files = 0;               ///< soft limit; 0: ours
+};
+
+/// Starts a program. The error is that of exec, if that was what failed.
+Result<Process> spawn(const Launch& launch);
+
+/// Finds a process again. kNotFound if it is gone or another one has its pid (start_time 0: whoever has it now).
+Result<Process> find_process(pid_t pid, uint64_t start_time);
+/// 0 if there is no such process, or it is a zombie.
+uint64_t start_time_of(pid_t pid);
+
+/// Sends a signal to the process alone, or to its whole group. Nothing happens if it is somebody else's by now.
+void signal_process(const Process& process, int number);
+void signal_group(const Process& process, int number);
+/// After its pidfd became readable: kills what is left of the group, reaps the child. Says how it ended: "exit status 1",
+/// "signal 11 (Segmentation fault)"; empty if it was not our child.
+std::string reap(const Process& process);
+
+/// The process at the other end of a Unix socket.
+Result<Process> peer_process(int socket, pid_t pid);
+
+}  // namespace amalgam::daemon
