@@ -69,6 +69,8 @@ cl_int answer(const T& value, size_t room, void* out, size_t* size_ret) {
 }
 cl_int answer_text(const std::string& text, size_t room, void* out, size_t* size_ret);
 
+struct KernelFacts;  // kernel_facts.h
+
 }  // namespace amalgam::opencl
 
 struct _cl_platform_id : amalgam::opencl::Handle {
@@ -104,6 +106,8 @@ struct _cl_context : amalgam::opencl::Handle {
     cl_svm_mem_flags flags = 0;
   };
   std::map<uintptr_t, SvmBlock> svm_blocks;  ///< by address
+  /// What clGetSupportedImageFormats was told; asked once.
+  std::map<std::pair<cl_mem_flags, cl_mem_object_type>, std::vector<cl_image_format>> image_formats;
 };
 
 struct _cl_command_queue : amalgam::opencl::Handle, amalgam::client::Stream {
@@ -178,12 +182,14 @@ struct _cl_program : amalgam::opencl::Handle {
   amalgam::protocol::ObjectId id = 0;
   std::vector<cl_device_id> devices;  ///< retained by the context
   std::string source;
+  bool has_source = false;     ///< made with clCreateProgramWithSource
+  bool resolved = false;       ///< the worker's module is not `source` but that with its includes put in (include.h)
   std::mutex mutex;
   cl_uint kernels = 0;   ///< live kernels: a program with some cannot be built again
   cl_uint building = 0;  ///< builds under way
   std::vector<std::function<void()>> release_callbacks;
-  /// What the driver said to a (kernel name, index, kind, size): clSetKernelArg asks once. Cleared by a build.
-  std::unordered_map<std::string, cl_int> verdicts;
+  /// What the driver said of each kernel, by name: asked once. Cleared by a build.
+  std::unordered_map<std::string, std::shared_ptr<amalgam::opencl::KernelFacts>> facts;
 };
 
 struct _cl_kernel : amalgam::opencl::Handle {
@@ -195,9 +201,12 @@ struct _cl_kernel : amalgam::opencl::Handle {
     /// What the value is: decided by the kernel's argument info, or by the value where there is none.
     enum class Class : uint8_t { kUnknown, kValue, kGlobal, kLocal, kImage, kSampler, kQueue, kPipe } what = Class::kUnknown;
     bool set = false;
+    bool asked = false;        ///< `what` is known, or known to be unknowable
     size_t at = 0, bytes = 0;  ///< its ArgHead and value in `block`
+    uint64_t detail = 0;       ///< what else the driver's verdict on the value depends on (kernel_arg.cc)
   };
   std::vector<Arg> args;
+  std::shared_ptr<amalgam::opencl::KernelFacts> facts;  ///< shared with the program's other kernels of this name
   /// Per device: limits that launches are checked against, as clGetKernelWorkGroupInfo gives them.
   struct Limits {
     size_t work_group_size = 0;
