@@ -145,11 +145,12 @@ struct CreateRegion {
   uint64_t flags = 0;  ///< cl_mem_flags of the program; the worker adds and removes the host-pointer ones
   uint64_t size = 0;
   uint32_t alignment = 0;  ///< SVM: what the program asked for; 0 is the device's own
-  /// kBuffer: ≠ 0 is a heap address inside a live kSvm region of the context. The new region *is* that memory (and keeps that
-  /// region alive): it takes neither quota nor heap of its own, and its RegionReply says where it lies.
-  uint64_t over = 0;
+  /// kBuffer: ≠ 0 names a live kSvm region. The new region *is* that one's bytes from `over_offset` on, and keeps it alive;
+  /// it takes neither quota nor heap of its own.
+  ObjectId over = 0;
+  uint64_t over_offset = 0;
   template <typename A>
-  void fields(A& a) { a(id, context, use, flags, size, alignment, over); }
+  void fields(A& a) { a(id, context, use, flags, size, alignment, over, over_offset); }
 };
 struct RegionReply {
   /// Where the region's bytes (kShared) or its staging shadow for maps (kStaged) lie in the heap; the range is as large as

@@ -47,9 +47,11 @@ Result<protocol::RegionReply> Session::execute(const protocol::CreateRegion& m) 
   auto region = make_object<RegionObject>(graveyard_);
   region->context = Ref(*context);
   region->size = m.size;
-  auto made = m.use == protocol::RegionUse::kSvm ? create_svm(m, *region) : create_buffer(m, *region);
+  auto made = m.use == protocol::RegionUse::kSvm ? create_svm(m, *region)
+              : m.over != 0                      ? create_over(m, *region)
+                                                 : create_buffer(m, *region);
   if (!made) return std::unexpected(std::move(made.error()));
-  protocol::RegionReply answer{region->range.offset(), residency_byte((*context)->shared), m.size};
+  protocol::RegionReply answer{region->heap_offset, residency_byte((*context)->shared), m.size};
   if (auto inserted = table_.insert(m.id, std::move(region)); !inserted) return std::unexpected(std::move(inserted.error()));
   return answer;
 }
@@ -72,7 +74,8 @@ Result<void> Session::create_buffer(const protocol::CreateRegion& m, RegionObjec
   auto range = take_range(m.size);
   if (!range) return std::unexpected(std::move(range.error()));
   region.range = std::move(*range);
-  std::byte* memory = context.shared ? heap_base_ + region.range.offset() : nullptr;
+  region.heap_offset = region.range.offset();
+  std::byte* memory = context.shared ? heap_base_ + region.heap_offset : nullptr;
   auto made = context.context->create_region(flags, m.size, memory);
   if (!made) return std::unexpected(std::move(made.error()));
   region.region = std::move(*made);
@@ -91,6 +94,23 @@ Result<void> Session::create_svm(const protocol::CreateRegion& m, RegionObject& 
   auto range = take_range(m.alignment > Heap::kSmallGranule ? std::max(m.size, Heap::kPage) : m.size);
   if (!range) return std::unexpected(std::move(range.error()));
   region.range = std::move(*range);
+  region.heap_offset = region.range.offset();
+  return {};
+}
+
+Result<void> Session::create_over(const protocol::CreateRegion& m, RegionObject& region) {
+  auto under = need<RegionObject>(m.over);
+  if (!under) return std::unexpected(std::move(under.error()));
+  ContextObject& context = *region.context;
+  if ((*under)->region || !context.shared || (*under)->context.get() != &context)
+    return fail(Code::kInvalidArgument, "not shared virtual memory of the context", native::kInvalidHostPtr);
+  if (m.size == 0 || m.size > (*under)->size || m.over_offset > (*under)->size - m.size)
+    return fail(Code::kInvalidArgument, "outside of the shared virtual memory", native::kInvalidBufferSize);
+  region.under = Ref(*under);
+  region.heap_offset = (*under)->heap_offset + m.over_offset;
+  auto made = context.context->create_region(m.flags & ~kHostPointerFlags, m.size, heap_base_ + region.heap_offset);
+  if (!made) return std::unexpected(std::move(made.error()));
+  region.region = std::move(*made);
   return {};
 }
 
@@ -109,8 +129,9 @@ Result<protocol::RegionReply> Session::execute(const protocol::CreateSubRegion& 
   region->parent = Ref(*parent);
   region->size = m.size;
   region->region = std::move(*made);
+  region->heap_offset = (*parent)->heap_offset + m.offset;
   if (auto inserted = table_.insert(m.id, std::move(region)); !inserted) return std::unexpected(std::move(inserted.error()));
-  return protocol::RegionReply{(*parent)->range.offset() + m.offset, residency_byte((*parent)->context->shared), m.size};
+  return protocol::RegionReply{(*parent)->heap_offset + m.offset, residency_byte((*parent)->context->shared), m.size};
 }
 
 Result<protocol::RegionReply> Session::execute(const protocol::CreateImage& m) {

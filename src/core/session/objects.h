@@ -121,12 +121,14 @@ struct RegionObject final : Object {
   explicit RegionObject(Graveyard& g) : Object(g, kKind) {}
   Ref<ContextObject> context;
   Ref<RegionObject> parent;  ///< sub-regions, and images made from a region
+  Ref<RegionObject> under;   ///< regions over shared virtual memory: whose bytes they are
+  uint64_t heap_offset = 0;  ///< where its bytes, or its shadow, lie
   uint64_t size = 0;
   bool is_image = false;
   uint32_t image_type = 0;
   uint64_t element_size = 0;  ///< images: bytes of a pixel
   QuotaShare quota;
-  HeapRange range;            ///< sub-regions lie in their parent's
+  HeapRange range;            ///< empty where another region's range is used
   std::unique_ptr<south::Region> region;  ///< null for SVM: a heap range is all there is
 };
 

@@ -121,6 +121,7 @@ class Session {
   Result<HeapRange> take_range(uint64_t bytes);
   Result<void> create_svm(const protocol::CreateRegion& m, RegionObject& region);
   Result<void> create_buffer(const protocol::CreateRegion& m, RegionObject& region);
+  Result<void> create_over(const protocol::CreateRegion& m, RegionObject& region);
   Result<void> settle_image_quota(RegionObject& image);
 
   // modules.cc

@@ -10,6 +10,7 @@
 
 #include "north/opencl/mem.h"
 #include "north/opencl/private_stream.h"
+#include "north/opencl/svm.h"
 #include "north/opencl/util.h"
 
 namespace amalgam::opencl {
@@ -37,18 +38,6 @@ void prefer_huge_pages(std::byte* bytes, size_t size) {
   ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
-/// Whether `pointer` lies in an SVM allocation of the context, and how much of that is behind it.
-bool find_svm(cl_context context, const void* pointer, size_t& room) {
-  auto at = reinterpret_cast<uintptr_t>(pointer);
-  std::lock_guard lock(context->mutex);
-  auto block = context->svm_blocks.upper_bound(at);
-  if (block == context->svm_blocks.begin()) return false;
-  --block;
-  if (at - block->first >= block->second.size) return false;
-  room = block->second.size - (at - block->first);
-  return true;
-}
-
 cl_int push_content(cl_mem mem, const void* data) {
   std::memcpy(mem->bytes, data, mem->size);
   if (mem->shared) return CL_SUCCESS;
@@ -67,12 +56,14 @@ cl_int create_buffer(cl_mem mem, void* host_ptr) {
   message.context = mem->context->id;
   message.flags = mem->flags & (kAccessFlags | CL_MEM_ALLOC_HOST_PTR);
   message.size = mem->size;
-  size_t room = 0;
   if ((mem->flags & CL_MEM_USE_HOST_PTR) != 0) {
     mem->host_ptr = host_ptr;
-    mem->svm_backed = find_svm(mem->context, host_ptr, room);
-    if (mem->svm_backed && mem->size > room) return CL_INVALID_BUFFER_SIZE;
-    if (mem->svm_backed) message.over = reinterpret_cast<uint64_t>(host_ptr);
+    if (auto place = find_svm(mem->context, host_ptr)) {
+      if (mem->size > place->room) return CL_INVALID_BUFFER_SIZE;
+      mem->svm_backed = true;
+      message.over = place->id;
+      message.over_offset = place->offset;
+    }
   }
   client::Payload payload;
   if (cl_int result = create_on_worker(mem, message, &payload); result != CL_SUCCESS) return result;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies and fills that never leave the device: image to image, image to buffer and back, fills of images. The driver
 // judges them (formats, ranges, overlap), so each asks for its verdict.
+#include <cstring>
+
 #include "north/opencl/image.h"
 #include "north/opencl/staged.h"
 
@@ -32,10 +34,12 @@ protocol::Endpoint buffer_end(cl_mem buffer, size_t offset) {
   return end;
 }
 
-/// Bytes of a whole colour; the driver takes one float of a depth image's.
-size_t colour_bytes(cl_mem image) {
+/// A whole colour; of a depth image's the program gives one float.
+std::array<std::byte, 16> colour_of(cl_mem image, const void* colour) {
   cl_channel_order order = image->format.image_channel_order;
-  return order == CL_DEPTH || order == CL_DEPTH_STENCIL ? 4 : 16;
+  std::array<std::byte, 16> whole{};
+  std::memcpy(whole.data(), colour, order == CL_DEPTH || order == CL_DEPTH_STENCIL ? sizeof(cl_float) : whole.size());
+  return whole;
 }
 
 }  // namespace
@@ -92,7 +96,8 @@ cl_int clEnqueueFillImage(cl_command_queue queue, cl_mem image, const void* colo
   protocol::Fill fill;
   fill.to = box.place;
   fill.extent = box.extent;
-  fill.pattern = {static_cast<const std::byte*>(colour), colour_bytes(image)};
+  std::array<std::byte, 16> pattern = colour_of(image, colour);
+  fill.pattern = pattern;
   return submit(queue, fill, waits, CL_COMMAND_FILL_IMAGE, event, true);
 }
 

@@ -4,14 +4,7 @@
 
 #include <bit>
 
-#if __has_include("north/opencl/kernel_arg.h")
 #include "north/opencl/kernel_arg.h"
-#else
-namespace amalgam::opencl {
-void note_handle(const void*);
-void forget_handle(const void*);
-}
-#endif
 #include "north/opencl/util.h"
 
 namespace amalgam::opencl {
