@@ -20,6 +20,12 @@ std::vector<std::string> cut_program(int argc, const char* const* argv, Context&
   return own;
 }
 
+/// Before or after the verb; a verb that fell through to the options above it would pass its program's words on as well.
+void add_socket(CLI::App& app, Context& context) {
+  app.add_option("--socket", context.socket, "The daemon's socket; default: $AMALGAM_SOCKET, the system's, your own")
+      ->type_name("PATH");
+}
+
 int parse_failure(const CLI::App& app, const CLI::ParseError& error) {
   int code = app.exit(error);
   if (code == 0) return 0;
@@ -37,13 +43,11 @@ int amalgam_main(int argc, const char* const* argv) {
   Context context;
   CLI::App app("Runs programs on slices of a pool of accelerators, and shows the pool.", "amalgam");
   app.set_version_flag("--version", std::string("amalgam ") + AMALGAM_VERSION);
-  app.add_option("--socket", context.socket, "The daemon's socket; default: $AMALGAM_SOCKET, the system's, your own")
-      ->type_name("PATH");
+  add_socket(app, context);
   app.require_subcommand(1);
-  app.fallthrough();
   for (auto* add : {add_run, add_devices, add_ps, add_top, add_status, add_limits, add_metrics, add_shutdown})
     add(app, context);
-  for (CLI::App* verb : app.get_subcommands({})) verb->fallthrough();
+  for (CLI::App* verb : app.get_subcommands({})) add_socket(*verb, context);
 
   std::vector<std::string> own = cut_program(argc, argv, context);
   std::vector<const char*> words;

@@ -23,12 +23,17 @@ namespace amalgam::cli {
 
 class FakeDaemon {
  public:
-  FakeDaemon() {
-    char name[] = "/tmp/amalgam-cli-XXXXXX";
-    folder_ = ::mkdtemp(name);
+  FakeDaemon() : FakeDaemon("") {}
+  /// Listens at `path`; empty: in a temporary folder of its own.
+  explicit FakeDaemon(const std::string& path) : path_(path) {
+    if (path_.empty()) {
+      char name[] = "/tmp/amalgam-cli-XXXXXX";
+      folder_ = ::mkdtemp(name);
+      path_ = folder_ + "/pool.sock";
+    }
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    path().copy(address.sun_path, sizeof address.sun_path - 1);
+    path_.copy(address.sun_path, sizeof address.sun_path - 1);
     listener_ = UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) std::abort();
     if (::listen(listener_.get(), 8) != 0) std::abort();
@@ -37,13 +42,13 @@ class FakeDaemon {
   ~FakeDaemon() {
     ::shutdown(listener_.get(), SHUT_RDWR);
     thread_.join();
-    std::filesystem::remove_all(folder_);
+    std::filesystem::remove(path_);
+    if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
   FakeDaemon(const FakeDaemon&) = delete;
   FakeDaemon& operator=(const FakeDaemon&) = delete;
 
-  std::string folder() const { return folder_; }
-  std::string path() const { return folder_ + "/pool.sock"; }
+  const std::string& path() const { return path_; }
 
   std::vector<protocol::DeviceEntry> devices;
   std::vector<protocol::SessionEntry> sessions;
@@ -115,7 +120,7 @@ class FakeDaemon {
     return channel.send(created).has_value();
   }
 
-  std::string folder_;
+  std::string path_, folder_;
   UniqueFd listener_;
   std::thread thread_;
 };

@@ -57,7 +57,7 @@ class Watch {
     if (!client_) return;
     auto taken = take_snapshot(*client_);
     if (!taken) {
-      notice_ = taken.error().message + "; waiting for it";
+      notice_ = "waiting: " + taken.error().message;
       client_.reset();
       return;
     }
