@@ -180,7 +180,7 @@ void World::end(const CommandPtr& command, int32_t status) {
   callbacks_.push_back([husk = std::move(command->effect)] {});
   command->effect = nullptr;
   SimEvent& event = *command->event;
-  if (event.times_.started == 0) event.times_.started = now_ns_;
+  if (!command->started) event.times_.started = now_ns_;
   event.times_.ended = now_ns_;
   trace_.push_back(std::to_string(now_ns_) + " " + command->label + " " + std::to_string(status));
   if (trace_.size() > kMaxTrace) trace_.pop_front();
