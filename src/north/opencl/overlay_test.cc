@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "base/limits.h"
 #include "north/opencl/api.h"
 
 namespace amalgam::opencl {
