@@ -35,6 +35,7 @@ inline constexpr uint64_t kMaxConnections = 2048;             ///< open control 
 inline constexpr uint64_t kMaxDevices = 64;                   ///< devices of one machine
 inline constexpr uint64_t kProbeTimeoutMs = 60'000;           ///< a driver that has not answered its probe is sick
 inline constexpr uint64_t kWorkerStartTimeoutMs = 30'000;     ///< a worker that has not adopted its session is killed
+inline constexpr uint64_t kMaxReservations = 64;              ///< reservations of one worker that wait for an answer
 inline constexpr uint64_t kReclaimTimeoutMs = 200;            ///< wait for other workers to return unused grants
 inline constexpr uint64_t kDaemonGoneMs = 5'000;              ///< a worker's reservation waits this long for a lost daemon
 inline constexpr uint64_t kGrantSlackBytes = 16 * kMiB;       ///< most that a worker may hold reserved and unused
@@ -68,6 +69,7 @@ inline constexpr NamedLimit kLimits[] = {
     {"devices", kMaxDevices, "devices of one machine; over: the rest are not listed"},
     {"probe-timeout-ms", kProbeTimeoutMs, "a driver that has not answered is reported as sick"},
     {"worker-start-timeout-ms", kWorkerStartTimeoutMs, "a worker that has not adopted its session is killed"},
+    {"reservations", kMaxReservations, "reservations of one worker that wait for an answer; over: refused"},
     {"reclaim-timeout-ms", kReclaimTimeoutMs, "wait for other workers to return unused grants"},
     {"daemon-gone-ms", kDaemonGoneMs, "a reservation waits this long for a lost daemon"},
     {"grant-slack-bytes", kGrantSlackBytes, "most that a worker holds reserved and unused"},

@@ -134,6 +134,8 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, bo
     auto ready = store->prepare();
     if (ready) return store;
     last = std::move(ready.error());
+    int code = sqlite3_errcode(db);
+    if (code != SQLITE_CORRUPT && code != SQLITE_NOTADB) break;  // a full disk, say, is not the file's fault
     if (damaged != nullptr) *damaged = true;
     store.reset();
     std::error_code ignored;
