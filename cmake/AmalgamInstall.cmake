@@ -5,8 +5,6 @@
 #   bin/amalgam   sbin/amalgamd   libexec/amalgam/amalgam-worker   LIBDIR/libamalgam_opencl.so
 #   share/amalgam/vendors/amalgam.icd     what `amalgam run` shows programs, alone
 #   etc/OpenCL/vendors/amalgam.icd        under /usr's own prefix (/etc) it makes the pool visible to every OpenCL program
-file(WRITE ${CMAKE_BINARY_DIR}/vendors/amalgam.icd "${CMAKE_BINARY_DIR}/src/north/opencl/libamalgam_opencl.so\n")
-
 set(AMALGAM_ICD_LIBRARY ${CMAKE_INSTALL_LIBDIR}/libamalgam_opencl.so)
 install(CODE "
   set(LIBRARY \"\${CMAKE_INSTALL_PREFIX}/${AMALGAM_ICD_LIBRARY}\")

@@ -25,8 +25,10 @@ verb_build() {
   nice -n 5 cmake --build --preset "$preset" -j "$(jobs)"
 }
 
+# Without arguments everything but what the nightly run repeats for longer.
 verb_test() {
   verb_build dev
+  [ $# -gt 0 ] || set -- -LE nightly
   ctest --test-dir build/dev --output-on-failure -j "$(jobs)" "$@"
 }
 
@@ -57,16 +59,21 @@ verb_bench() {
 }
 
 verb_fuzz() {
-  local seconds="${1:-60}" target found=0
-  verb_build fuzz
-  while read -r target; do
-    found=1
-    local corpus="build/fuzz/corpus/${target##*/}"
+  local seconds="${1:-60}" target name
+  verb_deps
+  configure fuzz
+  local targets=()
+  mapfile -t targets < <(ninja -C build/fuzz -t targets all | sed -n 's/^\([a-z_]*_fuzz\): phony$/\1/p')
+  [ "${#targets[@]}" -gt 0 ] || { echo "dev: there are no fuzz targets" >&2; exit 1; }
+  nice -n 5 ninja -C build/fuzz "${targets[@]}"
+  for target in "${targets[@]}"; do
+    name="${target%_fuzz}"
+    local corpus="build/fuzz/corpus/$name"
     mkdir -p "$corpus"
     local seeds=()
-    [ -d "tests/corpus/$(basename "$target")" ] && seeds=("tests/corpus/$(basename "$target")")
+    [ -d "tests/corpus/$name" ] && seeds=("tests/corpus/$name")
     echo "== $target, $seconds s"
-    "$target" -max_total_time="$seconds" -print_final_stats=1 "$corpus" "${seeds[@]}"
-  done < <(find build/fuzz -type f -executable -name '*_fuzz')
-  [ "$found" = 1 ] || { echo "dev: there are no fuzz targets" >&2; exit 1; }
+    "$(find build/fuzz -type f -name "$target")" -max_total_time="$seconds" -max_len=8192 -timeout=25 -print_final_stats=1 \
+      -artifact_prefix="$corpus/" "$corpus" "${seeds[@]}"
+  done
 }
