@@ -58,7 +58,7 @@ def check_file(path, text):
     user = folder_of(inside)
     if user is None:
         return [f"{path}: src/ has no such layer; add it to ARCHITECTURE.md and tools/check_layers.py"] if "/" in inside else []
-    is_test = path.endswith(("_test.cc", "_fuzz.cc", "_test.h", "conformance_main.cc")) or user == "south/device/conformance"
+    is_test = path.endswith(("_test.cc", "_fuzz.cc", "_test.h", "_fixture.h", "conformance_main.cc")) or user == "south/device/conformance"
     complaints = []
     for included in INCLUDE.findall(text):
         used = folder_of(included)

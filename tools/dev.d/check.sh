@@ -35,17 +35,4 @@ tidy() {
 
 verb_format() { source_files | xargs clang-format-19 -i; }
 
-verb_new_device() {
-  local name="${1:?dev: new-device needs a name, e.g. ./dev new-device levelzero}"
-  [[ "$name" =~ ^[a-z][a-z0-9_]*$ ]] || { echo "dev: a backend's name is lower case letters, digits and _" >&2; exit 2; }
-  local from=src/south/device/null to="src/south/device/$name"
-  [ -d "$from" ] || { echo "dev: the skeleton $from is not there" >&2; exit 1; }
-  [ ! -e "$to" ] || { echo "dev: $to is there already" >&2; exit 1; }
-  local camel
-  camel="$(sed -E 's/(^|_)([a-z0-9])/\U\2/g' <<<"$name")"
-  cp -r "$from" "$to"
-  find "$to" -type f -name '*null*' | while read -r file; do mv "$file" "$(dirname "$file")/$(basename "$file" | sed "s/null/$name/g")"; done
-  grep -rlE 'null|Null' "$to" | xargs -r sed -i -E \
-    "s/make_null_backend/make_${name}_backend/g; s/\bNull([A-Z][a-z])/${camel}\1/g; s/device_null/device_$name/g; s/\bnull_(backend|device|context)/${name}_\1/g; s|device/null/null|device/$name/$name|g; s|device/null/|device/$name/|g; s/\"null\"/\"$name\"/g"
-  echo "$to is made; two lines are left for you: the folder in src/CMakeLists.txt, the backend in src/worker's table"
-}
+verb_new_device() { python3 tools/new_device.py "$@"; }
