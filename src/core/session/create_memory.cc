@@ -118,7 +118,7 @@ Result<protocol::RegionReply> Session::execute(const protocol::CreateSubRegion& 
   if (auto free = table_.check_free(m.id); !free) return std::unexpected(std::move(free.error()));
   auto parent = need<RegionObject>(m.parent);
   if (!parent) return std::unexpected(std::move(parent.error()));
-  if (!(*parent)->region || (*parent)->is_image || (*parent)->parent)
+  if (!(*parent)->region || (*parent)->is_image || (*parent)->parent.get() != nullptr)
     return fail(Code::kInvalidArgument, "not a region that can be divided", native::kInvalidMemObject);
   if (m.size > (*parent)->size || m.offset > (*parent)->size - m.size)
     return fail(Code::kInvalidArgument, "outside of the region", native::kInvalidValue);
@@ -133,6 +133,24 @@ Result<protocol::RegionReply> Session::execute(const protocol::CreateSubRegion& 
   if (auto inserted = table_.insert(m.id, std::move(region)); !inserted) return std::unexpected(std::move(inserted.error()));
   return protocol::RegionReply{(*parent)->heap_offset + m.offset, residency_byte((*parent)->context->shared), m.size};
 }
+
+namespace {
+
+/// How large an image's pixels are, packed and with the pitches that came with them.
+struct ImageBytes {
+  std::optional<uint64_t> packed, given;
+};
+
+ImageBytes image_bytes(const protocol::CreateImage& m, uint64_t element_size) {
+  uint64_t pixel = element_size == 0 ? kLargestPixel : element_size, row = 0;
+  ImageExtent extent = image_extent(m.image_type, m.width, m.height, m.depth, m.array_size);
+  if (__builtin_mul_overflow(extent.width, pixel, &row)) return {};
+  uint64_t row_pitch = m.row_pitch, slice_pitch = m.slice_pitch;
+  if (m.image_type == kImage1dArray && slice_pitch != 0) row_pitch = std::max(row_pitch, slice_pitch);
+  return {box_bytes({row, extent.rows, extent.slices}, 0, 0), box_bytes({row, extent.rows, extent.slices}, row_pitch, slice_pitch)};
+}
+
+}  // namespace
 
 Result<protocol::RegionReply> Session::execute(const protocol::CreateImage& m) {
   graveyard_.clear();
@@ -153,42 +171,42 @@ Result<protocol::RegionReply> Session::execute(const protocol::CreateImage& m) {
     image->parent = Ref(*base);
     spec.buffer = (*base)->region.get();
   }
-  uint64_t pixel = image->element_size == 0 ? kLargestPixel : image->element_size;
-  ImageExtent extent = image_extent(m.image_type, m.width, m.height, m.depth, m.array_size);
-  uint64_t row = 0;
-  std::optional<uint64_t> packed, given;
-  if (!__builtin_mul_overflow(extent.width, pixel, &row)) {
-    packed = box_bytes({row, extent.rows, extent.slices}, 0, 0);
-    uint64_t row_pitch = m.row_pitch, slice_pitch = m.slice_pitch;
-    if (m.image_type == kImage1dArray && slice_pitch != 0) row_pitch = std::max(row_pitch, slice_pitch);
-    given = box_bytes({row, extent.rows, extent.slices}, row_pitch, slice_pitch);
+  if (auto made = allocate_image(m, *image, spec); !made) return std::unexpected(std::move(made.error()));
+  protocol::RegionReply answer{image->heap_offset, residency_byte(false), image->size};
+  if (auto inserted = table_.insert(m.id, std::move(image)); !inserted) return std::unexpected(std::move(inserted.error()));
+  return answer;
+}
+
+Result<void> Session::allocate_image(const protocol::CreateImage& m, RegionObject& image, south::ImageSpec& spec) {
+  south::Context& context = *image.context->context;
+  auto [packed, given] = image_bytes(m, image.element_size);
+  if (!packed || !given || *packed == 0) {
+    // Never valid, and nothing that could be allocated: the driver says what it minds.
+    auto refused = context.create_image(spec);
+    if (!refused) return std::unexpected(std::move(refused.error()));
   }
-  bool impossible = !packed || !given || *packed > config_.heap_bytes;
-  if (m.host_data.size != 0 && !impossible) {
+  if (!packed || !given || *packed == 0 || *packed > config_.heap_bytes)
+    return fail(Code::kInvalidArgument, "no device has such an image", native::kInvalidImageSize);
+  if (m.host_data.size != 0) {
     auto data = bulk(m.host_data);
     if (!data) return std::unexpected(std::move(data.error()));
     if (data->size() < *given) return fail(Code::kInvalidArgument, "too few pixels were sent", native::kInvalidHostPtr);
     spec.host_data = data->data();
   }
-  if (impossible) return fail(Code::kInvalidArgument, "no device has such an image", -40);  // CL_INVALID_IMAGE_SIZE
   if (m.buffer == 0) {
     auto quota = take_quota(*packed);
     if (!quota) return std::unexpected(std::move(quota.error()));
-    image->quota = std::move(*quota);
+    image.quota = std::move(*quota);
   }
   auto range = take_range(*packed);
   if (!range) return std::unexpected(std::move(range.error()));
-  image->range = std::move(*range);
-  auto made = (*context)->context->create_image(spec);
+  image.range = std::move(*range);
+  image.heap_offset = image.range.offset();
+  image.size = *packed;
+  auto made = context.create_image(spec);
   if (!made) return std::unexpected(std::move(made.error()));
-  image->region = std::move(*made);
-  image->size = *packed;
-  if (m.buffer == 0) {
-    if (auto settled = settle_image_quota(*image); !settled) return std::unexpected(std::move(settled.error()));
-  }
-  protocol::RegionReply answer{image->range.offset(), residency_byte(false), *packed};
-  if (auto inserted = table_.insert(m.id, std::move(image)); !inserted) return std::unexpected(std::move(inserted.error()));
-  return answer;
+  image.region = std::move(*made);
+  return m.buffer == 0 ? settle_image_quota(image) : Result<void>();
 }
 
 Result<void> Session::settle_image_quota(RegionObject& image) {

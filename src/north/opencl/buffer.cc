@@ -85,8 +85,7 @@ bool fits_whole(cl_mem_flags part, cl_mem_flags whole) {
 
 cl_int check_part(cl_mem whole, cl_mem_flags flags, cl_buffer_create_type how, const void* info) {
   if (!valid(whole, Kind::kMem) || whole->is_image() || whole->parent != nullptr) return CL_INVALID_MEM_OBJECT;
-  if ((flags & kHostPointerFlags) != 0 || check_mem_flags(flags) != CL_SUCCESS || !fits_whole(flags, whole->flags))
-    return CL_INVALID_VALUE;
+  if ((flags & kHostPointerFlags) != 0 || !fits_whole(flags, whole->flags)) return CL_INVALID_VALUE;
   if (how != CL_BUFFER_CREATE_TYPE_REGION || info == nullptr) return CL_INVALID_VALUE;
   const auto& range = *static_cast<const cl_buffer_region*>(info);
   if (range.size == 0) return CL_INVALID_BUFFER_SIZE;
@@ -107,10 +106,10 @@ cl_mem clCreateBufferWithProperties(cl_context context, const cl_mem_properties*
   std::vector<cl_mem_properties> list;
   if (!valid(context, Kind::kContext)) return refuse(error, CL_INVALID_CONTEXT);
   if (cl_int bad = take_properties(properties, list); bad != CL_SUCCESS) return refuse(error, bad);
-  if (cl_int bad = check_mem_flags(flags); bad != CL_SUCCESS) return refuse(error, bad);
   if (size == 0 || size > largest_buffer(context)) return refuse(error, CL_INVALID_BUFFER_SIZE);
+  if (cl_int bad = check_mem_flags(flags); bad != CL_SUCCESS) return refuse(error, bad);
   if (cl_int bad = check_host_ptr(flags, host_ptr); bad != CL_SUCCESS) return refuse(error, bad);
-  if ((flags & kAccessFlags) == 0) flags |= CL_MEM_READ_WRITE;
+  if (flags == 0) flags = CL_MEM_READ_WRITE;
   cl_mem mem = new_mem(context, CL_MEM_OBJECT_BUFFER, flags, size);
   mem->properties = std::move(list);
   return finish_mem(mem, create_buffer(mem, host_ptr), error);
@@ -133,7 +132,7 @@ cl_mem clCreateSubBuffer(cl_mem whole, cl_mem_flags flags, cl_buffer_create_type
   if (whole->host_ptr != nullptr) mem->host_ptr = static_cast<std::byte*>(whole->host_ptr) + range.origin;
   protocol::CreateSubRegion message;
   message.parent = whole->id;
-  message.flags = mem->flags & kAccessFlags;
+  message.flags = flags & ~kHostAccessFlags;
   message.offset = range.origin;
   message.size = range.size;
   return finish_mem(mem, create_on_worker(mem, message, nullptr), error);

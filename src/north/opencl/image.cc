@@ -6,6 +6,7 @@
 // created empty and then written.
 #include "north/opencl/image.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "north/opencl/private_stream.h"
@@ -18,35 +19,31 @@ namespace {
 constexpr uint64_t kInlineContent = 32 * kMiB;
 constexpr uint64_t kSaneSide = 1u << 28;  // beyond what any device takes, and far from overflow
 
-/// What the program's pointer shows, if it is of a size that can be trusted before the driver has seen it; else size 0.
-uint64_t content_bytes(cl_mem image, Pitches& pitches) {
-  std::array<uint64_t, 3> extent = image_extent(image->desc);
-  for (uint64_t side : extent)
-    if (side == 0 || side > kSaneSide) return 0;
-  size_t row = extent[0] * image->element_size;
-  if (take_pitches(image->type, image->desc.image_row_pitch, image->desc.image_slice_pitch, row, extent[1], pitches) != CL_SUCCESS)
-    return 0;
-  return span_of({}, {row, extent[1], extent[2]}, pitches);
-}
+/// The program's content in the layout that it gave, which the driver will judge.
+struct Content {
+  uint64_t bytes = 0;  ///< to be read; 0: of no size that can be trusted before the driver has seen it
+  uint64_t room = 0;   ///< whole slices, as drivers take them; the gap behind the last row is not ours to read
+};
 
-cl_int check_pitches(const cl_image_desc& desc, const void* host_ptr, size_t pixel) {
-  if (desc.mem_object != nullptr) return CL_SUCCESS;
-  if (host_ptr == nullptr) return desc.image_row_pitch == 0 && desc.image_slice_pitch == 0 ? CL_SUCCESS : CL_INVALID_IMAGE_DESCRIPTOR;
-  if (pixel == 0) return CL_SUCCESS;
-  size_t row = desc.image_row_pitch, slice = desc.image_slice_pitch;
-  if (row != 0 && (row / pixel < desc.image_width || row % pixel != 0)) return CL_INVALID_IMAGE_DESCRIPTOR;
-  if (slice == 0) return CL_SUCCESS;
-  size_t least = row != 0 ? row : desc.image_width * pixel;
-  bool flat = desc.image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY;
-  size_t rows = flat || desc.image_height == 0 ? 1 : desc.image_height;
-  bool fits = least != 0 && slice / rows >= least && slice % least == 0;
-  return !has_slices(desc.image_type) || fits ? CL_SUCCESS : CL_INVALID_IMAGE_DESCRIPTOR;
+Content content_of(cl_mem image) {
+  const cl_image_desc& desc = image->desc;
+  std::array<uint64_t, 3> extent = image_extent(desc);
+  for (uint64_t side : extent)
+    if (side == 0 || side > kSaneSide) return {};
+  size_t row = extent[0] * image->element_size;
+  Pitches pitches{desc.image_row_pitch != 0 ? desc.image_row_pitch : row, desc.image_slice_pitch};
+  if (image->type == CL_MEM_OBJECT_IMAGE1D_ARRAY) pitches.row = std::max(pitches.row, pitches.slice);
+  if (pitches.row > kInlineContent || pitches.slice > kInlineContent) return {};
+  if (pitches.slice == 0 || !has_slices(image->type)) pitches.slice = pitches.row * extent[1];
+  uint64_t bytes = span_of({}, {row, extent[1], extent[2]}, pitches), room = 0;
+  if (__builtin_mul_overflow(pitches.slice, extent[2], &room)) return {};
+  return {bytes, std::max(bytes, room)};
 }
 
 /// Images over a buffer or another image.
 cl_int check_whole(cl_context context, const cl_image_desc& desc, cl_mem_flags flags) {
   cl_mem whole = desc.mem_object;
-  if (whole == nullptr) return desc.image_type == CL_MEM_OBJECT_IMAGE1D_BUFFER ? CL_INVALID_IMAGE_DESCRIPTOR : CL_SUCCESS;
+  if (whole == nullptr) return CL_SUCCESS;
   if (!valid(whole, Kind::kMem) || whole->context != context) return CL_INVALID_IMAGE_DESCRIPTOR;
   if ((flags & kHostPointerFlags) != 0) return CL_INVALID_VALUE;
   bool buffer_type = desc.image_type == CL_MEM_OBJECT_IMAGE1D_BUFFER;
@@ -98,28 +95,32 @@ cl_int take_layout(cl_mem image, const client::Payload& payload) {
 
 cl_int create_image(cl_mem image, cl_mem_flags flags, const void* host_ptr) {
   client::Session& session = *image->context->session;
+  if (session.dead()) return CL_DEVICE_NOT_AVAILABLE;
   protocol::CreateImage message = message_for(image, flags & kAccessFlags);
-  client::StagedBlock content;
-  Pitches pitches;
-  uint64_t bytes = host_ptr != nullptr ? content_bytes(image, pitches) : 0;
-  // The driver takes whole slices, but the gap behind the last row is not ours to read.
-  uint64_t room = pitches.slice * image_extent(image->desc)[2];
-  bool inlined = bytes != 0 && bytes <= kInlineContent && room <= 2 * kInlineContent && !session.dead();
+  client::StagedBlock staged;
+  Content content = host_ptr != nullptr ? content_of(image) : Content();
+  bool inlined = content.bytes != 0 && content.room <= kInlineContent;
   if (inlined) {
-    content = take_staging(session, room);
-    if (!content.ok()) return CL_OUT_OF_HOST_MEMORY;
-    std::memcpy(content.data(), host_ptr, bytes);
-    message.host_data = content.ref();
+    staged = take_staging(session, content.room);
+    if (!staged.ok()) return CL_OUT_OF_HOST_MEMORY;
+    std::memcpy(staged.data(), host_ptr, content.bytes);
+    message.host_data = staged.ref();
+  } else if (host_ptr != nullptr) {
+    message.row_pitch = message.slice_pitch = 0;
   }
   client::Payload payload;
   if (cl_int result = create_on_worker(image, message, &payload); result != CL_SUCCESS) return result;
   if (cl_int result = take_layout(image, payload); result != CL_SUCCESS) return result;
   if (host_ptr == nullptr || inlined) return CL_SUCCESS;
-  if (content_bytes(image, pitches) == 0) return CL_OUT_OF_RESOURCES;
+  const cl_image_desc& desc = image->desc;
+  std::array<uint64_t, 3> extent = image_extent(desc);
+  Pitches pitches;
+  cl_int bad = take_pitches(image->type, desc.image_row_pitch, desc.image_slice_pitch, image->row_pitch, extent[1], pitches);
+  if (bad != CL_SUCCESS) return CL_INVALID_IMAGE_DESCRIPTOR;
   return push_image(image, static_cast<const std::byte*>(host_ptr), pitches);
 }
 
-/// An image of a part of the interface's old ways: 2D and 3D alone.
+/// The interface's old ways.
 cl_mem create_old(cl_context context, cl_mem_flags flags, const cl_image_format* format, const cl_image_desc& desc,
                   void* host_ptr, cl_int* error) {
   cl_int code = CL_SUCCESS;
@@ -143,11 +144,12 @@ cl_mem clCreateImageWithProperties(cl_context context, const cl_mem_properties* 
   if (desc == nullptr) return refuse(error, CL_INVALID_IMAGE_DESCRIPTOR);
   if (cl_int bad = check_host_ptr(flags, host_ptr); bad != CL_SUCCESS) return refuse(error, bad);
   size_t pixel = pixel_bytes(*format);
-  if (cl_int bad = check_pitches(*desc, host_ptr, pixel); bad != CL_SUCCESS) return refuse(error, bad);
+  // No device claims mipmaps or samples (cl_khr_mipmap_image, cl_khr_gl_msaa_sharing), and some drivers end the process.
+  if (desc->num_mip_levels != 0 || desc->num_samples != 0) return refuse(error, CL_INVALID_IMAGE_DESCRIPTOR);
   if (cl_int bad = check_whole(context, *desc, flags); bad != CL_SUCCESS) return refuse(error, bad);
   cl_mem whole = desc->mem_object;
   cl_mem_flags all = whole != nullptr ? inherited_flags(flags, whole->flags) : flags;
-  if ((all & kAccessFlags) == 0) all |= CL_MEM_READ_WRITE;
+  if (all == 0) all = CL_MEM_READ_WRITE;
   cl_mem image = new_mem(context, desc->image_type, all, 0);
   image->properties = std::move(list);
   image->format = *format;

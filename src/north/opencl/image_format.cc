@@ -73,7 +73,7 @@ bool has_slices(cl_mem_object_type type) {
 
 cl_int take_pitches(cl_mem_object_type type, size_t row_pitch, size_t slice_pitch, size_t row_bytes, size_t rows, Pitches& out) {
   if (row_pitch != 0 && row_pitch < row_bytes) return CL_INVALID_VALUE;
-  if (slice_pitch != 0 && !has_slices(type)) return CL_INVALID_VALUE;
+  if (!has_slices(type)) slice_pitch = 0;  // means nothing there; the common drivers do not mind
   out.row = row_pitch != 0 ? row_pitch : row_bytes;
   if (type == CL_MEM_OBJECT_IMAGE1D_ARRAY) {
     if (slice_pitch != 0 && slice_pitch < out.row) return CL_INVALID_VALUE;

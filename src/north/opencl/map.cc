@@ -12,9 +12,7 @@
 namespace amalgam::opencl {
 
 cl_int check_map_flags(cl_mem mem, cl_map_flags flags) {
-  bool invalidates = (flags & CL_MAP_WRITE_INVALIDATE_REGION) != 0;
   if ((flags & ~(CL_MAP_READ | kMapWrites)) != 0) return CL_INVALID_VALUE;
-  if (invalidates && (flags & (CL_MAP_READ | CL_MAP_WRITE)) != 0) return CL_INVALID_VALUE;
   if ((flags & CL_MAP_READ) != 0 && (mem->flags & kNoHostRead) != 0) return CL_INVALID_OPERATION;
   if ((flags & kMapWrites) != 0 && (mem->flags & kNoHostWrite) != 0) return CL_INVALID_OPERATION;
   return CL_SUCCESS;
@@ -98,9 +96,8 @@ cl_int move_shadow(const Step& step, bool out, cl_command_type type) {
 
 cl_int map(const Step& step, cl_map_flags flags) {
   cl_mem buffer = step.buffer;
-  bool content = (flags & CL_MAP_WRITE_INVALIDATE_REGION) == 0;
   bool free = buffer->shared && !copies_host_ptr(buffer);
-  if (free || !content)
+  if (free || !shows_content(flags))
     return ordered(step.queue, step.waits, step.count, step.events, CL_COMMAND_MAP_BUFFER, step.blocking, step.event);
   if (buffer->shared) return copy_host_ptr(step, true, CL_COMMAND_MAP_BUFFER);
   if (!copies_host_ptr(buffer)) return move_shadow(step, true, CL_COMMAND_MAP_BUFFER);

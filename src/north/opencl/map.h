@@ -14,7 +14,11 @@ namespace amalgam::opencl {
 
 inline constexpr cl_map_flags kMapWrites = CL_MAP_WRITE | CL_MAP_WRITE_INVALIDATE_REGION;
 
-/// CL_INVALID_VALUE for flags that are none or exclude each other, CL_INVALID_OPERATION for what the object forbids the host.
+/// Whether the mapping begins with the region's bytes. Flags that exclude each other are read as the more careful one, as
+/// the common drivers do.
+inline bool shows_content(cl_map_flags flags) { return flags != CL_MAP_WRITE_INVALIDATE_REGION; }
+
+/// CL_INVALID_VALUE for flags that are none, CL_INVALID_OPERATION for what the object forbids the host.
 cl_int check_map_flags(cl_mem mem, cl_map_flags flags);
 /// Notes one more mapping.
 void add_mapping(cl_mem mem, const _cl_mem::Mapping& mapping);

@@ -94,7 +94,7 @@ void* clEnqueueMapImage(cl_command_queue queue, cl_mem image, cl_bool blocking, 
   add_mapping(image, mapping);
   bool blocks = blocking != CL_FALSE;
   cl_int result;
-  if ((flags & CL_MAP_WRITE_INVALIDATE_REGION) != 0) result = ordered(queue, waits, count, events, kType, blocks, event);
+  if (!shows_content(flags)) result = ordered(queue, waits, count, events, kType, blocks, event);
   else if (image->host_ptr != nullptr)
     result = staged_box_read(queue, box, pointer, view.pitches, blocks, waits, kType, event);
   else result = move_shadow(queue, image, box, pointer, true, blocks, waits, kType, event);

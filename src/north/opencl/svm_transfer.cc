@@ -34,8 +34,7 @@ cl_int clEnqueueSVMMemcpy(cl_command_queue queue, cl_bool blocking, void* to, co
                           const cl_event* events, cl_event* event) {
   WaitList waits;
   if (cl_int bad = begin_svm(queue, count, events, waits); bad != CL_SUCCESS) return bad;
-  if (to == nullptr || from == nullptr) return CL_INVALID_VALUE;
-  if (size == 0) return ordered(queue, waits, count, events, CL_COMMAND_SVM_MEMCPY, blocking != CL_FALSE, event);
+  if (to == nullptr || from == nullptr || size == 0) return CL_INVALID_VALUE;
   if (overlap(from, to, size)) return CL_MEM_COPY_OVERLAP;
   client::Session& session = *queue->session;
   if (blocking == CL_FALSE && whole_in_heap(session, from, size) && whole_in_heap(session, to, size)) {
@@ -57,9 +56,8 @@ cl_int clEnqueueSVMMemFill(cl_command_queue queue, void* pointer, const void* pa
   WaitList waits;
   if (cl_int bad = begin_svm(queue, count, events, waits); bad != CL_SUCCESS) return bad;
   bool legal = pattern_size != 0 && pattern_size <= kMaxFillPattern && (pattern_size & (pattern_size - 1)) == 0;
-  if (pointer == nullptr || pattern == nullptr || !legal) return CL_INVALID_VALUE;
+  if (pointer == nullptr || pattern == nullptr || !legal || size == 0) return CL_INVALID_VALUE;
   if (reinterpret_cast<uintptr_t>(pointer) % pattern_size != 0 || size % pattern_size != 0) return CL_INVALID_VALUE;
-  if (size == 0) return ordered(queue, waits, count, events, CL_COMMAND_SVM_MEMFILL, false, event);
   // A pointer to anything else would be fine-grained system memory, which no device of the pool claims.
   client::Session& session = *queue->session;
   if (!whole_in_heap(session, pointer, size)) return CL_INVALID_VALUE;

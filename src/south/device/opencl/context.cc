@@ -62,9 +62,8 @@ Result<std::unique_ptr<Region>> ClContext::create_image(const ImageSpec& spec) {
   desc.num_mip_levels = spec.mip_levels;
   desc.num_samples = spec.samples;
   desc.mem_object = handle_of(spec.buffer);
-  const bool has_pitch = spec.host_data != nullptr || spec.buffer != nullptr;
-  desc.image_row_pitch = has_pitch ? spec.row_pitch : 0;
-  desc.image_slice_pitch = has_pitch ? spec.slice_pitch : 0;
+  desc.image_row_pitch = spec.row_pitch;
+  desc.image_slice_pitch = spec.slice_pitch;
   uint64_t flags = spec.flags & ~kHostPointerFlags;
   if (spec.host_data != nullptr) flags |= CL_MEM_COPY_HOST_PTR;
   auto* data = const_cast<std::byte*>(spec.host_data);  // COPY_HOST_PTR only reads it
