@@ -71,7 +71,7 @@ void WorkerPool::make_room(uid_t uid) {
   if (users.size() < kMaxWarmUsers || std::ranges::find(users, uid) != users.end()) return;
   for (auto spare = spares_.begin(); spare != spares_.end();) {
     auto next = std::next(spare);
-    if (spare->uid == users.front() && spare->ready) signal_group(extract(spare).process, SIGKILL);
+    if (spare->uid == users.front() && spare->ready) end(spare);
     spare = next;
   }
 }
@@ -143,17 +143,27 @@ void WorkerPool::refuse(uid_t uid, const std::string& why) {
   }
 }
 
-void WorkerPool::drain() {
-  while (!spares_.empty()) {
-    Worker worker = extract(spares_.begin());
-    signal_group(worker.process, SIGKILL);
-    // Reaped when it has ended, or by init if we end first.
-    auto process = std::make_shared<Process>(std::move(worker.process));
-    (void)loop_.watch(process->pidfd.get(), EPOLLIN, [this, process](uint32_t) {
-      loop_.unwatch(process->pidfd.get());
-      reap(*process);
-    });
+void WorkerPool::end(Place spare) {
+  Worker worker = extract(spare);
+  signal_group(worker.process, SIGKILL);
+  // Reaped when it has ended, or by init if we end first.
+  auto process = std::make_shared<Process>(std::move(worker.process));
+  (void)loop_.watch(process->pidfd.get(), EPOLLIN, [this, process](uint32_t) {
+    loop_.unwatch(process->pidfd.get());
+    reap(*process);
+  });
+}
+
+void WorkerPool::discard() {
+  for (Place spare = spares_.begin(); spare != spares_.end();) {
+    Place next = std::next(spare);
+    if (spare->ready) end(spare);
+    spare = next;
   }
+}
+
+void WorkerPool::drain() {
+  while (!spares_.empty()) end(spares_.begin());
   while (!waiters_.empty()) {
     Taken taken = std::move(waiters_.front().taken);
     waiters_.pop_front();

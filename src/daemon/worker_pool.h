@@ -41,6 +41,8 @@ class WorkerPool {
   /// Starts what is missing to have `warm` ones.
   void keep_warm(uid_t uid);
   void set_warm(uint64_t warm) { warm_ = warm; }
+  /// Ends the warm ones, after their environment has changed.
+  void discard();
   /// Ends all that nobody has taken; who waits is refused.
   void drain();
   /// Processes that are starting or warm.
@@ -66,6 +68,7 @@ class WorkerPool {
   Worker extract(Place spare);
   void refuse(uid_t uid, const std::string& why);
   void make_room(uid_t uid);
+  void end(Place spare);
 
   EventLoop& loop_;
   spdlog::logger& log_;

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// amalgamd: the daemon of one machine, or of one user. Reads its options, builds a Daemon, runs it.
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "daemon/daemon.h"
+#include "daemon/paths.h"
+
+namespace {
+
+using namespace amalgam;
+
+struct Options {
+  std::string config, socket, log_level, metrics, worker, state_dir;
+  std::optional<uint64_t> idle_exit_s;
+  bool check_config = false;
+};
+
+int complain(const Error& error) {
+  std::fprintf(stderr, "amalgamd: %s\n", error.text().c_str());
+  return 1;
+}
+
+/// File, then command line.
+Result<daemon::Config> configuration(const Options& options) {
+  std::filesystem::path file = options.config.empty() ? daemon::user_config_file() : std::filesystem::absolute(options.config);
+  auto config = file.empty() ? daemon::default_config(false) : daemon::load_config(file);
+  if (!config) return config;
+  if (!options.socket.empty()) config->socket = std::filesystem::absolute(options.socket);
+  if (!options.state_dir.empty()) config->state_dir = std::filesystem::absolute(options.state_dir);
+  if (!options.worker.empty()) config->worker = std::filesystem::absolute(options.worker);
+  if (!options.log_level.empty()) config->log_level = options.log_level;
+  if (options.idle_exit_s) config->idle_exit_s = *options.idle_exit_s;
+  if (!options.metrics.empty()) {
+    auto address = daemon::parse_metrics_address(options.metrics);
+    if (!address) return fail(std::move(address.error()).within("--metrics"));
+    config->metrics = *address;
+  }
+  if (!daemon::is_log_level(config->log_level))
+    return fail(Code::kInvalidArgument, "--log-level: there is no level \"" + config->log_level +
+                                            "\"; give trace, debug, info, warn, error, critical or off");
+  return config;
+}
+
+/// Sessions cost descriptors: takes as many as the system lets us have. Returns what was set before.
+uint64_t raise_open_files() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  uint64_t before = limit.rlim_cur;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  return before;
+}
+
+int run(const Options& options) {
+  auto config = configuration(options);
+  if (!config) return complain(config.error());
+  if (options.check_config) {
+    std::printf("%s: good\n", config->file.empty() ? "built-in defaults" : config->file.c_str());
+    return 0;
+  }
+  ::umask(077);
+  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+  spdlog::logger log("amalgamd", sink);
+  log.set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
+  log.set_level(spdlog::level::from_str(config->log_level));
+  log.flush_on(spdlog::level::trace);
+  // Blocked before there is any other thread; the loop reads them.
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, number);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  uint64_t open_files = raise_open_files();
+  auto daemon = daemon::Daemon::create(std::move(*config), log, open_files, [&options] { return configuration(options); });
+  if (!daemon) return complain(daemon.error());
+  (*daemon)->run();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("The daemon of an Amalgam pool: devices, sessions, and who holds how much memory");
+  Options options;
+  app.set_version_flag("--version", std::string("amalgamd ") + AMALGAM_VERSION);
+  app.add_option("--config", options.config, "Configuration file (see docs/configuration.md)")->type_name("FILE");
+  app.add_option("--socket", options.socket, "Where programs find it")->type_name("PATH");
+  app.add_option("--state-dir", options.state_dir, "Where it keeps what it must find again")->type_name("DIR");
+  app.add_option("--worker", options.worker, "amalgam-worker, if it is not beside this program")->type_name("PATH");
+  app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error, critical or off")->type_name("L");
+  app.add_option("--metrics", options.metrics, "Prometheus endpoint on the loopback, e.g. 127.0.0.1:9464")->type_name("ADDR:PORT|off");
+  app.add_option("--idle-exit", options.idle_exit_s, "Leave after so long without use; 0: never")->type_name("SECONDS");
+  app.add_flag("--check-config", options.check_config, "Check the configuration and leave");
+  app.footer("Runs in the foreground and logs to standard error. SIGHUP: read the configuration and probe the drivers again.");
+  CLI11_PARSE(app, argc, argv);
+  return run(options);
+}

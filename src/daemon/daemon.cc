@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/daemon.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/limits.h"
+#include "daemon/paths.h"
+
+namespace amalgam::daemon {
+namespace {
+
+constexpr uint64_t kRecoveryMs = 2000;   ///< workers of an earlier daemon come back in this time; they try every 200 ms
+constexpr uint64_t kAskMs = 1000;        ///< at the end workers are told, so much later signalled,
+constexpr uint64_t kKillMs = 5000;       ///< and so much later killed
+constexpr const char* kHostPool = "host";
+
+uint64_t physical_bytes() {
+  long pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGESIZE);
+  return pages > 0 && size > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(size) : 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Daemon>> Daemon::create(Config config, spdlog::logger& log, uint64_t open_files, Reload reload) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), log, std::move(reload)));
+  if (auto prepared = daemon->prepare(open_files); !prepared) return std::unexpected(std::move(prepared.error()));
+  return daemon;
+}
+
+Daemon::~Daemon() {
+  // The other threads first; then whoever refers to others before those.
+  metrics_.reset();
+  requests_.reset();
+  discovery_.reset();
+}
+
+Result<void> Daemon::prepare_places() {
+  mode_t mode = config_.system ? 0755 : 0700;
+  AMALGAM_TRY(make_folder(config_.socket.parent_path(), mode), "socket");
+  AMALGAM_TRY(make_folder(config_.state_dir, config_.system ? 0711 : 0700), "state");
+  auto lock = lock_socket(config_.socket);
+  if (!lock) return std::unexpected(std::move(lock.error()));
+  lock_ = std::move(*lock);
+  if (!config_.worker.empty()) return {};
+  auto worker = find_worker();
+  if (!worker) return std::unexpected(std::move(worker.error()));
+  config_.worker = *worker;
+  return {};
+}
+
+Result<void> Daemon::prepare(uint64_t open_files) {
+  AMALGAM_TRY(prepare_places(), "start");
+  auto loop = EventLoop::create();
+  if (!loop) return std::unexpected(std::move(loop.error()));
+  loop_ = std::move(*loop);
+  bool damaged = false;
+  auto store = Store::open(state_file(config_.state_dir, config_.socket), &damaged);
+  if (!store) return std::unexpected(std::move(store.error()));
+  store_ = std::move(*store);
+  if (damaged) log_.error("the state file was damaged and is set aside; sessions of an earlier daemon are not known");
+  auto next = store_->next_id();
+  if (next) next_id_ = *next;
+  context_.emplace(Context{*loop_, log_, config_, ledger_, devices_, *store_});
+  auto launcher = Launcher::create(config_, config_.worker, open_files);
+  if (!launcher) return std::unexpected(std::move(launcher.error()));
+  launcher_ = std::move(*launcher);
+  pool_ = std::make_unique<WorkerPool>(*loop_, log_, *launcher_, config_.warm_workers);
+  discovery_ = std::make_unique<Discovery>(*loop_, log_, *launcher_);
+  slices_ = std::make_unique<SliceRegistry>(*context_, next_id_);
+  sessions_ = std::make_unique<SessionRegistry>(*context_, *slices_, *pool_, next_id_);
+  reservations_ = std::make_unique<Reservations>(*context_, *sessions_);
+  collector_ = std::make_unique<Collector>(*context_, *slices_, *sessions_, *reservations_);
+  AMALGAM_TRY(watch_signals(), "start");
+  // What an earlier daemon left must be known before anybody can connect.
+  if (auto recovered = recover(); !recovered) log_.error("recovery: {}", recovered.error().text());
+  auto server = Server::listen(*loop_, log_, config_.socket, config_.system ? 0666 : 0600);
+  if (!server) return std::unexpected(std::move(server.error()));
+  server_ = std::move(*server);
+  requests_ = std::make_unique<Requests>(Requests::Parts{*context_, *server_, *slices_, *sessions_, *collector_});
+  if (!config_.metrics.empty()) {
+    auto metrics = MetricsServer::start(*loop_, config_.metrics, [this] { return collector_->metrics(SIZE_MAX); });
+    if (!metrics) return std::unexpected(std::move(metrics.error()));
+    metrics_ = std::move(*metrics);
+    requests_->metrics_address = metrics_->address();
+    log_.info("metrics at http://{}/metrics", metrics_->address());
+  }
+  join_parts();
+  return {};
+}
+
+void Daemon::join_parts() {
+  server_->handler = [this](Server::Connection& connection, protocol::Packet packet) {
+    requests_->handle(connection, std::move(packet));
+  };
+  server_->on_opened = [this] { check_idle(); };
+  server_->on_closed = [this](uint64_t id) {
+    slices_->connection_closed(id);
+    check_idle();
+  };
+  requests_->on_shutdown = [this] { end(false, "it was asked to"); };
+  slices_->on_gone = [this] { check_idle(); };
+  sessions_->listener.message = [this](Session& session, const protocol::Packet& packet) {
+    reservations_->on_message(session, packet);
+  };
+  sessions_->listener.ended = [this](const Session& session) {
+    collector_->session_ended(session);
+    reservations_->session_ended(session.id);
+    loop_->later([this] {
+      check_ended();
+      check_idle();
+    });
+  };
+  sessions_->listener.returned = [this] { loop_->later([this] { check_ready(); }); };
+}
+
+void Daemon::run() {
+  log_.info("amalgamd {} (pid {}) at {}, state in {}", AMALGAM_VERSION, ::getpid(), config_.socket.string(),
+            config_.state_dir.string());
+  probe();
+  if (!config_.system) pool_->keep_warm(::geteuid());
+  loop_->run();
+}
+
+// ---- becoming ready -----------------------------------------------------------------------------------------------------
+
+Result<void> Daemon::recover() {
+  auto pools = store_->pools();
+  auto devices = store_->devices();
+  auto slices = store_->slices();
+  auto sessions = store_->sessions();
+  if (!pools || !devices || !slices || !sessions) return fail(Code::kInternal, "the state file cannot be read");
+  for (const PoolRow& pool : *pools) ledger_.set_pool(pool.name, pool.capacity);
+  if (!sessions->empty() || !slices->empty()) devices_.remember(std::move(*devices));
+  for (const SliceRow& row : *slices) {
+    if (auto restored = slices_->restore(row); restored) continue;
+    context_->expect(store_->drop_slice(row.id));
+  }
+  for (const SessionRow& row : *sessions) {
+    if (auto restored = sessions_->restore(row); restored) continue;
+    log_.info("session {}: {} ended while no daemon ran", row.id, row.program);
+    context_->expect(store_->drop_session(row.id));
+  }
+  if (sessions_->lost() != 0) {
+    log_.info("waiting for {} workers of an earlier daemon", sessions_->lost());
+    reservations_->pause();
+    waiting_timer_ = loop_->after_ms(kRecoveryMs, [this] { stop_waiting(); });
+  }
+  return {};
+}
+
+void Daemon::stop_waiting() {
+  waiting_timer_ = 0;
+  sessions_->stop_waiting();
+  recovered_ = true;
+  reservations_->resume();
+  check_ready();
+}
+
+void Daemon::check_ready() {
+  if (!recovered_ && sessions_->lost() == 0) {
+    loop_->cancel(std::exchange(waiting_timer_, 0));
+    recovered_ = true;
+    reservations_->resume();
+  }
+  if (!recovered_ || !probed_ || requests_->ready()) return;
+  slices_->collect_all();
+  requests_->set_ready();
+  check_idle();
+}
+
+void Daemon::probe() {
+  discovery_->start(config_.backends, [this](std::vector<model::Device> devices) { on_found(std::move(devices)); });
+}
+
+uint64_t Daemon::host_bytes() const {
+  uint64_t physical = physical_bytes();
+  if (config_.host_bytes == 0) return physical / 10 * 9;
+  return std::min(config_.host_bytes, physical);
+}
+
+void Daemon::on_found(std::vector<model::Device> devices) {
+  devices_.update(std::move(devices));
+  std::map<std::string, uint64_t> pools;
+  for (const model::Device& device : devices_.all())
+    if (device.health == model::Health::kHealthy)
+      pools[device.memory_pool] = std::max(pools[device.memory_pool], device.memory_bytes);
+  // However little of the machine's memory a driver shows, it is all there; however much, there is no more.
+  if (pools.contains(kHostPool)) pools[kHostPool] = host_bytes();
+  for (const auto& [name, bytes] : pools) ledger_.set_pool(name, bytes);
+  save_hardware();
+  log_.info("{} devices, {} of them healthy", devices_.all().size(), devices_.healthy().size());
+  probed_ = true;
+  check_ready();
+}
+
+void Daemon::save_hardware() {
+  std::vector<PoolRow> rows;
+  for (const std::string& pool : ledger_.pools()) rows.push_back({pool, ledger_.pool(pool).capacity});
+  context_->expect(store_->put_hardware(devices_.all(), rows));
+}
+
+// ---- signals and the end ------------------------------------------------------------------------------------------------
+
+Result<void> Daemon::watch_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, number);
+  signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals_) return fail(system_error("signals", errno));
+  return loop_->watch(signals_.get(), EPOLLIN, [this](uint32_t) { on_signal(); });
+}
+
+void Daemon::on_signal() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) {
+      reload();
+    } else {
+      end(config_.keep_sessions_on_exit, ::strsignal(static_cast<int>(info.ssi_signo)));
+    }
+  }
+}
+
+void Daemon::reload() {
+  auto fresh = reload_();
+  if (!fresh) {
+    log_.error("the configuration is not read again: {}", fresh.error().text());
+  } else {
+    if (fresh->socket != config_.socket || fresh->state_dir != config_.state_dir || fresh->metrics != config_.metrics ||
+        fresh->system != config_.system || fresh->worker_user != config_.worker_user)
+      log_.warn("system, socket, state_dir, worker, worker_user and [metrics] change with the next start only");
+    config_.log_level = fresh->log_level;
+    config_.backends = fresh->backends;
+    config_.warm_workers = fresh->warm_workers;
+    config_.idle_exit_s = fresh->idle_exit_s;
+    config_.keep_sessions_on_exit = fresh->keep_sessions_on_exit;
+    config_.host_bytes = fresh->host_bytes;
+    config_.environment = fresh->environment;
+    log_.set_level(spdlog::level::from_str(config_.log_level));
+    launcher_->set_environment(config_.environment);
+    pool_->set_warm(config_.warm_workers);
+    // Warm workers have the old environment.
+    pool_->discard();
+    if (!config_.system) pool_->keep_warm(::geteuid());
+    log_.info("the configuration was read again");
+  }
+  probe();
+}
+
+void Daemon::end(bool keep_sessions, const char* why) {
+  if (ending_) return;
+  ending_ = true;
+  keep_sessions_ = keep_sessions;
+  log_.info("ending: {}; {} sessions {}", why, sessions_->all().size(), keep_sessions ? "go on without us" : "are ended");
+  requests_->set_ending();
+  server_->stop_listening();
+  pool_->drain();
+  if (!keep_sessions) sessions_->end_all(kAskMs, kKillMs);
+  check_ended();
+}
+
+void Daemon::check_ended() {
+  if (ending_ && (keep_sessions_ || sessions_->all().empty())) loop_->stop();
+}
+
+void Daemon::check_idle() {
+  bool idle = requests_->ready() && !ending_ && config_.idle_exit_s != 0 && server_->size() == 0 && sessions_->all().empty() &&
+              slices_->size() == 0;
+  if (!idle) return loop_->cancel(std::exchange(idle_timer_, 0));
+  if (idle_timer_ != 0) return;
+  idle_timer_ = loop_->after_ms(config_.idle_exit_s * 1000, [this] {
+    idle_timer_ = 0;
+    end(false, "nobody has needed it for a while");
+  });
+}
+
+}  // namespace amalgam::daemon

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Daemon: builds every part, joins them, and decides when it begins, becomes ready, and ends.
+//
+//   lock ─▶ state file ─▶ listen ─▶ probe drivers, and wait for workers of an earlier daemon ─▶ ready ─▶ … ─▶ end
+//
+// Ends: SIGTERM and SIGINT (sessions are ended too, unless keep_sessions_on_exit), a Shutdown request (always with its
+// sessions), or --idle-exit seconds without connections, sessions and slices. SIGHUP probes again and reads the
+// configuration again.
+//
+// Threads: one loop; the metrics server has its own. SIGTERM, SIGINT and SIGHUP must be blocked before create().
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "daemon/collector.h"
+#include "daemon/discovery.h"
+#include "daemon/metrics_server.h"
+#include "daemon/requests.h"
+
+namespace amalgam::daemon {
+
+class Daemon {
+ public:
+  using Reload = std::function<Result<Config>()>;
+  /// Everything but the loop. `open_files`: the soft limit before it was raised for us.
+  static Result<std::unique_ptr<Daemon>> create(Config config, spdlog::logger& log, uint64_t open_files, Reload reload);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  /// Until the end.
+  void run();
+
+ private:
+  Daemon(Config config, spdlog::logger& log, Reload reload) : config_(std::move(config)), log_(log), reload_(std::move(reload)) {}
+  Result<void> prepare(uint64_t open_files);
+  Result<void> prepare_places();
+  Result<void> watch_signals();
+  void join_parts();
+  Result<void> recover();
+  void probe();
+  void on_found(std::vector<model::Device> devices);
+  void save_hardware();
+  void stop_waiting();
+  void check_ready();
+  void on_signal();
+  void reload();
+  void end(bool keep_sessions, const char* why);
+  void check_ended();
+  void check_idle();
+  uint64_t host_bytes() const;
+
+  Config config_;
+  spdlog::logger& log_;
+  Reload reload_;
+  UniqueFd lock_, signals_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<Store> store_;
+  core::Ledger ledger_;
+  DeviceTable devices_;
+  uint64_t next_id_ = 1;
+  std::optional<Context> context_;
+  std::optional<Launcher> launcher_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<WorkerPool> pool_;
+  std::unique_ptr<Discovery> discovery_;
+  std::unique_ptr<SliceRegistry> slices_;
+  std::unique_ptr<SessionRegistry> sessions_;
+  std::unique_ptr<Reservations> reservations_;
+  std::unique_ptr<Collector> collector_;
+  std::unique_ptr<Requests> requests_;
+  std::unique_ptr<MetricsServer> metrics_;
+  bool probed_ = false, recovered_ = false, ending_ = false, keep_sessions_ = false;
+  EventLoop::TimerId waiting_timer_ = 0, idle_timer_ = 0;
+};
+
+}  // namespace amalgam::daemon

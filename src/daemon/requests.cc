@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/requests.h"
+
+#include <unistd.h>
+
+#include "base/limits.h"
+
+namespace amalgam::daemon {
+namespace {
+
+using protocol::ControlType;
+
+constexpr size_t kMetricsTextBytes = kMaxControlBytes - 1024;
+
+bool must_wait(ControlType type) {
+  switch (type) {
+    case ControlType::kListDevices:
+    case ControlType::kOpenSession:
+    case ControlType::kCreateSlice:
+    case ControlType::kListSessions:
+    case ControlType::kGetMetrics: return true;
+    default: return false;
+  }
+}
+
+bool opens(ControlType type) { return type == ControlType::kOpenSession || type == ControlType::kCreateSlice; }
+
+}  // namespace
+
+void Requests::set_ready() {
+  ready_ = true;
+  std::vector<Parked> parked = std::move(parked_);
+  parked_.clear();
+  for (Parked& request : parked)
+    if (Server::Connection* connection = parts_.server.find(request.connection)) handle(*connection, std::move(request.packet));
+}
+
+void Requests::handle(Server::Connection& connection, protocol::Packet packet) {
+  uint64_t id = connection.id;
+  if (ending_ && opens(packet.type())) return parts_.server.refuse(id, Error(Code::kUnavailable, "the daemon is ending"));
+  if (!ready_ && must_wait(packet.type())) {
+    parked_.push_back({id, std::move(packet)});
+    return;
+  }
+  switch (packet.type()) {
+    case ControlType::kListDevices: return list_devices(connection, packet);
+    case ControlType::kOpenSession: return open_session(connection, packet);
+    case ControlType::kCreateSlice: return create_slice(connection, packet);
+    case ControlType::kListSessions: return list_sessions(connection, packet);
+    case ControlType::kGetStatus: return parts_.server.answer(id, parts_.collector.status(metrics_address));
+    case ControlType::kGetMetrics:
+      return parts_.server.answer(id, protocol::MetricsText{parts_.collector.metrics(kMetricsTextBytes)});
+    case ControlType::kShutdown: return shut_down(connection);
+    case ControlType::kWorkerHello: return worker_back(connection, packet);
+    default: return parts_.server.refuse(id, Error(Code::kProtocol, "this daemon does not know that request"));
+  }
+}
+
+void Requests::list_devices(Server::Connection& connection, const protocol::Packet& packet) {
+  auto request = packet.as<protocol::ListDevices>();
+  if (!request) return parts_.server.refuse(connection.id, request.error());
+  if (request->version != protocol::kControlVersion)
+    return parts_.server.refuse(connection.id, Error(Code::kProtocol, "another control version; restart amalgamd"));
+  auto slice = parts_.slices.look_up(request->slice, connection.peer.uid);
+  if (!slice) return parts_.server.refuse(connection.id, slice.error());
+  parts_.server.answer(connection.id, parts_.collector.device_page(*request, *slice));
+}
+
+void Requests::open_session(Server::Connection& connection, const protocol::Packet& packet) {
+  uint64_t id = connection.id;
+  auto request = packet.as<protocol::OpenSession>();
+  if (!request) return parts_.server.refuse(id, request.error());
+  auto process = peer_process(connection.channel.fd(), connection.peer.pid);
+  if (!process) return parts_.server.close(id);  // it is gone already
+  parts_.sessions.open({connection.peer.uid, std::move(*process)}, *request, [this, id](Result<Opened> opened) {
+    if (!opened) return parts_.server.refuse(id, opened.error());
+    int fds[] = {opened->client_end.get(), opened->ring.get(), opened->heap.get()};
+    parts_.server.answer(id, opened->message, fds);
+    // If nobody takes them, the descriptors close here, the worker sees its client hang up, and ends.
+  });
+}
+
+void Requests::create_slice(Server::Connection& connection, const protocol::Packet& packet) {
+  auto request = packet.as<protocol::CreateSlice>();
+  if (!request) return parts_.server.refuse(connection.id, request.error());
+  auto slice = parts_.slices.create({connection.peer.uid, connection.peer.pid, connection.id}, *request);
+  if (!slice) return parts_.server.refuse(connection.id, slice.error());
+  parts_.context.log.info("slice {}: {} (uid {}, quota {})", (*slice)->id, (*slice)->name, (*slice)->owner,
+                          (*slice)->quota == 0 ? "none" : core::human_bytes((*slice)->quota));
+  parts_.server.answer(connection.id, protocol::SliceCreated{(*slice)->id, (*slice)->token, (*slice)->name});
+}
+
+void Requests::list_sessions(Server::Connection& connection, const protocol::Packet& packet) {
+  auto request = packet.as<protocol::ListSessions>();
+  if (!request) return parts_.server.refuse(connection.id, request.error());
+  parts_.server.answer(connection.id, parts_.collector.session_page(request->after));
+}
+
+void Requests::shut_down(Server::Connection& connection) {
+  if (connection.peer.uid != 0 && connection.peer.uid != ::geteuid())
+    return parts_.server.refuse(connection.id, Error(Code::kPermissionDenied, "only root or the daemon's own user may end it"));
+  parts_.server.answer(connection.id, protocol::Done{});
+  on_shutdown();
+}
+
+void Requests::worker_back(Server::Connection& connection, const protocol::Packet& packet) {
+  auto hello = packet.as<protocol::WorkerHello>();
+  if (!hello) return parts_.server.refuse(connection.id, hello.error());
+  uint64_t id = connection.id;
+  protocol::Channel channel = parts_.server.take(id);
+  auto attached = parts_.sessions.attach(channel, *hello, packet);
+  if (attached) return;
+  parts_.context.log.warn("a worker came back in vain: {}", attached.error().text());
+  (void)channel.send(protocol::Refused{attached.error().code, attached.error().message}, {}, 0);
+}
+
+}  // namespace amalgam::daemon

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests: what each message of a client, of the command line or of a worker that comes back leads to.
+//
+// Until the drivers have been probed and earlier workers have come back, requests that depend on them wait; they are not
+// refused, so that a program which starts together with the daemon does not fail.
+//
+// Threads: the loop's. Nothing blocks.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "daemon/collector.h"
+#include "daemon/server.h"
+
+namespace amalgam::daemon {
+
+class Requests {
+ public:
+  struct Parts {
+    Context& context;
+    Server& server;
+    SliceRegistry& slices;
+    SessionRegistry& sessions;
+    Collector& collector;
+  };
+  explicit Requests(Parts parts) : parts_(parts) {}
+
+  void handle(Server::Connection& connection, protocol::Packet packet);
+  /// From now on nothing waits.
+  void set_ready();
+  bool ready() const { return ready_; }
+  /// From now on nothing new is opened.
+  void set_ending() { ending_ = true; }
+
+  std::function<void()> on_shutdown;
+  std::string metrics_address;
+
+ private:
+  struct Parked {
+    uint64_t connection;
+    protocol::Packet packet;
+  };
+  void list_devices(Server::Connection& connection, const protocol::Packet& packet);
+  void open_session(Server::Connection& connection, const protocol::Packet& packet);
+  void create_slice(Server::Connection& connection, const protocol::Packet& packet);
+  void list_sessions(Server::Connection& connection, const protocol::Packet& packet);
+  void shut_down(Server::Connection& connection);
+  void worker_back(Server::Connection& connection, const protocol::Packet& packet);
+
+  Parts parts_;
+  bool ready_ = false, ending_ = false;
+  std::vector<Parked> parked_;
+};
+
+}  // namespace amalgam::daemon
