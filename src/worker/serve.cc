@@ -18,7 +18,7 @@
 namespace amalgam::worker {
 namespace {
 
-constexpr int kAdoptTimeoutMs = static_cast<int>(kWorkerStartTimeoutMs);
+constexpr int kAdoptTimeoutMs = -1;  // a warm worker waits as long as its daemon lives
 
 /// What Adopt brought, mapped.
 struct Adopted {
