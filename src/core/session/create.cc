@@ -126,9 +126,11 @@ Result<void> Session::execute(const protocol::CreateUserEvent& m) {
   event->event = *made;
   event->is_user = true;
   if (auto inserted = table_.insert(m.id, std::move(event)); !inserted) return inserted;
+  pending_callbacks_.fetch_add(1, std::memory_order_relaxed);
   (*made)->on_complete([this, id = m.id](const south::Outcome& outcome) {
     outbox_.post(protocol::EventDone{id, outcome.status, 0, 0, outcome.times});
     outbox_.wake();
+    pending_callbacks_.fetch_sub(1, std::memory_order_release);
   });
   return {};
 }

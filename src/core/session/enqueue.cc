@@ -63,7 +63,11 @@ Result<void> Session::resolve_waits(const protocol::Enqueue& head, Ticket& ticke
     // Another driver's event: a user event of this one ends with it.
     auto bridge = user_event(context);
     if (!bridge) return std::unexpected(std::move(bridge.error()));
-    event->event->on_complete([this, user = *bridge](const south::Outcome& outcome) { end_user(user, outcome.status); });
+    pending_callbacks_.fetch_add(1, std::memory_order_relaxed);
+    event->event->on_complete([this, user = *bridge](const south::Outcome& outcome) {
+      end_user(user, outcome.status);
+      pending_callbacks_.fetch_sub(1, std::memory_order_release);
+    });
     bridges_.push_back(*bridge);
     waits_.push_back(bridge->get());
   }

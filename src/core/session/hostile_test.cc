@@ -145,7 +145,8 @@ TEST_F(HostileTest, WellFormedNonsenseIsRefused) {
       case 1: client.send(CreateSubDevices{m.id(), kPartition, some}, call); break;
       case 2: client.send(CreateContext{m.id(), some, {}}, call); break;
       case 3: client.send(CreateStream{m.id(), m.id(), m.id(), {}}, call); break;
-      case 4: client.send(CreateRegion{m.id(), m.id(), static_cast<RegionUse>(m.random() % 3), m.number(), m.number(), 0}, call); break;
+      case 4: client.send(CreateRegion{m.id(), m.id(), static_cast<RegionUse>(m.random() % 3), m.number(), m.number(), 0,
+                                      m.random() % 2 ? m.id() : 0, m.number()}, call); break;
       case 5: client.send(CreateSubRegion{m.id(), m.id(), m.number(), m.number(), m.number()}, call); break;
       case 6: {
         CreateImage image;
@@ -208,7 +209,7 @@ TEST_F(HostileTest, WellFormedNonsenseIsRefused) {
       case 22: client.send(Fill{head, m.end(), {m.number(), m.number(), m.number()}, std::span(block).first(4)}, call); break;
       case 23:
         client.send(Migrate{head, some, m.number()}, call);
-        client.send(Gate{head}, call);
+        client.send(Gate{head});
         client.send(Notify{m.id()});
         break;
     }

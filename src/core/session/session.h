@@ -122,6 +122,7 @@ class Session {
   Result<void> create_svm(const protocol::CreateRegion& m, RegionObject& region);
   Result<void> create_buffer(const protocol::CreateRegion& m, RegionObject& region);
   Result<void> create_over(const protocol::CreateRegion& m, RegionObject& region);
+  Result<void> allocate_image(const protocol::CreateImage& m, RegionObject& image, south::ImageSpec& spec);
   Result<void> settle_image_quota(RegionObject& image);
 
   // modules.cc

@@ -134,10 +134,23 @@ class SessionFixture : public ::testing::Test {
   }
   /// A call that changes nothing: when it is answered, everything before it has been taken.
   void sync() { client.call(protocol::Query{}); }
+  /// Takes what comes, with the clock running, until `done()`. (A batch is flushed after its last call was answered, so the
+  /// clock must be asked more than once.)
+  bool run_until(const std::function<bool()>& done) {
+    sync();
+    return client.await([&] {
+      controller->run();
+      return done();
+    });
+  }
   /// The event's end, with the clock running.
   std::optional<protocol::EventDone> end_of(protocol::ObjectId event) {
-    sync();
-    controller->run();
+    auto found = [&] {
+      for (const auto& done : client.dones)
+        if (done.event == event) return true;
+      return false;
+    };
+    if (!run_until(found)) return std::nullopt;
     return client.done_of(event);
   }
 

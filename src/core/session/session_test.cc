@@ -37,9 +37,7 @@ TEST_F(SessionTest, TellsTheEndOfABatchWithoutBeingAsked) {
   open_all();
   marker(0);
   marker(0);
-  sync();
-  controller->run();
-  EXPECT_TRUE(client.await([&] { return client.retired[stream] == 2; }));
+  EXPECT_TRUE(run_until([&] { return client.retired[stream] == 2; }));
 }
 
 TEST_F(SessionTest, AnswersNotifyAlsoWhenIdle) {
@@ -49,8 +47,7 @@ TEST_F(SessionTest, AnswersNotifyAlsoWhenIdle) {
   client.send(Notify{stream});
   sync();
   EXPECT_EQ(0u, client.retired[stream]);
-  controller->run();
-  EXPECT_TRUE(client.await([&] { return client.retired[stream] == 1; }));
+  EXPECT_TRUE(run_until([&] { return client.retired[stream] == 1; }));
   EXPECT_TRUE(client.finish(stream, 1));
 }
 
@@ -68,9 +65,7 @@ TEST_F(SessionTest, OutOfOrderStreamsRetireByPrefix) {
   EXPECT_EQ(0, end_of(free_event)->status);
   EXPECT_EQ(0u, client.retired[stream]) << "the first command still waits";
   client.send(SignalEvent{user, 0});
-  sync();
-  controller->run();
-  EXPECT_TRUE(client.await([&] { return client.retired[stream] == 2; }));
+  EXPECT_TRUE(run_until([&] { return client.retired[stream] == 2; }));
   EXPECT_EQ(0u, client.done_of(user)->number);
 }
 
@@ -109,8 +104,7 @@ TEST_F(SessionTest, GateOnAnInOrderStream) {
   marker(after);
   sync();
   EXPECT_TRUE(client.gates.empty());
-  controller->run();
-  ASSERT_TRUE(client.await([&] { return client.gates.size() == 1; }));
+  ASSERT_TRUE(run_until([&] { return client.gates.size() == 1; }));
   EXPECT_EQ(gate, client.gates[0].event);
   EXPECT_EQ(0, client.gates[0].status);
   EXPECT_TRUE(client.done_of(before));
@@ -131,9 +125,7 @@ TEST_F(SessionTest, GateOnAnOutOfOrderStreamWaitsForItsListOnly) {
   EXPECT_EQ(free_gate, client.gates[0].event);
   client.send(SignalEvent{free_gate, 0});
   client.send(SignalEvent{user, 0});
-  sync();
-  controller->run();
-  ASSERT_TRUE(client.await([&] { return client.gates.size() == 2; }));
+  ASSERT_TRUE(run_until([&] { return client.gates.size() == 2; }));
   client.send(SignalEvent{gate, -5});
   EXPECT_EQ(-5, end_of(gate)->status);
 }
@@ -258,8 +250,7 @@ TEST_F(SessionTest, RefusesAtTheBoundOfCommandsInFlight) {
   EXPECT_EQ(-5, client.done_of(over)->status);
   // What lets the others go on is still taken.
   EXPECT_TRUE(client.call(SignalEvent{user, 0}).ok());
-  controller->run();
-  EXPECT_TRUE(client.await([&] { return client.retired[stream] == kMaxInFlight + 1; }));
+  EXPECT_TRUE(run_until([&] { return client.retired[stream] == kMaxInFlight + 1; }));
 }
 
 TEST_F(SessionTest, KeepsOrderForAClientThatReadsLate) {
@@ -297,6 +288,29 @@ TEST_F(SessionTest, QuotaIsRefusedAndGivenBack) {
   client.send(Release{a});
   EXPECT_TRUE(client.call(CreateRegion{b, context, RegionUse::kSvm, 1, 6 * kMiB, 0}).ok());
   EXPECT_EQ(6 * kMiB, counters.memory_now.load());
+}
+
+TEST_F(SessionTest, RegionsOverSharedVirtualMemory) {
+  open_all();
+  ObjectId svm = client.id(), over = client.id(), sub = client.id();
+  auto made = client.call(CreateRegion{svm, context, RegionUse::kSvm, 1, 8192, 0});
+  ASSERT_TRUE(made.ok()) << made.message;
+  auto where = made.as<RegionReply>().heap_offset;
+  EXPECT_EQ(-61, client.call(CreateRegion{over, context, RegionUse::kBuffer, 1, 8192, 0, svm, 1}).native);
+  EXPECT_EQ(-61, client.call(CreateRegion{over, context, RegionUse::kBuffer, 1, 16, 0, svm, UINT64_MAX - 8}).native);
+  auto placed = client.call(CreateRegion{over, context, RegionUse::kBuffer, 1, 4096, 0, svm, 4096});
+  ASSERT_TRUE(placed.ok()) << placed.message;
+  EXPECT_EQ(where + 4096, placed.as<RegionReply>().heap_offset);
+  auto part = client.call(CreateSubRegion{sub, over, 1, 1024, 1024});
+  ASSERT_TRUE(part.ok()) << part.message;
+  EXPECT_EQ(where + 4096 + 1024, part.as<RegionReply>().heap_offset);
+  client.send(Release{svm});
+  sync();
+  EXPECT_EQ(8192u, purse.used()) << "the memory is still in use";
+  client.send(Release{sub});
+  client.send(Release{over});
+  sync();
+  while (purse.used() != 0) std::this_thread::yield();
 }
 
 TEST_F(SessionTest, DevicesOfOneDriverOnly) {

@@ -127,7 +127,7 @@ class TestClient {
       if (done()) return true;
       if (completions.closed() && !completions.ready()) return false;
       if (protocol::monotonic_ns() > give_up) return false;
-      completions.wait(20'000, 10'000'000);
+      completions.wait({}, 10'000'000);
     }
   }
   std::optional<protocol::EventDone> done_of(protocol::ObjectId event) {
@@ -185,7 +185,8 @@ class TestClient {
     switch (frame->completion()) {
       case Type::kReply: {
         auto reply = read<protocol::Reply>();
-        EXPECT_FALSE(replies.contains(frame->header.call)) << "answered twice";
+        EXPECT_FALSE(replies.contains(frame->header.call)) << "answered twice: " << frame->header.call << " now " << reply.message << ", before "
+                                                           << replies[frame->header.call].message;
         replies[frame->header.call] = {reply.code, reply.native, std::string(reply.message),
                                        {reply.payload.begin(), reply.payload.end()}};
         return;
