@@ -107,22 +107,37 @@ RingConsumer::Next RingConsumer::next(Frame& frame) {
   }
 }
 
-bool RingConsumer::wait(uint64_t spin_ns, uint64_t timeout_ns, const std::atomic<uint32_t>* interrupt) {
-  auto interrupted = [&] { return closed() || (interrupt != nullptr && interrupt->load(std::memory_order_acquire) != 0); };
-  if (ready()) return true;
-  if (spin_ns != 0) {
-    uint64_t end = monotonic_ns() + spin_ns;
-    do {
-      spin_pause();
-      if (ready()) return true;
-      if (interrupted()) return false;
-    } while (monotonic_ns() < end);
+bool RingConsumer::spin(SpinBudget& budget, const std::atomic<uint32_t>* interrupt) {
+  uint64_t yielding = budget.yielding_ns(), now = monotonic_ns();
+  uint64_t end = now + (yielding != 0 ? yielding : SpinBudget::kPauseNs);
+  while (now < end && !interrupted(interrupt)) {
+    yielding != 0 ? spin_pause() : __builtin_ia32_pause();
+    uint64_t then = monotonic_ns();
+    bool long_turn = yielding != 0 && SpinBudget::is_contended(then - now);
+    if (long_turn) budget.contended();
+    if (ready()) return true;
+    if (long_turn) return false;
+    now = then;
   }
-  if (timeout_ns == 0) return false;
+  return false;
+}
+
+bool RingConsumer::wait(SpinBudget* budget, uint64_t timeout_ns, const std::atomic<uint32_t>* interrupt) {
+  if (ready()) return true;
+  uint64_t begin = 0;
+  if (budget != nullptr) {
+    begin = monotonic_ns();
+    if (spin(*budget, interrupt)) {
+      budget->waited(monotonic_ns() - begin, true);
+      return true;
+    }
+  }
+  if (timeout_ns == 0 || interrupted(interrupt)) return false;
   control_->sleeping.store(1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (!ready() && !interrupted()) futex_wait(&control_->sleeping, 1, timeout_ns);
+  if (!ready() && !interrupted(interrupt)) futex_wait(&control_->sleeping, 1, timeout_ns);
   control_->sleeping.store(0, std::memory_order_relaxed);
+  if (budget != nullptr) budget->waited(monotonic_ns() - begin, false);
   return ready();
 }
 

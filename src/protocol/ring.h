@@ -26,6 +26,7 @@
 
 #include "base/limits.h"
 #include "protocol/commands.h"
+#include "protocol/spin.h"
 
 namespace amalgam::protocol {
 
@@ -101,9 +102,10 @@ class RingConsumer {
   Next next(Frame& frame);
   /// True if a frame is there now; cheap.
   bool ready() const { return control_->head.load(std::memory_order_acquire) != tail_; }
-  /// Spins, yielding, up to `spin_ns`, then sleeps up to `timeout_ns` (UINT64_MAX: no limit) until a frame is there or the
-  /// ring is closed or `*interrupt` (may be null) is not 0. True if a frame is there. Spurious false is possible; callers loop.
-  bool wait(uint64_t spin_ns, uint64_t timeout_ns, const std::atomic<uint32_t>* interrupt = nullptr);
+  /// Spins as `spin` allows (null: not at all), then sleeps up to `timeout_ns` (UINT64_MAX: no limit) until a frame is there or
+  /// the ring is closed or `*interrupt` (may be null) is not 0. True if a frame is there. Spurious false is possible; callers
+  /// loop.
+  bool wait(SpinBudget* spin, uint64_t timeout_ns, const std::atomic<uint32_t>* interrupt = nullptr);
   /// Wakes a wait() of another thread of this process that has just been given a reason in its `interrupt`.
   void poke() const;
   bool closed() const { return control_->closed.load(std::memory_order_acquire) != 0; }
@@ -113,6 +115,11 @@ class RingConsumer {
   const std::byte* data_ = nullptr;
   uint64_t capacity_ = 0;
   uint64_t tail_ = 0;
+
+  bool spin(SpinBudget& budget, const std::atomic<uint32_t>* interrupt);
+  bool interrupted(const std::atomic<uint32_t>* interrupt) const {
+    return closed() || (interrupt != nullptr && interrupt->load(std::memory_order_acquire) != 0);
+  }
 };
 
 /// Marks both ends closed and wakes whoever sleeps. Safe to call from any thread, any number of times.

@@ -205,7 +205,7 @@ uint64_t checksum(std::span<const std::byte> bytes) {
   return sum;
 }
 
-void stream_frames(uint64_t spin_ns, int count) {
+void stream_frames(SpinBudget* spin, int count) {
   TestRing ring(1 << 18);
   std::thread writer([&] {
     auto producer = ring.producer();
@@ -231,7 +231,7 @@ void stream_frames(uint64_t spin_ns, int count) {
     auto got = consumer.next(*frame);
     ASSERT_NE(got, RingConsumer::Next::kBroken);
     if (got == RingConsumer::Next::kEmpty) {
-      consumer.wait(spin_ns, UINT64_MAX);
+      consumer.wait(spin, UINT64_MAX);
       continue;
     }
     uint64_t sum = 0;
@@ -243,8 +243,36 @@ void stream_frames(uint64_t spin_ns, int count) {
   writer.join();
 }
 
-TEST(Ring, TwoThreadsSpinning) { stream_frames(50'000, 50'000); }
-TEST(Ring, TwoThreadsSleeping) { stream_frames(0, 20'000); }
+TEST(Ring, TwoThreadsSpinning) {
+  SpinBudget spin;
+  stream_frames(&spin, 50'000);
+}
+TEST(Ring, TwoThreadsSleeping) { stream_frames(nullptr, 20'000); }
+
+TEST(SpinBudget, RestsLongerTheMoreOftenTheProcessorIsContended) {
+  SpinBudget spin;
+  EXPECT_GT(spin.yielding_ns(), 0u);
+  auto rests = [&] {
+    spin.contended();
+    int n = 0;
+    while (spin.yielding_ns() == 0) ++n;
+    return n;
+  };
+  int first = rests(), second = rests();
+  EXPECT_GT(first, 0);
+  EXPECT_GT(second, first);
+  for (int i = 0; i < 20; ++i) spin.waited(1'000, true);
+  EXPECT_EQ(rests(), first);
+}
+
+TEST(SpinBudget, SpinsLongerForShortWaitsAndGivesUpOnLongOnes) {
+  SpinBudget spin;
+  spin.waited(20'000, true);
+  uint64_t for_short = spin.yielding_ns();
+  EXPECT_GE(for_short, 40'000u);
+  for (int i = 0; i < 10; ++i) spin.waited(10'000'000, false);
+  EXPECT_LT(spin.yielding_ns(), for_short);
+}
 
 TEST(Ring, WakeCallsTheKernelOnlyForASleeper) {
   TestRing ring;
@@ -261,9 +289,10 @@ TEST(Ring, WaitEndsAtItsTimeout) {
   TestRing ring;
   auto consumer = ring.consumer();
   uint64_t begin = monotonic_ns();
-  EXPECT_FALSE(consumer.wait(0, 20'000'000));
+  EXPECT_FALSE(consumer.wait(nullptr, 20'000'000));
   EXPECT_GE(monotonic_ns() - begin, 10'000'000u);
-  EXPECT_FALSE(consumer.wait(1000, 0));
+  SpinBudget spin;
+  EXPECT_FALSE(consumer.wait(&spin, 0));
   EXPECT_EQ(ring.control.sleeping.load(), 0u);
 }
 
@@ -274,9 +303,10 @@ TEST(Ring, ClosingWakesASleeper) {
     close_ring(&ring.control);
   });
   auto consumer = ring.consumer();
-  while (!consumer.closed()) consumer.wait(0, UINT64_MAX);
+  while (!consumer.closed()) consumer.wait(nullptr, UINT64_MAX);
   closer.join();
-  EXPECT_FALSE(consumer.wait(1'000'000'000, UINT64_MAX));
+  SpinBudget spin;
+  EXPECT_FALSE(consumer.wait(&spin, UINT64_MAX));
 }
 
 TEST(Ring, WhatWasSentBeforeClosingCanStillBeTaken) {

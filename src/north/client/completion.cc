@@ -16,8 +16,6 @@ namespace amalgam::client {
 namespace {
 
 constexpr uint64_t kPeerCheckNs = 100'000'000;  // how often a sleeping waiter looks whether the worker still lives
-constexpr uint32_t kMinSpinNs = 4'000, kMaxSpinNs = 100'000;
-constexpr uint64_t kShortWaitNs = 200'000;
 
 void write_all(int fd, std::string_view text) {
   while (!text.empty()) {
@@ -208,16 +206,9 @@ bool Session::lead(const std::function<bool()>& done, bool service) {
     drain();
     if (done() || dead()) return true;
     announce_progress();
-    uint32_t spin = service ? 0 : spin_ns_.load(std::memory_order_relaxed);
     uint64_t begin = protocol::monotonic_ns();
-    bool there = completions_.wait(spin, kPeerCheckNs);
+    bool there = completions_.wait(service ? nullptr : &spin_, kPeerCheckNs);
     uint64_t waited = protocol::monotonic_ns() - begin;
-    if (!service) {
-      // Spinning pays if waits are short: aim at twice the last short wait, give up by halves on long ones.
-      uint64_t next = waited < kShortWaitNs ? 2 * waited + kMinSpinNs : spin / 2;
-      if (next < kMinSpinNs) next = kMinSpinNs;
-      spin_ns_.store(next > kMaxSpinNs ? kMaxSpinNs : static_cast<uint32_t>(next), std::memory_order_relaxed);
-    }
     if (!there && (waited >= kPeerCheckNs / 2 || completions_.closed())) check_peer();
     if (service && !there) return false;
   }

@@ -238,7 +238,7 @@ class Session {
   std::atomic<uint32_t> followers_{0};
   std::atomic<uint32_t> app_waiters_{0};
   std::atomic<bool> service_leads_{false};
-  std::atomic<uint32_t> spin_ns_{50'000};
+  protocol::SpinBudget spin_;           ///< under leader_, for threads of the program
 
   IdPool ids_;
   Staging staging_;
