@@ -184,7 +184,9 @@ class Resolver {
       const size_t slash = from.rfind('/');
       if (there(slash == std::string::npos ? name : from.substr(0, slash + 1) + name)) return true;
     }
-    return std::any_of(folders_.begin(), folders_.end(), [&](const std::string& folder) { return there(folder + "/" + name); });
+    if (std::any_of(folders_.begin(), folders_.end(), [&](const std::string& folder) { return there(folder + "/" + name); }))
+      return true;
+    return there(name);  // the common drivers look into the program's working folder last
   }
 
   const std::vector<std::string>& given_;

@@ -55,6 +55,12 @@ TEST(Includes, nested_files_are_found_beside_their_includer) {
   EXPECT_NE(resolve(files, "#include \"sub/a.h\"\n", "-I /inc").find("int b;"), std::string::npos);
 }
 
+TEST(Includes, the_working_folder_is_looked_into_last) {
+  Files files{{{"a.h", "int here;\n"}, {"/inc/a.h", "int there;\n"}}};
+  EXPECT_NE(resolve(files, "#include \"a.h\"\n", "").find("int here;"), std::string::npos);
+  EXPECT_NE(resolve(files, "#include \"a.h\"\n", "-I /inc").find("int there;"), std::string::npos);
+}
+
 TEST(Includes, a_circle_ends) {
   Files files{{{"/inc/a.h", "#include \"b.h\"\nint a;\n"}, {"/inc/b.h", "#include \"a.h\"\nint b;\n"}}};
   const std::string text = resolve(files, "#include \"a.h\"\n", "-I /inc");
