@@ -22,7 +22,6 @@ cl_int check(cl_command_queue queue, const void* args, size_t args_size, cl_uint
   bool lists = mems != nullptr && places != nullptr, none = mems == nullptr && places == nullptr;
   if (size == 0 ? !none : !lists) return CL_INVALID_VALUE;
   for (cl_uint i = 0; i < size; ++i) {
-    if (mems[i] == nullptr) continue;  // becomes a null pointer
     if (!valid(mems[i], Kind::kMem) || mems[i]->is_image()) return CL_INVALID_MEM_OBJECT;
     if (mems[i]->context != queue->context) return CL_INVALID_CONTEXT;
     if (!mems[i]->shared) return CL_INVALID_OPERATION;
@@ -33,10 +32,10 @@ cl_int check(cl_command_queue queue, const void* args, size_t args_size, cl_uint
 /// Puts the region's address where the program's arguments have the handle.
 bool place_address(Call& call, const void* args, const void* place, cl_mem mem) {
   auto offset = reinterpret_cast<uintptr_t>(place) - reinterpret_cast<uintptr_t>(args);
-  std::byte* address = mem != nullptr ? mem->bytes : nullptr;
+  std::byte* address = mem->bytes;
   if (offset > call.args.size() || sizeof address > call.args.size() - offset) return false;
   std::memcpy(call.args.data() + offset, &address, sizeof address);
-  if (mem != nullptr) call.holds.emplace_back(mem);
+  call.holds.emplace_back(mem);
   return true;
 }
 
