@@ -112,7 +112,7 @@ TEST_F(EventSuite, UserEventsAreToldAndSetOnce) {
   EXPECT_EQ(*calls, 1);
   auto again = gate->signal(CL_COMPLETE);
   ASSERT_FALSE(again);
-  EXPECT_EQ(again.error().native, CL_INVALID_OPERATION);
+  EXPECT_REFUSED(again, CL_INVALID_OPERATION);
 }
 
 TEST_F(EventSuite, OnlyUserEventsAreSignalled) {

@@ -11,6 +11,7 @@ class ImageSuite : public Suite {
  protected:
   void SetUp() override {
     Suite::SetUp();
+    if (IsSkipped()) return;
     AMALGAM_REQUIRE(Feature::kImages);
   }
   static ImageSpec spec(const void* data = nullptr) {
@@ -105,10 +106,10 @@ TEST_F(ImageSuite, ImpossibleImagesAreRefused) {
   impossible.width = 0;
   auto image = context_->create_image(impossible);
   ASSERT_FALSE(image);
-  EXPECT_EQ(image.error().native, CL_INVALID_IMAGE_SIZE);
+  EXPECT_REFUSED(image, kAnyError);
   impossible = spec();
   impossible.channel_order = 0x7777;
-  EXPECT_LT(context_->create_image(impossible).error().native, 0);
+  EXPECT_REFUSED(context_->create_image(impossible), kAnyError);
 }
 
 TEST_F(ImageSuite, KernelsSampleThem) {

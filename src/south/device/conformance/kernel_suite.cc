@@ -11,6 +11,7 @@ class KernelSuite : public Suite {
  protected:
   void SetUp() override {
     Suite::SetUp();
+    if (IsSkipped()) return;
     AMALGAM_REQUIRE(Feature::kLaunches);
   }
   Words fill(const LaunchRange& shape, size_t count) {
@@ -107,8 +108,10 @@ TEST_F(KernelSuite, ArgumentsAreThoseOfTheLaunch) {
   write(*stream_, *first, Words(16, 1));
   write(*stream_, *second, Words(16, 1));
   auto kernel = make_kernel("scale");
+  // Held back where that is possible, so that the second arguments are set while the first launch still waits.
+  std::string why_not;
+  const bool gated = has(Feature::kUserEvents, &why_not);
   auto gate = context_->create_user_event();
-  const bool gated = gate.has_value();
   std::vector<Event*> waits;
   if (gated) waits.push_back(gate->get());
   const uint32_t two = 2, three = 3;
@@ -153,11 +156,11 @@ TEST_F(KernelSuite, BadArgumentsAreRefusedWithTheDriversNumber) {
   auto kernel = make_kernel("scale");
   auto region = make_region(64);
   const uint32_t factor = 1;
-  EXPECT_EQ(kernel->set_arg(value_arg(17, factor)).error().native, CL_INVALID_ARG_INDEX);
+  EXPECT_REFUSED(kernel->set_arg(value_arg(17, factor)), CL_INVALID_ARG_INDEX);
   const uint64_t wide = 1;
   auto wrong = kernel->set_arg(value_arg(1, wide));
   ASSERT_FALSE(wrong);
-  EXPECT_EQ(wrong.error().native, CL_INVALID_ARG_SIZE);
+  EXPECT_REFUSED(wrong, CL_INVALID_ARG_SIZE);
   EXPECT_EQ(wrong.error().code, Code::kInvalidArgument);
   Argument lying = value_arg(1, factor);
   lying.size = 4096;
@@ -167,15 +170,15 @@ TEST_F(KernelSuite, BadArgumentsAreRefusedWithTheDriversNumber) {
 TEST_F(KernelSuite, BadLaunchesAreRefusedWithTheDriversNumber) {
   auto region = make_region(4096);
   auto kernel = make_kernel("fill_index");
-  EXPECT_EQ(stream_->launch(*kernel, range(16), {}).error().native, CL_INVALID_KERNEL_ARGS);
+  EXPECT_REFUSED(stream_->launch(*kernel, range(16), {}), CL_INVALID_KERNEL_ARGS);
   ASSERT_FINE(kernel->set_arg(region_arg(0, region.get())));
   LaunchRange shape = range(16);
   shape.dimensions = 4;
-  EXPECT_EQ(stream_->launch(*kernel, shape, {}).error().native, CL_INVALID_WORK_DIMENSION);
+  EXPECT_REFUSED(stream_->launch(*kernel, shape, {}), CL_INVALID_WORK_DIMENSION);
   shape = range(16);
   shape.has_local = true;
   shape.local = {1u << 24, 1, 1};
-  EXPECT_LT(stream_->launch(*kernel, shape, {}).error().native, 0);
+  EXPECT_REFUSED(stream_->launch(*kernel, shape, {}), kAnyError);
   EXPECT_FINE(stream_->launch(*kernel, range(16), {}));
 }
 

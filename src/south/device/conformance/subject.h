@@ -59,6 +59,7 @@ struct Subject {
   std::string header_source;
   std::string second_source;           ///< kernel "copy", to be linked with the former
   std::map<Feature, std::string> unsupported;
+  std::map<std::string, std::string> driver_bugs;  ///< "Suite.Test" that the driver itself fails, and how
 };
 
 /// The backend's subjects; the first is the default.

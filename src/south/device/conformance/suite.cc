@@ -14,6 +14,11 @@ bool Suite::has(Feature feature, std::string* why) const {
 }
 
 void Suite::SetUp() {
+  const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
+  const auto& bugs = bench().subject.driver_bugs;
+  if (auto bug = bugs.find(std::string(test.test_suite_name()) + "." + test.name()); bug != bugs.end()) {
+    GTEST_SKIP() << bench().subject.name << ": driver bug: " << bug->second;
+  }
   AMALGAM_REQUIRE(Feature::kContexts);
   ASSERT_FALSE(bench().devices.empty());
   auto device = bench().backend->open(bench().devices[0]);

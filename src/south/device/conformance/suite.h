@@ -47,7 +47,7 @@ class Suite : public testing::Test {
  protected:
   void SetUp() override;
 
-  /// Skips the test, with the reason, if the subject has not got it.
+  /// False, with the reason, if the subject has not got it.
   bool has(Feature feature, std::string* why) const;
 
   std::unique_ptr<Stream> make_stream(uint64_t bits = CL_QUEUE_PROFILING_ENABLE);
@@ -84,6 +84,19 @@ class Suite : public testing::Test {
   std::unique_ptr<Module> built_;
 };
 
+inline constexpr int32_t kAnyError = 1;
+
+template <typename T>
+void expect_refused(const Result<T>& result, int32_t code, const char* what) {
+  if (result.has_value()) {
+    ADD_FAILURE() << what << " was taken";
+    return;
+  }
+  EXPECT_FALSE(result.error().message.empty()) << what;
+  if (code == kAnyError) EXPECT_LT(result.error().native, 0) << what;
+  else EXPECT_EQ(result.error().native, code) << what << ": " << result.error().text();
+}
+
 /// n, n+1, …
 Words counting(size_t count, uint32_t first = 0);
 
@@ -94,5 +107,7 @@ Words counting(size_t count, uint32_t first = 0);
     std::string amalgam_why_;                                 \
     if (!has(feature, &amalgam_why_)) GTEST_SKIP() << amalgam_why_; \
   } while (0)
+/// The call was refused with the driver's number `code`.
+#define EXPECT_REFUSED(result, code) ::amalgam::south::conformance::expect_refused(result, code, #result)
 #define ASSERT_FINE(result) ASSERT_TRUE((result).has_value()) << (result).error().text()
 #define EXPECT_FINE(result) EXPECT_TRUE((result).has_value()) << (result).error().text()

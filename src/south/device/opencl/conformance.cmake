@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # rusticl shows devices only where it is told to; oclgrind installs no .icd file.
 amalgam_conformance_test(opencl opencl_pocl)
+amalgam_conformance_test(opencl opencl_pocl_several "POCL_DEVICES=pthread pthread basic")
 amalgam_conformance_test(opencl opencl_rusticl RUSTICL_ENABLE=llvmpipe)
 amalgam_conformance_test(opencl opencl_oclgrind)

@@ -69,16 +69,27 @@ std::string installed(const std::string& part) {
   return {};
 }
 
-Subject pocl() {
-  Subject subject = make_subject("opencl_pocl", installed("libpocl"));
+Subject pocl(const std::string& name) {
+  Subject subject = make_subject(name, installed("libpocl"));
   subject.required = true;
   if (subject.library.empty()) subject.absent = "no .icd file names libpocl";
+  subject.unsupported = {{Feature::kTimers, "PoCL 3.1 has no device timer (CL_INVALID_OPERATION)"}};
   return subject;
 }
 
 Subject rusticl() {
   Subject subject = make_subject("opencl_rusticl", installed("Rusticl"));
   if (subject.library.empty()) subject.absent = "no .icd file names libRusticlOpenCL (package mesa-opencl-icd)";
+  subject.unsupported = {
+      {Feature::kTimers, "rusticl 22.3 has no device timer (CL_INVALID_OPERATION)"},
+      {Feature::kPartition, "rusticl 22.3 has no sub-devices: its table has no clCreateSubDevices"},
+      {Feature::kProfiling, "rusticl 22.3 answers 0, 1, 2, 3 for the times of every command"},
+  };
+  subject.driver_bugs = {
+      {"StreamSuite.ImpossiblePropertiesAreRefused", "rusticl 22.3 takes queue properties that nobody knows"},
+      {"MemorySuite.ImpossibleSubRegionsAreRefused", "rusticl 22.3 takes misaligned sub-buffers"},
+      {"ModuleSuite.NonsenseIsNotABinary", "rusticl 22.3 panics on what is no binary of its own"},
+  };
   return subject;
 }
 
@@ -87,11 +98,25 @@ Subject oclgrind() {
   Subject subject = make_subject("opencl_oclgrind", kPlace);
   std::error_code error;
   if (!std::filesystem::exists(kPlace, error)) subject.absent = "not installed (package oclgrind)";
+  subject.unsupported = {
+      {Feature::kTimers, "oclgrind is OpenCL 1.2: it has no device timer"},
+      {Feature::kPartition, "oclgrind has no sub-devices"},
+      {Feature::kCloning, "oclgrind is OpenCL 1.2: it has no clCloneKernel"},
+      {Feature::kUserEvents, "oclgrind executes in clFlush, which then waits for user events without end"},
+      {Feature::kFailurePropagation, "oclgrind executes in clFlush, which then waits for user events without end"},
+  };
+  subject.driver_bugs = {
+      {"StreamSuite.ImpossiblePropertiesAreRefused", "oclgrind takes queue properties that nobody knows"},
+      {"MemorySuite.ImpossibleSubRegionsAreRefused", "oclgrind takes misaligned sub-buffers"},
+      {"ModuleSuite.KernelsNeedABuiltModuleAndAName", "oclgrind says CL_INVALID_KERNEL_NAME of a program that is not built"},
+      {"ModuleSuite.AMissingHeaderFailsTheCompile", "oclgrind says CL_BUILD_PROGRAM_FAILURE where compiling fails"},
+      {"ModuleSuite.OnlyCompiledModulesLink", "oclgrind crashes on linking what is not compiled"},
+  };
   return subject;
 }
 
 }  // namespace
 
-std::vector<Subject> subjects() { return {pocl(), rusticl(), oclgrind()}; }
+std::vector<Subject> subjects() { return {pocl("opencl_pocl"), pocl("opencl_pocl_several"), rusticl(), oclgrind()}; }
 
 }  // namespace amalgam::south::conformance

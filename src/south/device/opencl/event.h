@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// ClEvent: a cl_event. Its end is told by the driver's callback; where a driver cannot call back, a poller asks. Whatever a
+// ClEvent: a cl_event. Its end is told by the driver's callback; where it does not come, a poller asks. Whatever a
 // driver does, it is told once.
 //
-// Threads: any. Callbacks run on the driver's threads and must not block. Lifetime: an event lives until its last callback
+// Threads: any. Callbacks run on the driver's threads; they must not block, nor ask this event anything. Lifetime: an event lives until its last callback
 // has run, whoever lets go of it before.
 #pragma once
 
@@ -25,6 +25,7 @@ class ClEvent final : public Event, public std::enable_shared_from_this<ClEvent>
   Outcome poll() override;
 
   cl_event handle() const { return event_.get(); }
+  bool is_user() const { return is_user_; }
 
  private:
   Outcome outcome(int32_t status) const;
@@ -42,11 +43,14 @@ class WaitList {
  public:
   explicit WaitList(Waits waits);
   cl_uint count() const { return count_; }
+  /// Whether a user event is among them.
+  bool has_user() const { return has_user_; }
   const cl_event* data() const { return count_ == 0 ? nullptr : count_ <= kInline ? inline_ : more_.data(); }
 
  private:
   static constexpr size_t kInline = 8;
   cl_uint count_;
+  bool has_user_ = false;
   cl_event inline_[kInline];
   std::vector<cl_event> more_;
 };

@@ -59,6 +59,12 @@ Result<std::unique_ptr<Stream>> create_queue(const PlatformPtr& platform, std::s
                                     (asked & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) == 0, device_has_svm(*platform, device));
 }
 
+WaitList ClStream::list_of(Waits waits) {
+  WaitList list(waits);
+  if (list.has_user()) flush();
+  return list;
+}
+
 Result<EventPtr> ClStream::made(Result<void> verdict, const cl_event& event) {
   if (!verdict) return fail(std::move(verdict.error()));
   return std::make_shared<ClEvent>(platform_, poller_, event, false);
@@ -70,7 +76,7 @@ Result<EventPtr> ClStream::launch(Kernel& kernel, const LaunchRange& range, Wait
     return fail(driver_error("clEnqueueNDRangeKernel", CL_INVALID_WORK_DIMENSION));
   }
   auto sizes = [](const std::array<uint64_t, 3>& a) { return reinterpret_cast<const size_t*>(a.data()); };
-  WaitList list(waits);
+  WaitList list = list_of(waits);
   cl_event event = nullptr;
   return made(AMALGAM_CL(*platform_, handle(), clEnqueueNDRangeKernel, handle(), static_cast<ClKernel&>(kernel).handle(),
                          cl_uint{range.dimensions}, range.has_offset ? sizes(range.offset) : nullptr, sizes(range.global),
@@ -79,7 +85,7 @@ Result<EventPtr> ClStream::launch(Kernel& kernel, const LaunchRange& range, Wait
 }
 
 Result<EventPtr> ClStream::marker(protocol::MarkerKind kind, Waits waits) {
-  WaitList list(waits);
+  WaitList list = list_of(waits);
   cl_event event = nullptr;
   if (kind == protocol::MarkerKind::kBarrier) {
     return made(AMALGAM_CL(*platform_, handle(), clEnqueueBarrierWithWaitList, handle(), list.count(), list.data(), &event), event);
@@ -90,7 +96,7 @@ Result<EventPtr> ClStream::marker(protocol::MarkerKind kind, Waits waits) {
 Result<EventPtr> ClStream::migrate(std::span<Region* const> regions, uint64_t flags, Waits waits) {
   std::vector<cl_mem> handles;
   for (Region* region : regions) handles.push_back(handle_of(region));
-  WaitList list(waits);
+  WaitList list = list_of(waits);
   cl_event event = nullptr;
   return made(AMALGAM_CL(*platform_, handle(), clEnqueueMigrateMemObjects, handle(), static_cast<cl_uint>(handles.size()),
                          handles.data(), flags, list.count(), list.data(), &event),

@@ -33,6 +33,10 @@ class ClStream final : public Stream {
   cl_command_queue handle() const { return queue_.get(); }
 
  private:
+  /// A wait list for an enqueue. Before one with user events everything earlier is submitted: rusticl tells the end of a batch
+  /// only when all of it has ended, and the signal may depend on the earlier part.
+  WaitList list_of(Waits waits);
+
   struct Move;  // one transfer on its way to the driver, see transfer.cc
 
   /// `event` is read after the verdict: the call that gave the one filled the other.

@@ -42,7 +42,7 @@ void fill_bytes(std::byte* at, uint64_t size, const Bytes& pattern) {
 
 Result<EventPtr> ClStream::transfer(const Place& from, const Place& to, bool rect, const std::array<uint64_t, 3>& extent,
                                     Waits waits) {
-  WaitList list(waits);
+  WaitList list = list_of(waits);
   Move move{from, to, extent, list};
   const bool image = (from.region != nullptr && from.is_image) || (to.region != nullptr && to.is_image);
   if (from.region == nullptr && to.region == nullptr) {
@@ -139,7 +139,7 @@ Result<EventPtr> ClStream::move_heap(const Move& m, Waits waits) {
 
 Result<EventPtr> ClStream::fill(const Place& to, const std::array<uint64_t, 3>& extent, std::span<const std::byte> pattern,
                                 Waits waits) {
-  WaitList list(waits);
+  WaitList list = list_of(waits);
   cl_event event = nullptr;
   if (pattern.empty()) return fail(driver_error("fill", CL_INVALID_VALUE));
   if (to.region == nullptr && !has_svm_) {

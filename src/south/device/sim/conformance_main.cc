@@ -31,6 +31,7 @@ std::vector<Subject> subjects() {
   SimConfig staged;
   staged.shared_memory = false;
   staged.seed = 99;
+  staged.devices = 3;
   return {make_subject("sim", SimConfig{}), make_subject("sim_staged", staged)};
 }
 
