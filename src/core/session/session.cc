@@ -3,7 +3,7 @@
 //
 // Theory. A batch ends when the ring runs empty. Then the touched streams are flushed, and in-order ones are asked to say
 // when they are done, so that the client learns of the end of its batch without asking. Before sleeping the dispatcher
-// spins: about twice as long as the last short wait was, less and less if nothing comes (the client's waiter does the same).
+// spins as protocol/spin.h says; the client's waiter does the same.
 #include "core/session/session.h"
 
 #include <sys/mman.h>
@@ -19,9 +19,8 @@
 namespace amalgam::core {
 namespace {
 
-constexpr uint64_t kFirstSpinNs = 50'000, kMinSpinNs = 4'000, kMaxSpinNs = 100'000;
-constexpr uint64_t kShortWaitNs = 200'000;      // a wait that spinning might have covered
-constexpr uint64_t kCongestedNapNs = 1'000'000; // the client does not say when it has read
+// The client does not say when it has read, so the dispatcher looks by the clock, less and less often.
+constexpr uint64_t kFirstNapNs = 500'000, kLongestNapNs = 50'000'000;
 
 std::byte* bytes_of(protocol::RingMemory* rings) { return reinterpret_cast<std::byte*>(rings); }
 
@@ -38,8 +37,7 @@ Session::Session(SessionConfig config)
               }),
       output_(config_.output_fd, outbox_),
       graveyard_([this] { poke(); }),
-      heap_(config_.heap_fd, kStagingBytes, std::max(kStagingBytes, config_.heap_bytes & ~(Heap::kPage - 1))),
-      spin_ns_(kFirstSpinNs) {
+      heap_(config_.heap_fd, kStagingBytes, std::max(kStagingBytes, config_.heap_bytes & ~(Heap::kPage - 1))) {
   AMALGAM_ASSERT(config_.counters != nullptr && config_.purse != nullptr);
 }
 
@@ -71,6 +69,7 @@ void Session::close() {
 
 Result<void> Session::run() {
   dispatcher_ = std::this_thread::get_id();
+  uint64_t nap_ns = kFirstNapNs;
   for (;;) {
     if (interrupt_.load(std::memory_order_relaxed) != 0) {
       interrupt_.store(0, std::memory_order_seq_cst);
@@ -88,16 +87,16 @@ Result<void> Session::run() {
     graveyard_.clear();
     if (commands_.closed() && !more) return {};
     if (outbox_.congested()) {
-      if (outbox_.flush()) continue;
+      if (outbox_.flush()) {
+        nap_ns = kFirstNapNs;
+        continue;
+      }
       // No further command until the client reads: the queue is bounded by what is in flight already.
-      commands_.closed() ? std::this_thread::yield() : std::this_thread::sleep_for(std::chrono::nanoseconds(kCongestedNapNs));
+      std::this_thread::sleep_for(std::chrono::nanoseconds(nap_ns));
+      nap_ns = std::min(2 * nap_ns, kLongestNapNs);
       continue;
     }
-    uint64_t begin = protocol::monotonic_ns();
-    commands_.wait(spin_ns_, UINT64_MAX, &interrupt_);
-    uint64_t waited = protocol::monotonic_ns() - begin;
-    uint64_t next = waited < kShortWaitNs ? 2 * waited + kMinSpinNs : spin_ns_ / 2;
-    spin_ns_ = std::clamp(next, kMinSpinNs, kMaxSpinNs);
+    commands_.wait(&spin_, UINT64_MAX, &interrupt_);
   }
 }
 
