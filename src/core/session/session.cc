@@ -87,15 +87,13 @@ Result<void> Session::run() {
     graveyard_.clear();
     if (commands_.closed() && !more) return {};
     if (outbox_.congested()) {
-      if (outbox_.flush()) {
-        nap_ns = kFirstNapNs;
-        continue;
-      }
+      if (outbox_.flush()) continue;
       // No further command until the client reads: the queue is bounded by what is in flight already.
       std::this_thread::sleep_for(std::chrono::nanoseconds(nap_ns));
       nap_ns = std::min(2 * nap_ns, kLongestNapNs);
       continue;
     }
+    nap_ns = kFirstNapNs;
     commands_.wait(&spin_, UINT64_MAX, &interrupt_);
   }
 }

@@ -192,7 +192,7 @@ class Session {
   std::vector<south::Event*> waits_;          ///< scratch of the enqueue that is being executed
   std::vector<south::EventPtr> bridges_;      ///< likewise
   const char* broken_ = nullptr;
-  uint64_t spin_ns_;
+  protocol::SpinBudget spin_;
 
   std::mutex users_mutex_;
   std::unordered_map<south::Event*, std::weak_ptr<south::Event>> users_;  ///< user events that nobody has ended
