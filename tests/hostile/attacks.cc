@@ -172,6 +172,8 @@ void random_control(Random& random) {
       auto bytes = random_bytes(random, 1 + random() % 500);
       if (bytes.size() > 8 && random() % 2 == 0) {
         uint16_t type = static_cast<uint16_t>(1 + random() % 48);
+        // Its owner may ask the daemon to leave, and we are the owner.
+        if (type == static_cast<uint16_t>(p::ControlType::kShutdown)) type = 0;
         std::memset(bytes.data(), 0, 8);
         std::memcpy(bytes.data(), &type, sizeof type);
       }

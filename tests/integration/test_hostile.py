@@ -21,8 +21,8 @@ class Hostile(unittest.TestCase):
                     for seed in range(ROUNDS):
                         with self.subTest(attack=attack, seed=seed):
                             ended = pool.run([HOSTILE, attack, seed], memory="64MiB", check=False, timeout=120)
-                            self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
                             self.assertIsNone(pool.daemon.poll(), "the daemon died")
+                            self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
                             self.assertIsNone(bystander.poll(), "the bystander failed")
                 self.assertEqual(pool.daemon.pid, daemon)
             finally:
