@@ -29,7 +29,8 @@ int complain(const Error& error) {
 
 /// File, then command line.
 Result<daemon::Config> configuration(const Options& options) {
-  std::filesystem::path file = options.config.empty() ? daemon::user_config_file() : std::filesystem::absolute(options.config);
+  std::filesystem::path file =
+      options.config.empty() ? daemon::user_config_file() : std::filesystem::absolute(options.config);
   auto config = file.empty() ? daemon::default_config(false) : daemon::load_config(file);
   if (!config) return config;
   if (!options.socket.empty()) config->socket = std::filesystem::absolute(options.socket);
@@ -95,10 +96,12 @@ int main(int argc, char** argv) {
   app.add_option("--state-dir", options.state_dir, "Where it keeps what it must find again")->type_name("DIR");
   app.add_option("--worker", options.worker, "amalgam-worker, if it is not beside this program")->type_name("PATH");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error, critical or off")->type_name("L");
-  app.add_option("--metrics", options.metrics, "Prometheus endpoint on the loopback, e.g. 127.0.0.1:9464")->type_name("ADDR:PORT|off");
+  app.add_option("--metrics", options.metrics, "Prometheus endpoint on the loopback, e.g. 127.0.0.1:9464")
+      ->type_name("ADDR:PORT|off");
   app.add_option("--idle-exit", options.idle_exit_s, "Leave after so long without use; 0: never")->type_name("SECONDS");
   app.add_flag("--check-config", options.check_config, "Check the configuration and leave");
-  app.footer("Runs in the foreground and logs to standard error. SIGHUP: read the configuration and probe the drivers again.");
+  app.footer(
+      "Runs in the foreground and logs to standard error. SIGHUP: read the configuration and probe the drivers again.");
   CLI11_PARSE(app, argc, argv);
   return run(options);
 }

@@ -125,7 +125,8 @@ protocol::DeviceList Collector::device_page(const protocol::ListDevices& request
   }
   // A front door opens devices by their number in the session, which is the slice's order.
   if (slice != nullptr)
-    std::ranges::sort(chosen, {}, [&](const model::Device* device) { return std::ranges::find(slice->devices, device->id); });
+    std::ranges::sort(chosen, {},
+                      [&](const model::Device* device) { return std::ranges::find(slice->devices, device->id); });
   protocol::DeviceList list;
   list.total = static_cast<uint32_t>(chosen.size());
   Page page;

@@ -14,7 +14,8 @@ namespace amalgam::daemon {
 
 class Collector {
  public:
-  Collector(const Context& context, const SliceRegistry& slices, const SessionRegistry& sessions, const Reservations& reservations)
+  Collector(const Context& context, const SliceRegistry& slices, const SessionRegistry& sessions,
+            const Reservations& reservations)
       : context_(context), slices_(slices), sessions_(sessions), reservations_(reservations), started_ms_(monotonic_ms()) {}
 
   protocol::SessionEntry session(const Session& session) const;

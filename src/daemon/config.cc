@@ -109,8 +109,8 @@ Result<void> read_table(const toml::table& table, const std::string& prefix, con
       return fail(Code::kInvalidArgument, fmt::format("{}: unknown key \"{}{}\": {}", place(name, key.source()), prefix,
                                                       key.str(), advice(key.str(), keys)));
     if (std::string why = known->take(node); !why.empty())
-      return fail(Code::kInvalidArgument,
-                  fmt::format("{}: \"{}{}\": {}; give {}", place(name, node.source()), prefix, key.str(), why, known->wants));
+      return fail(Code::kInvalidArgument, fmt::format("{}: \"{}{}\": {}; give {}", place(name, node.source()), prefix,
+                                                      key.str(), why, known->wants));
   }
   return {};
 }
@@ -203,9 +203,9 @@ Result<uint64_t> parse_size(std::string_view text) {
     std::string_view name;
     uint64_t bytes;
   };
-  static constexpr Unit kUnits[] = {{"", 1},          {"B", 1},          {"KiB", kKiB}, {"MiB", kMiB},
-                                    {"GiB", kGiB},    {"TiB", kGiB * 1024}, {"K", kKiB},  {"M", kMiB},
-                                    {"G", kGiB}};
+  static constexpr Unit kUnits[] = {{"", 1},       {"B", 1},      {"KiB", kKiB},
+                                    {"MiB", kMiB}, {"GiB", kGiB}, {"TiB", kGiB * 1024},
+                                    {"K", kKiB},   {"M", kMiB},   {"G", kGiB}};
   double number = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
@@ -228,9 +228,10 @@ Result<std::string> parse_metrics_address(std::string_view text) {
     return fail(Code::kInvalidArgument, "\"" + std::string(text) + "\" is not an address and a port");
   if (host == "localhost") host = "127.0.0.1";
   if (!host.starts_with("127."))
-    return fail(Code::kInvalidArgument,
-                "metrics are served without authentication, so only to this machine: \"" + std::string(host) +
-                    "\" is not a loopback address; put a proxy that authenticates in front of 127.0.0.1 to reach them from afar");
+    return fail(
+        Code::kInvalidArgument,
+        "metrics are served without authentication, so only to this machine: \"" + std::string(host) +
+            "\" is not a loopback address; put a proxy that authenticates in front of 127.0.0.1 to reach them from afar");
   return std::string(host) + ":" + std::string(digits);
 }
 

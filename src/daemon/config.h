@@ -19,7 +19,7 @@
 namespace amalgam::daemon {
 
 struct Config {
-  bool system = false;  ///< one daemon for all users of the machine
+  bool system = false;         ///< one daemon for all users of the machine
   std::filesystem::path file;  ///< where this was read from; empty: built-in defaults
   std::filesystem::path socket, state_dir, worker;
   std::string log_level = "info";
@@ -28,8 +28,8 @@ struct Config {
   uint64_t warm_workers = 1;
   uint64_t idle_exit_s = 0;  ///< 0: never
   bool keep_sessions_on_exit = false;
-  uint64_t host_bytes = 0;  ///< 0: 90 % of the machine's memory
-  std::string metrics;      ///< "127.0.0.1:9464"; empty: off
+  uint64_t host_bytes = 0;                         ///< 0: 90 % of the machine's memory
+  std::string metrics;                             ///< "127.0.0.1:9464"; empty: off
   std::map<std::string, std::string> environment;  ///< of probes and workers
 };
 

@@ -60,7 +60,8 @@ TEST(ConfigTest, TheSystemsDefaultsDiffer) {
 }
 
 TEST(ConfigTest, ErrorsNamePlaceKeyAndRemedy) {
-  EXPECT_EQ(complaint("\n\nbakends = [\"opencl\"]"), "amalgamd.toml:3:1: unknown key \"bakends\": did you mean \"backends\"?");
+  EXPECT_EQ(complaint("\n\nbakends = [\"opencl\"]"),
+            "amalgamd.toml:3:1: unknown key \"bakends\": did you mean \"backends\"?");
   EXPECT_EQ(complaint("[memory]\nhost = 3"),
             "amalgamd.toml:2:1: unknown key \"memory.host\": remove it, or use one of host_bytes");
   EXPECT_EQ(complaint("warm_workers = \"one\""),

@@ -15,9 +15,9 @@
 namespace amalgam::daemon {
 namespace {
 
-constexpr uint64_t kRecoveryMs = 2000;   ///< workers of an earlier daemon come back in this time; they try every 200 ms
-constexpr uint64_t kAskMs = 1000;        ///< at the end workers are told, so much later signalled,
-constexpr uint64_t kKillMs = 5000;       ///< and so much later killed
+constexpr uint64_t kRecoveryMs = 2000;  ///< workers of an earlier daemon come back in this time; they try every 200 ms
+constexpr uint64_t kAskMs = 1000;       ///< at the end workers are told, so much later signalled,
+constexpr uint64_t kKillMs = 5000;      ///< and so much later killed
 constexpr const char* kHostPool = "host";
 
 uint64_t physical_bytes() {
@@ -270,8 +270,8 @@ void Daemon::check_ended() {
 }
 
 void Daemon::check_idle() {
-  bool idle = requests_->ready() && !ending_ && config_.idle_exit_s != 0 && server_->size() == 0 && sessions_->all().empty() &&
-              slices_->size() == 0;
+  bool idle = requests_->ready() && !ending_ && config_.idle_exit_s != 0 && server_->size() == 0 &&
+              sessions_->all().empty() && slices_->size() == 0;
   if (!idle) return loop_->cancel(std::exchange(idle_timer_, 0));
   if (idle_timer_ != 0) return;
   idle_timer_ = loop_->after_ms(config_.idle_exit_s * 1000, [this] {

@@ -36,7 +36,8 @@ class Daemon {
   void run();
 
  private:
-  Daemon(Config config, spdlog::logger& log, Reload reload) : config_(std::move(config)), log_(log), reload_(std::move(reload)) {}
+  Daemon(Config config, spdlog::logger& log, Reload reload)
+      : config_(std::move(config)), log_(log), reload_(std::move(reload)) {}
   Result<void> prepare(uint64_t open_files);
   Result<void> prepare_places();
   Result<void> watch_signals();

@@ -21,7 +21,8 @@ auto order_of(const Device& device) {
 }
 
 bool same_device(const Device& a, const Device& b) {
-  return a.backend == b.backend && a.library == b.library && a.driver_index == b.driver_index && a.device_index == b.device_index;
+  return a.backend == b.backend && a.library == b.library && a.driver_index == b.driver_index &&
+         a.device_index == b.device_index;
 }
 
 uint32_t ordinal_of(const Device& device) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // DeviceTable: the machine's devices under their names ("opencl:0"), which stay the same as long as the daemon runs.
 //
-// The first probe numbers what it finds: healthy devices first, CPUs and GPUs before others, then by library and index. Later
-// probes keep the names, mark what has vanished as lost, and append what is new.
+// The first probe numbers what it finds: healthy devices first, CPUs and GPUs before others, then by library and index.
+// Later probes keep the names, mark what has vanished as lost, and append what is new.
 //
 // Threads: not thread-safe. Nothing blocks.
 #pragma once

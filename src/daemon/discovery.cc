@@ -47,9 +47,9 @@ void Discovery::start_more() {
 }
 
 Result<void> Discovery::launch(Task task) {
-  std::vector<std::string> arguments =
-      task.library.empty() ? std::vector<std::string>{"--libraries", task.backend}
-                           : std::vector<std::string>{"--probe", task.backend, task.library};
+  std::vector<std::string> arguments = task.library.empty()
+                                           ? std::vector<std::string>{"--libraries", task.backend}
+                                           : std::vector<std::string>{"--probe", task.backend, task.library};
   auto started = launcher_.start_probe(std::move(arguments));
   if (!started) return std::unexpected(std::move(started.error()));
   Place probe = probes_.insert(probes_.end(), Probe{});

@@ -5,8 +5,8 @@
 //   for each backend:  amalgam-worker --libraries BACKEND   ─▶ DeviceList, Done
 //   for each library:  amalgam-worker --probe BACKEND LIBRARY ─▶ DeviceList …, Done | Refused | a crash | silence
 //
-// A driver that crashes, refuses or stays silent for kProbeTimeoutMs becomes one sick device that bears its library's name and
-// the reason. A few probes run at a time.
+// A driver that crashes, refuses or stays silent for kProbeTimeoutMs becomes one sick device that bears its library's name
+// and the reason. A few probes run at a time.
 //
 // Threads: the loop's. Lifetime: probes still running end with the object, and `found` is not called then.
 #pragma once

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // EventLoop: one thread that waits for descriptors, timers and work from other threads, and calls whoever asked.
 //
-// Nothing that it calls may block. While nothing happens it sleeps in epoll without a timeout: an idle daemon has no wake-ups.
+// Nothing that it calls may block. While nothing happens it sleeps in epoll without a timeout: an idle daemon has no
+// wake-ups.
 //
 // Threads: everything belongs to the thread of run(), except post() and stop(). Lifetime: a callback may remove any watch or
 // timer, its own included; what is removed is not called any more, also not in the same turn.

@@ -36,8 +36,7 @@ Result<Launcher> Launcher::create(const Config& config, std::string program, uin
   launcher.system_ = config.system;
   launcher.open_files_ = open_files;
   if (config.system && ::geteuid() == 0) launcher.identity_ = user(config.worker_user);
-  if (::access(launcher.program_.c_str(), X_OK) != 0)
-    return fail(system_error("worker " + launcher.program_, errno));
+  if (::access(launcher.program_.c_str(), X_OK) != 0) return fail(system_error("worker " + launcher.program_, errno));
   return launcher;
 }
 
@@ -52,7 +51,8 @@ Result<std::string> Launcher::cache_folder(uid_t uid) const {
   return own.string();
 }
 
-Result<Launcher::Started> Launcher::start(std::vector<std::string> arguments, std::map<std::string, std::string> extra) const {
+Result<Launcher::Started> Launcher::start(std::vector<std::string> arguments,
+                                          std::map<std::string, std::string> extra) const {
   std::map<std::string, std::string> variables;
   for (char** at = environ; *at != nullptr; ++at) {
     const char* equals = std::strchr(*at, '=');

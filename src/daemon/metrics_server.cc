@@ -54,7 +54,8 @@ Result<std::unique_ptr<MetricsServer>> MetricsServer::start(EventLoop& loop, con
     bound = http.bind_to_port(host, port);
   }
   if (!bound)
-    return fail(Code::kUnavailable, "metrics: " + address + " cannot be listened at; choose another with --metrics, or \"off\"");
+    return fail(Code::kUnavailable,
+                "metrics: " + address + " cannot be listened at; choose another with --metrics, or \"off\"");
   server->address_ = host + ":" + std::to_string(port);
   server->thread_ = std::thread([self] { self->http_->listen_after_bind(); });
   // stop() before the server listens would be lost.

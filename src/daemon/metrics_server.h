@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // MetricsServer: GET /metrics on a loopback address, nothing else.
 //
-// Threads: a few of its own, asleep while nobody asks; the text is made in the loop's thread. Lifetime: ends before the loop.
+// Threads: a few of its own, asleep while nobody asks; the text is made in the loop's thread. Lifetime: ends before the
+// loop.
 #pragma once
 
 #include <atomic>

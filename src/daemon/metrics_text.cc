@@ -56,18 +56,23 @@ double seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
 
 void write_daemon(Writer& out, const MetricsSnapshot& snapshot) {
   out.gauge("amalgam_build_info", "Version of the daemon.").series({{"version", snapshot.status.version}}, 1);
-  out.gauge("amalgam_uptime_seconds", "Time since the daemon started.").series({}, static_cast<double>(snapshot.status.uptime_ms) / 1e3);
+  out.gauge("amalgam_uptime_seconds", "Time since the daemon started.")
+      .series({}, static_cast<double>(snapshot.status.uptime_ms) / 1e3);
   out.gauge("amalgam_sessions", "Sessions now.").series({}, snapshot.status.sessions);
   out.gauge("amalgam_slices", "Slices now.").series({}, snapshot.status.slices);
-  out.counter("amalgam_sessions_opened_total", "Sessions opened since the daemon started.").series({}, number(snapshot.opened_total));
-  out.counter("amalgam_sessions_ended_total", "Sessions ended since the daemon started.").series({}, number(snapshot.ended_total));
-  out.counter("amalgam_reservations_refused_total", "Reservations that the ledger refused.").series({}, number(snapshot.refused_total));
+  out.counter("amalgam_sessions_opened_total", "Sessions opened since the daemon started.")
+      .series({}, number(snapshot.opened_total));
+  out.counter("amalgam_sessions_ended_total", "Sessions ended since the daemon started.")
+      .series({}, number(snapshot.ended_total));
+  out.counter("amalgam_reservations_refused_total", "Reservations that the ledger refused.")
+      .series({}, number(snapshot.refused_total));
 }
 
 void write_devices(Writer& out, const MetricsSnapshot& snapshot) {
   out.gauge("amalgam_device_healthy", "1 if the device can be used.");
   for (const auto& entry : snapshot.devices)
-    out.series({{"device", entry.device.id}, {"name", entry.device.name}}, entry.device.health == model::Health::kHealthy ? 1 : 0);
+    out.series({{"device", entry.device.id}, {"name", entry.device.name}},
+               entry.device.health == model::Health::kHealthy ? 1 : 0);
   out.gauge("amalgam_device_memory_bytes", "Memory of the pool that the device works in.");
   for (const auto& entry : snapshot.devices) {
     out.series({{"device", entry.device.id}, {"kind", "total"}}, number(entry.pool_bytes));
@@ -96,7 +101,8 @@ void write_sessions(Writer& out, const MetricsSnapshot& snapshot) {
   for (const auto& [entry, granted] : snapshot.sessions)
     for (size_t i = 0; i < entry.devices.size() && i < entry.device_time_ns.size(); ++i)
       out.series(labels_of(entry, {{"device", entry.devices[i]}}), seconds(entry.device_time_ns[i]));
-  out.gauge("amalgam_session_memory_bytes", "Memory of the session's objects, and what bounds it (quota 0: the pool alone).");
+  out.gauge("amalgam_session_memory_bytes",
+            "Memory of the session's objects, and what bounds it (quota 0: the pool alone).");
   for (const auto& [entry, granted] : snapshot.sessions) {
     out.series(labels_of(entry, {{"kind", "now"}}), number(entry.memory_now));
     out.series(labels_of(entry, {{"kind", "peak"}}), number(entry.memory_peak));
@@ -112,7 +118,7 @@ void write_sessions(Writer& out, const MetricsSnapshot& snapshot) {
   struct Count {
     const char* name;
     const char* help;
-    uint64_t protocol::SessionEntry::*field;
+    uint64_t protocol::SessionEntry::* field;
   };
   static constexpr Count kCounts[] = {
       {"amalgam_session_commands_total", "Commands executed.", &protocol::SessionEntry::commands},

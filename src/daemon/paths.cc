@@ -73,7 +73,7 @@ Result<void> make_folder(const fs::path& folder, mode_t mode) {
     return {};
   }
   if (errno != EEXIST) return fail(system_error("make folder " + folder.string(), errno));
-  struct stat info {};
+  struct stat info{};
   if (::stat(folder.c_str(), &info) != 0) return fail(system_error("look at " + folder.string(), errno));
   bool trusted = info.st_uid == ::geteuid() || info.st_uid == 0;
   bool open_to_all = (info.st_mode & 002) != 0 && (info.st_mode & S_ISVTX) == 0;
@@ -91,8 +91,8 @@ Result<UniqueFd> lock_socket(const fs::path& socket) {
     ssize_t n = ::pread(lock.get(), holder, sizeof holder - 1, 0);
     std::string pid(holder, n > 0 ? static_cast<size_t>(n) : 0);
     while (pid.ends_with('\n')) pid.pop_back();
-    return fail(Code::kUnavailable, "another amalgamd (pid " + (pid.empty() ? "unknown" : pid) + ") serves " + socket.string() +
-                                        "; end it with `amalgam shutdown`, or give another --socket");
+    return fail(Code::kUnavailable, "another amalgamd (pid " + (pid.empty() ? "unknown" : pid) + ") serves " +
+                                        socket.string() + "; end it with `amalgam shutdown`, or give another --socket");
   }
   std::string text = std::to_string(::getpid()) + "\n";
   if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), text.data(), text.size(), 0) < 0)

@@ -25,7 +25,8 @@ Result<std::filesystem::path> find_worker();
 /// The state file of the daemon at this socket.
 std::filesystem::path state_file(const std::filesystem::path& state_dir, const std::filesystem::path& socket);
 
-/// Makes a folder, and those above it. kPermissionDenied if it is there and somebody else (not root) owns it or may write to it.
+/// Makes a folder, and those above it. kPermissionDenied if it is there and somebody else (not root) owns it or may write to
+/// it.
 Result<void> make_folder(const std::filesystem::path& folder, mode_t mode);
 /// Takes the lock of a socket, for as long as the result is open. kUnavailable names who holds it.
 Result<UniqueFd> lock_socket(const std::filesystem::path& socket);

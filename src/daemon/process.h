@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Process: a child that the daemon starts (probe or worker) or finds again, named so that a reused pid is never taken for it.
+// Process: a child that the daemon starts (probe or worker) or finds again, named so that a reused pid is never taken for
+// it.
 //
 // Every child leads its own session and process group, so that the helpers which a driver starts (compilers, linkers) end
 // with it. A group is only killed while its leader cannot have been replaced: it is not reaped yet, or its start time fits.

@@ -32,7 +32,8 @@ void Requests::set_ready() {
   std::vector<Parked> parked = std::move(parked_);
   parked_.clear();
   for (Parked& request : parked)
-    if (Server::Connection* connection = parts_.server.find(request.connection)) handle(*connection, std::move(request.packet));
+    if (Server::Connection* connection = parts_.server.find(request.connection))
+      handle(*connection, std::move(request.packet));
 }
 
 void Requests::handle(Server::Connection& connection, protocol::Packet packet) {
@@ -98,7 +99,8 @@ void Requests::list_sessions(Server::Connection& connection, const protocol::Pac
 
 void Requests::shut_down(Server::Connection& connection) {
   if (connection.peer.uid != 0 && connection.peer.uid != ::geteuid())
-    return parts_.server.refuse(connection.id, Error(Code::kPermissionDenied, "only root or the daemon's own user may end it"));
+    return parts_.server.refuse(connection.id,
+                                Error(Code::kPermissionDenied, "only root or the daemon's own user may end it"));
   parts_.server.answer(connection.id, protocol::Done{});
   on_shutdown();
 }

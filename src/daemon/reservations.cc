@@ -25,7 +25,8 @@ void Reservations::on_message(Session& session, const protocol::Packet& packet) 
 void Reservations::reserve(Session& session, const protocol::Reserve& ask) {
   auto own = std::ranges::count(pending_, session.id, &Pending::session);
   if (static_cast<uint64_t>(own) >= kMaxReservations)
-    return answer(session, ask, {core::Ledger::Verdict::kRefused, 0, {}, "reservations: too many wait for an answer already"});
+    return answer(session, ask,
+                  {core::Ledger::Verdict::kRefused, 0, {}, "reservations: too many wait for an answer already"});
   if (paused_) {
     pending_.push_back({session.id, ask, {}, 0});
     return;

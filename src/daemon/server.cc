@@ -25,7 +25,8 @@ Result<std::unique_ptr<Server>> Server::listen(EventLoop& loop, spdlog::logger& 
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
-    return fail(Code::kInvalidArgument, "socket path " + path + " is longer than " + std::to_string(sizeof address.sun_path - 1) +
+    return fail(Code::kInvalidArgument, "socket path " + path + " is longer than " +
+                                            std::to_string(sizeof address.sun_path - 1) +
                                             " characters; choose a shorter one with --socket");
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   std::unique_ptr<Server> server(new Server(loop, log, path));
@@ -70,11 +71,13 @@ void Server::accept_some() {
     if (!peer) continue;
     connection->peer = *peer;
     if (connections_.size() >= kMaxConnections) {
-      (void)connection->channel.send(protocol::Refused{Code::kLimit, "connections: the daemon has as many as it takes"}, {}, 0);
+      (void)connection->channel.send(protocol::Refused{Code::kLimit, "connections: the daemon has as many as it takes"}, {},
+                                     0);
       continue;
     }
     uint64_t id = connection->id;
-    auto watched = loop_.watch(connection->channel.fd(), EPOLLIN | EPOLLRDHUP, [this, id](uint32_t events) { on_ready(id, events); });
+    auto watched =
+        loop_.watch(connection->channel.fd(), EPOLLIN | EPOLLRDHUP, [this, id](uint32_t events) { on_ready(id, events); });
     if (!watched) continue;
     connections_.emplace(id, std::move(connection));
     if (on_opened) on_opened();

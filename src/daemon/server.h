@@ -36,7 +36,7 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  Handler handler;                            ///< must lead to one answer, now or later
+  Handler handler;  ///< must lead to one answer, now or later
   std::function<void()> on_opened;
   std::function<void(uint64_t)> on_closed;
 

@@ -15,9 +15,9 @@
 namespace amalgam::daemon {
 namespace {
 
-constexpr uint64_t kHeapGrain = 2 * kMiB;      // whole huge pages
+constexpr uint64_t kHeapGrain = 2 * kMiB;         // whole huge pages
 constexpr uint64_t kMaxPool = uint64_t{1} << 44;  // two of them and staging fit into the address space of a process
-constexpr unsigned kNoExecSeal = 0x0008U;      // MFD_NOEXEC_SEAL, Linux 6.3; not in this system's headers
+constexpr unsigned kNoExecSeal = 0x0008U;         // MFD_NOEXEC_SEAL, Linux 6.3; not in this system's headers
 
 /// Anonymous memory of a fixed size.
 Result<UniqueFd> make_memory(const char* name, uint64_t bytes) {
@@ -52,7 +52,7 @@ CountersPage::~CountersPage() {
 }
 
 Result<CountersPage> CountersPage::map(int fd) {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0) return fail(system_error("look at counters", errno));
   int seals = ::fcntl(fd, F_GET_SEALS);
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || static_cast<uint64_t>(info.st_size) < sizeof(model::Counters))

@@ -15,7 +15,7 @@
 namespace amalgam::daemon {
 namespace {
 
-constexpr uint64_t kOrphanMs = 300;   ///< a worker must have ended so long after its client
+constexpr uint64_t kOrphanMs = 300;  ///< a worker must have ended so long after its client
 constexpr size_t kMaxProgramName = 128;
 constexpr int kPacketsPerTurn = 32;
 
@@ -112,7 +112,8 @@ void SessionRegistry::adopt(uint64_t id, Result<Worker> worker) {
   save(*session);
   opening.timer = context_.loop.after_ms(kWorkerStartTimeoutMs, [this, id] {
     openings_.at(id).timer = 0;
-    refuse(id, Error(Code::kTimeout, "the worker has not opened the devices in " + std::to_string(kWorkerStartTimeoutMs) + " ms"));
+    refuse(id, Error(Code::kTimeout,
+                     "the worker has not opened the devices in " + std::to_string(kWorkerStartTimeoutMs) + " ms"));
     kill(*find(id), "too slow to open its devices");
   });
 }
@@ -167,7 +168,8 @@ void SessionRegistry::refuse(uint64_t id, Error error) {
 
 void SessionRegistry::watch_client(Session& session) {
   if (!session.client.pidfd) return;
-  auto watched = context_.loop.watch(session.client.pidfd.get(), EPOLLIN, [this, id = session.id](uint32_t) { on_client_end(id); });
+  auto watched =
+      context_.loop.watch(session.client.pidfd.get(), EPOLLIN, [this, id = session.id](uint32_t) { on_client_end(id); });
   if (!watched) context_.log.error("session {}: {}", session.id, watched.error().text());
 }
 
@@ -180,7 +182,8 @@ Result<void> SessionRegistry::watch_worker(Session& session) {
 }
 
 void SessionRegistry::watch_channel(Session& session) {
-  auto watched = context_.loop.watch(session.worker.channel.fd(), EPOLLIN, [this, id = session.id](uint32_t) { on_channel(id); });
+  auto watched =
+      context_.loop.watch(session.worker.channel.fd(), EPOLLIN, [this, id = session.id](uint32_t) { on_channel(id); });
   if (!watched) context_.log.error("session {}: {}", session.id, watched.error().text());
 }
 
@@ -199,7 +202,8 @@ void SessionRegistry::on_channel(uint64_t id) {
     session->worker.channel = protocol::Channel();
     context_.loop.after_ms(kOrphanMs, [this, id] {
       Session* late = find(id);
-      if (late != nullptr && !late->worker.channel && late->state != Session::State::kLost) kill(*late, "it hung up and went on");
+      if (late != nullptr && !late->worker.channel && late->state != Session::State::kLost)
+        kill(*late, "it hung up and went on");
     });
     return;
   }

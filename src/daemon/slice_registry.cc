@@ -35,7 +35,8 @@ SliceRegistry::~SliceRegistry() {
 }
 
 Result<const Slice*> SliceRegistry::add(std::unique_ptr<Slice> slice) {
-  if (slices_.size() >= kMaxSlices) return fail(Code::kLimit, "slices: there are " + std::to_string(kMaxSlices) + " already");
+  if (slices_.size() >= kMaxSlices)
+    return fail(Code::kLimit, "slices: there are " + std::to_string(kMaxSlices) + " already");
   auto pools = context_.devices.pools_of(slice->devices);
   AMALGAM_TRY(context_.ledger.create_slice(slice->id, slice->name, std::move(pools), slice->quota), "slice");
   const Slice* made = slice.get();
@@ -60,8 +61,8 @@ Result<const Slice*> SliceRegistry::create(const Owner& owner, const protocol::C
   slice->quota = request.memory_bytes;
   slice->devices = std::move(*devices);
   slice->connection = owner.connection;
-  SliceRow row{slice->id, slice->token, slice->name, slice->owner, slice->quota, slice->devices, owner.pid,
-               start_time_of(owner.pid)};
+  SliceRow row{slice->id,    slice->token,   slice->name, slice->owner,
+               slice->quota, slice->devices, owner.pid,   start_time_of(owner.pid)};
   auto made = add(std::move(slice));
   if (made) context_.expect(context_.store.put(row));
   return made;

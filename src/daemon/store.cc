@@ -39,7 +39,9 @@ Result<void> execute(sqlite3* db, const char* sql) {
 /// One prepared statement; parameters bind in order, columns read in order.
 class Statement {
  public:
-  Statement(sqlite3* db, const char* sql) : db_(db) { ok_ = sqlite3_prepare_v2(db, sql, -1, &statement_, nullptr) == SQLITE_OK; }
+  Statement(sqlite3* db, const char* sql) : db_(db) {
+    ok_ = sqlite3_prepare_v2(db, sql, -1, &statement_, nullptr) == SQLITE_OK;
+  }
   ~Statement() { sqlite3_finalize(statement_); }
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
@@ -103,7 +105,8 @@ std::string join(const std::vector<std::string>& items) {
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> items;
-  for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) items.push_back(text.substr(at, end - at));
+  for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
+    items.push_back(text.substr(at, end - at));
   return items;
 }
 
@@ -127,7 +130,8 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, bo
   Error last;
   for (int attempt = 0; attempt < 2; ++attempt) {
     sqlite3* db = nullptr;
-    int opened = sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+    int opened =
+        sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     std::unique_ptr<Store> store(new Store(db));
     if (opened != SQLITE_OK) return fail(sqlite_error(db, "open " + file.string()));
     ::chmod(file.c_str(), 0600);  // the secrets of workers are in it
@@ -158,7 +162,8 @@ Result<void> Store::prepare() {
 }
 
 Result<void> Store::raise_next_id(uint64_t id) {
-  return Statement(db_, "INSERT INTO meta VALUES ('next_id', ?) ON CONFLICT(key) DO UPDATE SET value=max(value, excluded.value)")
+  return Statement(db_,
+                   "INSERT INTO meta VALUES ('next_id', ?) ON CONFLICT(key) DO UPDATE SET value=max(value, excluded.value)")
       .bind(id + 1)
       .run();
 }
@@ -216,7 +221,8 @@ Result<std::vector<SliceRow>> Store::slices() {
   while (read.next()) {
     SliceRow& row = rows.emplace_back();
     std::string devices;
-    read.read(row.id, row.token[0], row.token[1], row.name, row.owner, row.quota, devices, row.creator_pid, row.creator_start);
+    read.read(row.id, row.token[0], row.token[1], row.name, row.owner, row.quota, devices, row.creator_pid,
+              row.creator_start);
     row.devices = split(devices);
   }
   AMALGAM_TRY(finished(db_, read), "slices");

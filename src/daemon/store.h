@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Store: what a daemon must find again after a kill -9: slices, sessions, devices' names, pools. One SQLite file a socket.
 //
-// It holds names and owners; how many bytes a session holds is said by its worker, which knows better. `granted` is kept only
-// for a worker that lives and does not answer. Rows of an earlier boot are dropped when the file is opened: their processes
-// cannot live. Writes are not synced: they must survive us, not the machine.
+// It holds names and owners; how many bytes a session holds is said by its worker, which knows better. `granted` is kept
+// only for a worker that lives and does not answer. Rows of an earlier boot are dropped when the file is opened: their
+// processes cannot live. Writes are not synced: they must survive us, not the machine.
 //
 // Threads: not thread-safe. Blocking: local file writes of a few hundred bytes.
 #pragma once

@@ -79,7 +79,7 @@ TEST_F(StoreTest, ADamagedFileIsSetAside) {
 
 TEST_F(StoreTest, OthersCannotReadTheSecrets) {
   auto store = open();
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::stat(file.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 077, 0u);
 }

@@ -31,13 +31,9 @@ WorkerPool::~WorkerPool() {
   drain();
 }
 
-size_t WorkerPool::count(uid_t uid) const {
-  return static_cast<size_t>(std::ranges::count(spares_, uid, &Spare::uid));
-}
+size_t WorkerPool::count(uid_t uid) const { return static_cast<size_t>(std::ranges::count(spares_, uid, &Spare::uid)); }
 
-size_t WorkerPool::waiting(uid_t uid) const {
-  return static_cast<size_t>(std::ranges::count(waiters_, uid, &Waiter::uid));
-}
+size_t WorkerPool::waiting(uid_t uid) const { return static_cast<size_t>(std::ranges::count(waiters_, uid, &Waiter::uid)); }
 
 void WorkerPool::take(uid_t uid, Taken taken) {
   auto ready = std::ranges::find_if(spares_, [&](const Spare& spare) { return spare.uid == uid && spare.ready; });
@@ -80,7 +76,8 @@ Result<void> WorkerPool::start(uid_t uid) {
   protocol::Token secret = random_token();
   auto started = launcher_.start_worker(uid, secret);
   if (!started) return std::unexpected(std::move(started.error()));
-  Place spare = spares_.insert(spares_.end(), Spare{uid, {std::move(started->process), std::move(started->channel), secret}});
+  Place spare =
+      spares_.insert(spares_.end(), Spare{uid, {std::move(started->process), std::move(started->channel), secret}});
   AMALGAM_TRY(loop_.watch(spare->worker.channel.fd(), EPOLLIN, [this, spare](uint32_t) { on_channel(spare); }), "worker");
   AMALGAM_TRY(loop_.watch(spare->worker.process.pidfd.get(), EPOLLIN, [this, spare](uint32_t) { on_end(spare); }), "worker");
   spare->timer = loop_.after_ms(kWorkerStartTimeoutMs, [this, spare] {

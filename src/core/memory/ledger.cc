@@ -47,8 +47,8 @@ std::string human_bytes(uint64_t bytes) {
     if (bytes < unit.size) continue;
     char text[48];
     bool whole = bytes % unit.size == 0;
-    std::snprintf(text, sizeof text, whole ? "%.0f %s" : "%.1f %s", static_cast<double>(bytes) / static_cast<double>(unit.size),
-                  unit.name);
+    std::snprintf(text, sizeof text, whole ? "%.0f %s" : "%.1f %s",
+                  static_cast<double>(bytes) / static_cast<double>(unit.size), unit.name);
     return text;
   }
   return std::to_string(bytes) + " bytes";
@@ -65,8 +65,8 @@ Result<void> Ledger::create_slice(uint64_t slice, const std::string& name, std::
     if (found == pools_.end()) return fail(Code::kNotFound, "there is no memory pool " + pool);
     if (quota <= free_of(found->second)) continue;
     std::string holders = pool_holders(pool);
-    return fail(Code::kOutOfMemory, "slice \"" + name + "\" asks for " + human_bytes(quota) + ", but pool " + pool + " has " +
-                                        human_bytes(free_of(found->second)) + " free of " +
+    return fail(Code::kOutOfMemory, "slice \"" + name + "\" asks for " + human_bytes(quota) + ", but pool " + pool +
+                                        " has " + human_bytes(free_of(found->second)) + " free of " +
                                         human_bytes(found->second.capacity) + (holders.empty() ? "" : "; " + holders));
   }
   for (const std::string& pool : pools) pools_[pool].held += quota;

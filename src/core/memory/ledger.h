@@ -7,9 +7,9 @@
 // A pool is a set of bytes that exists once ("host", or one card's memory). A slice with a quota takes all of it out of the
 // pool at once, so that what it was promised is there; a slice without one lives from the pool's unreserved rest.
 //
-// A slice whose devices lie in several pools has its quota in *each* of them, and each of its sessions' grants counts in each:
-// the programming interfaces let a driver put an object into the memory of every device of its context, so this is the only
-// count that can never pass what exists. A program that should not pay for a pool takes a slice without that device.
+// A slice whose devices lie in several pools has its quota in *each* of them, and each of its sessions' grants counts in
+// each: the programming interfaces let a driver put an object into the memory of every device of its context, so this is the
+// only count that can never pass what exists. A program that should not pay for a pool takes a slice without that device.
 //
 // Invariants, after every call: Σ quotas + Σ grants without quota ≤ capacity for each pool; Σ grants ≤ quota for each slice.
 // The one exception says so itself: set_pool() may find that a pool has shrunk below what is held.

@@ -46,8 +46,9 @@ TEST_F(LedgerTest, QuotaIsExactAndTheRefusalNamesTheHolders) {
   EXPECT_EQ(ledger.reserve(8, 40 * kMiB, 0, false).granted, 40 * kMiB);
   auto answer = ledger.reserve(8, 1, 0, true);
   EXPECT_EQ(answer.verdict, Verdict::kRefused);
-  EXPECT_EQ(answer.reason, "1 bytes asked for, but slice \"a\" has 0 bytes free of its quota 100 MiB; "
-                           "session 7 (hashcat, pid 3) holds 60 MiB, session 8 (clpeak, pid 4) holds 40 MiB");
+  EXPECT_EQ(answer.reason,
+            "1 bytes asked for, but slice \"a\" has 0 bytes free of its quota 100 MiB; "
+            "session 7 (hashcat, pid 3) holds 60 MiB, session 8 (clpeak, pid 4) holds 40 MiB");
   EXPECT_EQ(ledger.end_session(7), 60 * kMiB);
   EXPECT_EQ(ledger.reserve(8, 60 * kMiB, 0, false).verdict, Verdict::kGranted);
 }
@@ -86,7 +87,8 @@ TEST_F(LedgerTest, SlicesWithoutQuotaLiveFromTheUnreservedRest) {
   ASSERT_EQ(answer.verdict, Verdict::kReclaim);
   EXPECT_EQ(answer.sessions, std::vector<uint64_t>{7});
   answer = ledger.reserve(8, 40 * kMiB, 0, true);
-  EXPECT_NE(answer.reason.find("pool host has 24 MiB free of 1 GiB; slice \"a\" holds 800 MiB, session 7 (a)"), std::string::npos)
+  EXPECT_NE(answer.reason.find("pool host has 24 MiB free of 1 GiB; slice \"a\" holds 800 MiB, session 7 (a)"),
+            std::string::npos)
       << answer.reason;
 }
 
@@ -167,7 +169,8 @@ struct Model {
   bool fits(uint64_t slice, uint64_t bytes, const Ledger& ledger) const {
     const Slice& of = slices.at(slice);
     if (of.quota != 0) return slice_sum(slice) + bytes <= of.quota;
-    return std::ranges::all_of(of.pools, [&](const auto& pool) { return pool_sum(pool) + bytes <= ledger.pool(pool).capacity; });
+    return std::ranges::all_of(of.pools,
+                               [&](const auto& pool) { return pool_sum(pool) + bytes <= ledger.pool(pool).capacity; });
   }
 };
 

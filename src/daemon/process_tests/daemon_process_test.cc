@@ -39,9 +39,10 @@ TEST(DaemonProcessTest, BrokenDriversBecomeSickDevices) {
     EXPECT_EQ(devices[i].device.health, model::Health::kSick);
     reasons.insert(devices[i].device.name + ": " + devices[i].device.health_text);
   }
-  EXPECT_EQ(reasons, (std::set<std::string>{"crashes.so: the driver ended its probe: signal 6 (Aborted)",
-                                            "ends.so: the driver ended its probe: exit status 3",
-                                            "garbles.so: its probe broke the protocol", "refuses.so: CL_OUT_OF_HOST_MEMORY"}));
+  EXPECT_EQ(reasons,
+            (std::set<std::string>{"crashes.so: the driver ended its probe: signal 6 (Aborted)",
+                                   "ends.so: the driver ended its probe: exit status 3",
+                                   "garbles.so: its probe broke the protocol", "refuses.so: CL_OUT_OF_HOST_MEMORY"}));
   // Its workers do not start either; whoever wants one is told so.
   TestClient client(daemon);
   EXPECT_NE(client.opened().find("the worker ended at its start: exit status 7"), std::string::npos);
@@ -146,7 +147,8 @@ TEST(DaemonProcessTest, TheSecondDaemonSaysWhoHoldsTheSocket) {
   char text[512] = {};
   size_t n = std::fread(text, 1, sizeof text - 1, second);
   EXPECT_NE(::pclose(second), 0);
-  EXPECT_NE(std::string(text, n).find("another amalgamd (pid " + std::to_string(daemon.pid()) + ")"), std::string::npos) << text;
+  EXPECT_NE(std::string(text, n).find("another amalgamd (pid " + std::to_string(daemon.pid()) + ")"), std::string::npos)
+      << text;
 }
 
 TEST(DaemonProcessTest, TokensOfNobodyAreRefused) {

@@ -71,8 +71,15 @@ TestDaemon::~TestDaemon() {
 
 void TestDaemon::start() {
   UniqueFd out(::open((folder_ / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  std::vector<std::string> command = {named("AMALGAM_TEST_DAEMON"), "--socket", socket(), "--state-dir", folder_ / "state",
-                                      "--worker", worker_, "--log-level", "debug"};
+  std::vector<std::string> command = {named("AMALGAM_TEST_DAEMON"),
+                                      "--socket",
+                                      socket(),
+                                      "--state-dir",
+                                      folder_ / "state",
+                                      "--worker",
+                                      worker_,
+                                      "--log-level",
+                                      "debug"};
   command.insert(command.end(), options_.begin(), options_.end());
   pid_ = start_program(command, -1, out.get(), "");
   ASSERT_TRUE(eventually([&] { return protocol::Channel::connect(socket()).has_value(); })) << log();
