@@ -4,6 +4,7 @@
 
   merge_sessions.py KEPT NEW      puts the sessions of NEW over those of KEPT
   merge_sessions.py --print KEPT  prints a table
+  merge_sessions.py --computing SLICE <NEW   exit status 0 if a session of this slice has launched a kernel
 """
 import json
 import os
@@ -35,10 +36,16 @@ def table(sessions):
     return lines
 
 
+def computing(sessions, slice_name):
+    return any(entry["slice_name"] == slice_name and entry["launches"] > 0 for entry in sessions)
+
+
 def main(arguments):
     if arguments[0] == "--print":
         print("\n".join(table(load(arguments[1]))))
         return
+    if arguments[0] == "--computing":
+        sys.exit(0 if computing(json.load(sys.stdin), arguments[1]) else 1)
     kept, new = arguments
     merged = merge(load(kept), load(new))
     with open(kept, "w", encoding="utf-8") as file:

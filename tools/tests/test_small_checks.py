@@ -50,6 +50,11 @@ class MergeSessions(unittest.TestCase):
         kept = [{"session": 1, "x": 1}, {"session": 2, "x": 2}]
         self.assertEqual(merge_sessions.merge(kept, [{"session": 2, "x": 9}]), [{"session": 1, "x": 1}, {"session": 2, "x": 9}])
 
+    def test_computing_is_having_launched(self):
+        sessions = [{"slice_name": "a", "launches": 0}, {"slice_name": "b", "launches": 3}]
+        self.assertFalse(merge_sessions.computing(sessions, "a"))
+        self.assertTrue(merge_sessions.computing(sessions, "b"))
+
 
 if __name__ == "__main__":
     unittest.main()
