@@ -42,7 +42,9 @@ int for_each_piece(const std::array<uint64_t, 3>& extent, uint64_t element_bytes
   if (rows != 0) elements = extent[0];
   slices = slices == 0 ? 1 : slices;
   rows = rows == 0 ? 1 : rows;
-  auto left = [](uint64_t whole, uint64_t done, uint64_t most_now) { return whole - done < most_now ? whole - done : most_now; };
+  auto left = [](uint64_t whole, uint64_t done, uint64_t most_now) {
+    return whole - done < most_now ? whole - done : most_now;
+  };
   for (uint64_t z = 0; z < extent[2]; z += slices)
     for (uint64_t y = 0; y < extent[1]; y += rows)
       for (uint64_t x = 0; x < extent[0]; x += elements) {

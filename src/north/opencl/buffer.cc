@@ -120,8 +120,7 @@ cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void*
 }
 
 cl_mem clCreateSubBuffer(cl_mem whole, cl_mem_flags flags, cl_buffer_create_type how, const void* info, cl_int* error) {
-  if (cl_int bad = check_part(whole, flags, how, info); bad != CL_SUCCESS)
-    return refuse(error, bad);
+  if (cl_int bad = check_part(whole, flags, how, info); bad != CL_SUCCESS) return refuse(error, bad);
   const auto& range = *static_cast<const cl_buffer_region*>(info);
   cl_mem mem = new_mem(whole->context, CL_MEM_OBJECT_BUFFER, inherited_flags(flags, whole->flags), range.size);
   mem->parent = retained(whole);

@@ -23,7 +23,8 @@ std::array<uint64_t, 3> image_extent(const cl_image_desc& desc);
 bool has_slices(cl_mem_object_type type);
 
 /// A program's pitches for a box of this type, with defaults filled in; CL_INVALID_VALUE if they are too small.
-cl_int take_pitches(cl_mem_object_type type, size_t row_pitch, size_t slice_pitch, size_t row_bytes, size_t rows, Pitches& out);
+cl_int take_pitches(cl_mem_object_type type, size_t row_pitch, size_t slice_pitch, size_t row_bytes, size_t rows,
+                    Pitches& out);
 
 /// Checks the image, its context and the box against it, and describes the box for transfers.
 cl_int take_box(cl_command_queue queue, cl_mem image, const size_t* origin, const size_t* region, DeviceBox& box);

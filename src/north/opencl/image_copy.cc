@@ -73,8 +73,9 @@ cl_int clEnqueueCopyImageToBuffer(cl_command_queue queue, cl_mem from, cl_mem to
   return submit(queue, transfer, waits, CL_COMMAND_COPY_IMAGE_TO_BUFFER, event, true);
 }
 
-cl_int clEnqueueCopyBufferToImage(cl_command_queue queue, cl_mem from, cl_mem to, size_t from_offset, const size_t* to_origin,
-                                  const size_t* region, cl_uint count, const cl_event* events, cl_event* event) {
+cl_int clEnqueueCopyBufferToImage(cl_command_queue queue, cl_mem from, cl_mem to, size_t from_offset,
+                                  const size_t* to_origin, const size_t* region, cl_uint count, const cl_event* events,
+                                  cl_event* event) {
   WaitList waits;
   if (cl_int bad = check_handles(queue, from, to, false, true); bad != CL_SUCCESS) return bad;
   if (to_origin == nullptr || region == nullptr) return CL_INVALID_VALUE;
@@ -86,8 +87,8 @@ cl_int clEnqueueCopyBufferToImage(cl_command_queue queue, cl_mem from, cl_mem to
   return submit(queue, transfer, waits, CL_COMMAND_COPY_BUFFER_TO_IMAGE, event, true);
 }
 
-cl_int clEnqueueFillImage(cl_command_queue queue, cl_mem image, const void* colour, const size_t* origin, const size_t* region,
-                          cl_uint count, const cl_event* events, cl_event* event) {
+cl_int clEnqueueFillImage(cl_command_queue queue, cl_mem image, const void* colour, const size_t* origin,
+                          const size_t* region, cl_uint count, const cl_event* events, cl_event* event) {
   WaitList waits;
   DeviceBox box;
   if (cl_int bad = take_box(queue, image, origin, region, box); bad != CL_SUCCESS) return bad;

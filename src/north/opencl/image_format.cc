@@ -71,7 +71,8 @@ bool has_slices(cl_mem_object_type type) {
   return type == CL_MEM_OBJECT_IMAGE3D || type == CL_MEM_OBJECT_IMAGE1D_ARRAY || type == CL_MEM_OBJECT_IMAGE2D_ARRAY;
 }
 
-cl_int take_pitches(cl_mem_object_type type, size_t row_pitch, size_t slice_pitch, size_t row_bytes, size_t rows, Pitches& out) {
+cl_int take_pitches(cl_mem_object_type type, size_t row_pitch, size_t slice_pitch, size_t row_bytes, size_t rows,
+                    Pitches& out) {
   if (row_pitch != 0 && row_pitch < row_bytes) return CL_INVALID_VALUE;
   if (!has_slices(type)) slice_pitch = 0;  // means nothing there; the common drivers do not mind
   out.row = row_pitch != 0 ? row_pitch : row_bytes;

@@ -16,13 +16,13 @@ cl_int clEnqueueReadImage(cl_command_queue queue, cl_mem image, cl_bool blocking
   if (bad != CL_SUCCESS) return bad;
   if ((image->flags & kNoHostRead) != 0) return CL_INVALID_OPERATION;
   if (bad = waits.take(queue->context, count, events); bad != CL_SUCCESS) return bad;
-  return staged_box_read(queue, box, static_cast<std::byte*>(ptr), pitches, blocking != CL_FALSE, waits, CL_COMMAND_READ_IMAGE,
-                         event);
+  return staged_box_read(queue, box, static_cast<std::byte*>(ptr), pitches, blocking != CL_FALSE, waits,
+                         CL_COMMAND_READ_IMAGE, event);
 }
 
-cl_int clEnqueueWriteImage(cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t* origin, const size_t* region,
-                           size_t row_pitch, size_t slice_pitch, const void* ptr, cl_uint count, const cl_event* events,
-                           cl_event* event) {
+cl_int clEnqueueWriteImage(cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t* origin,
+                           const size_t* region, size_t row_pitch, size_t slice_pitch, const void* ptr, cl_uint count,
+                           const cl_event* events, cl_event* event) {
   WaitList waits;
   DeviceBox box;
   Pitches pitches;

@@ -102,8 +102,8 @@ cl_int map(const Step& step, cl_map_flags flags) {
   if (buffer->shared) return copy_host_ptr(step, true, CL_COMMAND_MAP_BUFFER);
   if (!copies_host_ptr(buffer)) return move_shadow(step, true, CL_COMMAND_MAP_BUFFER);
   return staged_read(step.queue, region_end(buffer, step.offset), step.size,
-                     static_cast<std::byte*>(buffer->host_ptr) + step.offset, step.blocking, step.waits, CL_COMMAND_MAP_BUFFER,
-                     step.event);
+                     static_cast<std::byte*>(buffer->host_ptr) + step.offset, step.blocking, step.waits,
+                     CL_COMMAND_MAP_BUFFER, step.event);
 }
 
 cl_int unmap(const Step& step, cl_map_flags flags) {
@@ -114,8 +114,8 @@ cl_int unmap(const Step& step, cl_map_flags flags) {
   if (buffer->shared) return copy_host_ptr(step, false, CL_COMMAND_UNMAP_MEM_OBJECT);
   if (!copies_host_ptr(buffer)) return move_shadow(step, false, CL_COMMAND_UNMAP_MEM_OBJECT);
   return staged_write(step.queue, region_end(buffer, step.offset), step.size,
-                      static_cast<std::byte*>(buffer->host_ptr) + step.offset, false, step.waits, CL_COMMAND_UNMAP_MEM_OBJECT,
-                      step.event);
+                      static_cast<std::byte*>(buffer->host_ptr) + step.offset, false, step.waits,
+                      CL_COMMAND_UNMAP_MEM_OBJECT, step.event);
 }
 
 cl_int check_map(cl_command_queue queue, cl_mem buffer, cl_map_flags flags, size_t offset, size_t size) {
@@ -156,7 +156,8 @@ cl_int clEnqueueUnmapMemObject(cl_command_queue queue, cl_mem mem, void* pointer
   _cl_mem::Mapping mapping;
   if (pointer == nullptr || !take_mapping(mem, pointer, mapping)) return CL_INVALID_VALUE;
   Step step{queue, mem, mapping.offset, mapping.size, false, waits, count, events, event};
-  cl_int result = mem->is_image() ? unmap_image(queue, mem, mapping, waits, count, events, event) : unmap(step, mapping.flags);
+  cl_int result =
+      mem->is_image() ? unmap_image(queue, mem, mapping, waits, count, events, event) : unmap(step, mapping.flags);
   if (result != CL_SUCCESS) add_mapping(mem, mapping);
   return result;
 }

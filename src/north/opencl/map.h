@@ -2,8 +2,8 @@
 // Mappings: which of a memory object's bytes the program has a pointer to, and how they get there.
 //
 //   shared region               the pointer is the region itself: map and unmap only take their turn (ordered.h)
-//   CL_MEM_USE_HOST_PTR         the pointer is the program's own memory: map copies out, unmap of a writable mapping copies in
-//   region on the device, image the pointer is the shadow in the heap, which one transfer fills and another one empties
+//   CL_MEM_USE_HOST_PTR         the pointer is the program's own memory: map copies out, unmap of a writable mapping copies
+//   in region on the device, image the pointer is the shadow in the heap, which one transfer fills and another one empties
 //
 // Threads: the table of mappings is under the memory object's mutex.
 #pragma once

@@ -30,14 +30,16 @@ View view_of(cl_mem image) {
 }
 
 /// Between the image and its shadow, in one transfer.
-cl_int move_shadow(cl_command_queue queue, cl_mem image, const DeviceBox& box, const std::byte* pointer, bool out, bool blocking,
-                   WaitList& waits, cl_command_type type, cl_event* event) {
+cl_int move_shadow(cl_command_queue queue, cl_mem image, const DeviceBox& box, const std::byte* pointer, bool out,
+                   bool blocking, WaitList& waits, cl_command_type type, cl_event* event) {
   protocol::Endpoint shadow;
   shadow.offset = static_cast<uint64_t>(pointer - queue->session->heap());
   shadow.row_pitch = image->row_pitch;
   // The driver refuses a slice pitch where there are no slices.
-  if (image->type == CL_MEM_OBJECT_IMAGE1D_ARRAY) shadow.slice_pitch = image->row_pitch;
-  else if (has_slices(image->type)) shadow.slice_pitch = image->slice_pitch;
+  if (image->type == CL_MEM_OBJECT_IMAGE1D_ARRAY)
+    shadow.slice_pitch = image->row_pitch;
+  else if (has_slices(image->type))
+    shadow.slice_pitch = image->slice_pitch;
   protocol::Transfer transfer;
   transfer.from = out ? box.place : shadow;
   transfer.to = out ? shadow : box.place;
@@ -50,8 +52,8 @@ cl_int move_shadow(cl_command_queue queue, cl_mem image, const DeviceBox& box, c
 
 void answer_pitches(cl_mem image, Pitches pitches, size_t* row_pitch, size_t* slice_pitch) {
   bool layered = image->type == CL_MEM_OBJECT_IMAGE1D_ARRAY;
-  *row_pitch = layered && image->desc.image_row_pitch != 0 && image->host_ptr != nullptr ? image->desc.image_row_pitch
-                                                                                         : pitches.row;
+  *row_pitch =
+      layered && image->desc.image_row_pitch != 0 && image->host_ptr != nullptr ? image->desc.image_row_pitch : pitches.row;
   if (slice_pitch != nullptr) *slice_pitch = layered ? pitches.row : has_slices(image->type) ? pitches.slice : 0;
 }
 
@@ -94,10 +96,12 @@ void* clEnqueueMapImage(cl_command_queue queue, cl_mem image, cl_bool blocking, 
   add_mapping(image, mapping);
   bool blocks = blocking != CL_FALSE;
   cl_int result;
-  if (!shows_content(flags)) result = ordered(queue, waits, count, events, kType, blocks, event);
+  if (!shows_content(flags))
+    result = ordered(queue, waits, count, events, kType, blocks, event);
   else if (image->host_ptr != nullptr)
     result = staged_box_read(queue, box, pointer, view.pitches, blocks, waits, kType, event);
-  else result = move_shadow(queue, image, box, pointer, true, blocks, waits, kType, event);
+  else
+    result = move_shadow(queue, image, box, pointer, true, blocks, waits, kType, event);
   return finish_map(image, pointer, result, error);
 }
 

@@ -12,7 +12,8 @@ namespace amalgam::opencl {
 cl_int check_mem_flags(cl_mem_flags flags) {
   if ((flags & ~(kAccessFlags | kHostPointerFlags | kHostAccessFlags)) != 0) return CL_INVALID_VALUE;
   if (std::popcount(flags & kAccessFlags) > 1 || std::popcount(flags & kHostAccessFlags) > 1) return CL_INVALID_VALUE;
-  if ((flags & CL_MEM_USE_HOST_PTR) != 0 && (flags & (CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR)) != 0) return CL_INVALID_VALUE;
+  if ((flags & CL_MEM_USE_HOST_PTR) != 0 && (flags & (CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR)) != 0)
+    return CL_INVALID_VALUE;
   return CL_SUCCESS;
 }
 

@@ -15,9 +15,11 @@ struct Call {
   std::vector<MemHold> holds;
 };
 
-cl_int check(cl_command_queue queue, const void* args, size_t args_size, cl_uint size, const cl_mem* mems, const void** places) {
+cl_int check(cl_command_queue queue, const void* args, size_t args_size, cl_uint size, const cl_mem* mems,
+             const void** places) {
   if (!valid(queue, Kind::kQueue)) return CL_INVALID_COMMAND_QUEUE;
-  if ((device_number(queue->device, CL_DEVICE_EXECUTION_CAPABILITIES) & CL_EXEC_NATIVE_KERNEL) == 0) return CL_INVALID_OPERATION;
+  if ((device_number(queue->device, CL_DEVICE_EXECUTION_CAPABILITIES) & CL_EXEC_NATIVE_KERNEL) == 0)
+    return CL_INVALID_OPERATION;
   if ((args == nullptr) != (args_size == 0) || (args == nullptr && size != 0)) return CL_INVALID_VALUE;
   bool lists = mems != nullptr && places != nullptr, none = mems == nullptr && places == nullptr;
   if (size == 0 ? !none : !lists) return CL_INVALID_VALUE;

@@ -81,7 +81,8 @@ cl_int clEnqueueReadBufferRect(cl_command_queue queue, cl_mem buffer, cl_bool bl
              rect.extent[1], rect.extent[2]);
     return 0;
   };
-  return host_command(queue, waits, count, events, CL_COMMAND_READ_BUFFER_RECT, blocking != CL_FALSE, std::move(copy), event);
+  return host_command(queue, waits, count, events, CL_COMMAND_READ_BUFFER_RECT, blocking != CL_FALSE, std::move(copy),
+                      event);
 }
 
 cl_int clEnqueueWriteBufferRect(cl_command_queue queue, cl_mem buffer, cl_bool blocking, const size_t* origin,
@@ -89,7 +90,12 @@ cl_int clEnqueueWriteBufferRect(cl_command_queue queue, cl_mem buffer, cl_bool b
                                 size_t host_row_pitch, size_t host_slice_pitch, const void* ptr, cl_uint count,
                                 const cl_event* events, cl_event* event) {
   WaitList waits;
-  Rect rect{buffer, {}, {}, {}, {row_pitch, slice_pitch}, {host_row_pitch, host_slice_pitch},
+  Rect rect{buffer,
+            {},
+            {},
+            {},
+            {row_pitch, slice_pitch},
+            {host_row_pitch, host_slice_pitch},
             static_cast<std::byte*>(const_cast<void*>(ptr))};
   if (cl_int bad = check(queue, rect, origin, host_origin, region, kNoHostWrite); bad != CL_SUCCESS) return bad;
   if (cl_int bad = waits.take(queue->context, count, events); bad != CL_SUCCESS) return bad;
@@ -101,7 +107,8 @@ cl_int clEnqueueWriteBufferRect(cl_command_queue queue, cl_mem buffer, cl_bool b
              rect.extent[1], rect.extent[2]);
     return 0;
   };
-  return host_command(queue, waits, count, events, CL_COMMAND_WRITE_BUFFER_RECT, blocking != CL_FALSE, std::move(copy), event);
+  return host_command(queue, waits, count, events, CL_COMMAND_WRITE_BUFFER_RECT, blocking != CL_FALSE, std::move(copy),
+                      event);
 }
 
 cl_int clEnqueueCopyBufferRect(cl_command_queue queue, cl_mem from, cl_mem to, const size_t* from_origin,

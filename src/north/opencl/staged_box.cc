@@ -25,8 +25,7 @@ struct Ends {
 };
 Ends ends_of(const DeviceBox& box, const Piece& piece, const client::StagedBlock& block) {
   Ends ends{box.place, {}};
-  for (size_t i = 0; i < 3; ++i)
-    ends.device.origin[i] += piece.at[i];
+  for (size_t i = 0; i < 3; ++i) ends.device.origin[i] += piece.at[i];
   ends.heap.offset = block.ref().offset;
   if (box.place.kind == protocol::Endpoint::Kind::kImage) return ends;  // the driver's default is packed
   ends.heap.row_pitch = row_bytes(box, piece);
@@ -107,8 +106,8 @@ cl_int staged_box_write(cl_command_queue queue, const DeviceBox& to, const std::
     client::StagedBlock block = take_staging(session, bytes_of(to, piece));
     if (!block.ok()) return CL_OUT_OF_RESOURCES;
     size_t row = row_bytes(to, piece);
-    copy_box(block.data(), packed(row, piece.extent[1]), from + host_offset(to, piece, pitches), pitches, row, piece.extent[1],
-             piece.extent[2]);
+    copy_box(block.data(), packed(row, piece.extent[1]), from + host_offset(to, piece, pitches), pitches, row,
+             piece.extent[1], piece.extent[2]);
     cl_event made = nullptr;
     cl_int bad = enqueue_piece(queue, to, ends_of(to, piece, block), false, piece, last.get(), waits, type, &made);
     if (bad != CL_SUCCESS) return bad;

@@ -19,7 +19,7 @@ namespace amalgam::opencl {
 struct DeviceBox {
   protocol::Endpoint place;
   std::array<uint64_t, 3> extent{};  ///< elements, rows, slices
-  size_t element_bytes = 1;              ///< 1 for rectangles of buffers
+  size_t element_bytes = 1;          ///< 1 for rectangles of buffers
 };
 
 cl_int staged_box_read(cl_command_queue queue, const DeviceBox& from, std::byte* to, Pitches pitches, bool blocking,

@@ -102,8 +102,8 @@ void clSVMFree(cl_context context, void* pointer) {
 }
 
 cl_int clEnqueueSVMFree(cl_command_queue queue, cl_uint size, void* pointers[],
-                        void(CL_CALLBACK* free_them)(cl_command_queue, cl_uint, void*[], void*), void* user_data, cl_uint count,
-                        const cl_event* events, cl_event* event) {
+                        void(CL_CALLBACK* free_them)(cl_command_queue, cl_uint, void*[], void*), void* user_data,
+                        cl_uint count, const cl_event* events, cl_event* event) {
   WaitList waits;
   if (cl_int bad = begin_svm(queue, count, events, waits); bad != CL_SUCCESS) return bad;
   if ((size == 0) != (pointers == nullptr)) return CL_INVALID_VALUE;

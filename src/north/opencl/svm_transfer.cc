@@ -68,8 +68,8 @@ cl_int clEnqueueSVMMemFill(cl_command_queue queue, void* pointer, const void* pa
   return submit(queue, fill, waits, CL_COMMAND_SVM_MEMFILL, event, false);
 }
 
-cl_int clEnqueueSVMMap(cl_command_queue queue, cl_bool blocking, cl_map_flags flags, void* pointer, size_t size, cl_uint count,
-                       const cl_event* events, cl_event* event) {
+cl_int clEnqueueSVMMap(cl_command_queue queue, cl_bool blocking, cl_map_flags flags, void* pointer, size_t size,
+                       cl_uint count, const cl_event* events, cl_event* event) {
   WaitList waits;
   if (cl_int bad = begin_svm(queue, count, events, waits); bad != CL_SUCCESS) return bad;
   if (pointer == nullptr || size == 0 || (flags & ~(CL_MAP_READ | kMapWrites)) != 0) return CL_INVALID_VALUE;
