@@ -36,6 +36,10 @@ foreach(UNIT ${UNITS})
   ")
 endforeach()
 
-install(FILES ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/ARCHITECTURE.md ${CMAKE_SOURCE_DIR}/LICENSE
+if(EXISTS ${CMAKE_SOURCE_DIR}/packaging/systemd/amalgam.sysusers)
+  install(FILES ${CMAKE_SOURCE_DIR}/packaging/systemd/amalgam.sysusers DESTINATION lib/sysusers.d RENAME amalgam.conf)
+endif()
+
+install(FILES ${CMAKE_SOURCE_DIR}/ARCHITECTURE.md ${CMAKE_SOURCE_DIR}/LICENSE
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
