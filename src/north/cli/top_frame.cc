@@ -13,7 +13,7 @@
 namespace amalgam::cli {
 namespace {
 
-constexpr size_t kNarrow = 90;  ///< below this many columns, rows lose what can be had from `ps`
+constexpr size_t kNarrow = 120;  ///< below this many columns, rows lose what can be had from `ps`
 
 /// A session's row before it is text: what it did in the interval.
 struct Activity {
