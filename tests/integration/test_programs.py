@@ -56,7 +56,11 @@ class Programs(unittest.TestCase):
                     found[parts[0]] = parts[1]
             return found
         bare, virtual = self.both(["clinfo", "--raw"])
-        self.assertEqual(keys(bare), keys(virtual))
+        wanted, got = keys(bare), keys(virtual)
+        # Extensions with entry points that we do not carry are not claimed, and so not asked for.
+        wanted.pop("CL_DEVICE_COMMAND_BUFFER_CAPABILITIES_KHR", None)
+        self.maxDiff = None
+        self.assertEqual(wanted, got)
         self.assertGreater(len(keys(bare)), 50)
         human = self.pool.run(["clinfo"]).stdout
         self.assertRegex(human, r"Platform Name\s+Amalgam")
@@ -64,7 +68,7 @@ class Programs(unittest.TestCase):
     @needs("clpeak")
     def test_clpeak(self):
         bare, virtual = self.both(["clpeak", "--global-bandwidth", "--kernel-latency", "--transfer-bandwidth"])
-        shape = lambda text: re.sub(r"[0-9.]+", "N", re.sub(r"(?m)^Platform.*$|^\s+Device.*$|^\s+Driver.*$", "", text))
+        shape = lambda text: re.sub(r"[0-9.]+|\binf\b", "N", re.sub(r"(?m)^Platform.*$|^\s+Device.*$|^\s+Driver.*$", "", text))
         self.assertEqual(shape(bare), shape(virtual))
 
     @needs("hashcat")
@@ -90,7 +94,7 @@ class Programs(unittest.TestCase):
     def clblast(self, name):
         bare, virtual = self.both([f"clblast_test_{name}"])
         counts = lambda text: re.findall(r"(\d+) test\(s\) (passed|skipped|failed)", text)
-        self.assertEqual(counts(bare), counts(virtual))
+        self.assertEqual(counts(bare), counts(virtual), virtual[-3000:])
         self.assertTrue(counts(virtual))
 
     @needs("clblast_test_xaxpy")
