@@ -114,8 +114,13 @@ TEST_F(ImageSuite, ImpossibleImagesAreRefused) {
 
 TEST_F(ImageSuite, KernelsSampleThem) {
   AMALGAM_REQUIRE(Feature::kSamplers);
-  const uint64_t properties[] = {CL_SAMPLER_NORMALIZED_COORDS, CL_FALSE,          CL_SAMPLER_ADDRESSING_MODE, CL_ADDRESS_CLAMP_TO_EDGE,
-                                 CL_SAMPLER_FILTER_MODE,       CL_FILTER_NEAREST, 0};
+  const uint64_t properties[] = {CL_SAMPLER_NORMALIZED_COORDS,
+                                 CL_FALSE,
+                                 CL_SAMPLER_ADDRESSING_MODE,
+                                 CL_ADDRESS_CLAMP_TO_EDGE,
+                                 CL_SAMPLER_FILTER_MODE,
+                                 CL_FILTER_NEAREST,
+                                 0};
   auto sampler = context_->create_sampler(properties);
   ASSERT_FINE(sampler);
   auto mode = (*sampler)->query(CL_SAMPLER_ADDRESSING_MODE);

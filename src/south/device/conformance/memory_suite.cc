@@ -153,7 +153,8 @@ TEST_F(MemorySuite, RegionsSayWhatTheyAre) {
   auto size = region->query(protocol::QueryTarget::kRegion, CL_MEM_SIZE);
   ASSERT_FINE(size);
   EXPECT_EQ(value_of<size_t>(*size), 12345u);
-  EXPECT_FALSE(region->query(protocol::QueryTarget::kRegion, CL_MEM_HOST_PTR)) << "addresses of the worker are nobody's business";
+  EXPECT_FALSE(region->query(protocol::QueryTarget::kRegion, CL_MEM_HOST_PTR))
+      << "addresses of the worker are nobody's business";
 }
 
 TEST_F(MemorySuite, SharedRegionsAreTheMemory) {

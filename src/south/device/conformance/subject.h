@@ -4,7 +4,8 @@
 //
 //   conformance_xyz [--subject=NAME] [gtest options]        one program a backend, one run a subject
 //
-// A feature that a subject does not have stands in `unsupported` with the reason, and its tests are skipped with that reason.
+// A feature that a subject does not have stands in `unsupported` with the reason, and its tests are skipped with that
+// reason.
 #pragma once
 
 #include <functional>
@@ -18,12 +19,12 @@
 namespace amalgam::south::conformance {
 
 enum class Feature {
-  kContexts,         ///< anything beyond discovery
-  kMappedRegions,    ///< regions over given memory
+  kContexts,       ///< anything beyond discovery
+  kMappedRegions,  ///< regions over given memory
   kSubRegions,
   kRectangles,
   kFills,
-  kHeapCopies,       ///< heap to heap
+  kHeapCopies,  ///< heap to heap
   kImages,
   kSamplers,
   kModules,
@@ -31,8 +32,8 @@ enum class Feature {
   kBuildLogs,
   kCompileAndLink,
   kBinaries,
-  kNullRegions,      ///< a null region as an argument
-  kPointers,         ///< plain addresses as arguments
+  kNullRegions,  ///< a null region as an argument
+  kPointers,     ///< plain addresses as arguments
   kCloning,
   kKernelQueries,
   kArgumentQueries,
@@ -43,21 +44,21 @@ enum class Feature {
   kPartition,
   kTimers,
   kMigration,
-  kQueries,          ///< device, region and context queries
+  kQueries,  ///< device, region and context queries
 };
 
 struct Subject {
-  std::string name;          ///< "opencl_pocl"
-  std::string absent;        ///< not empty: why it cannot be tried on this machine
-  bool required = false;     ///< absent is a failure and not a skip
-  std::string library;       ///< what discover() is asked for
+  std::string name;       ///< "opencl_pocl"
+  std::string absent;     ///< not empty: why it cannot be tried on this machine
+  bool required = false;  ///< absent is a failure and not a skip
+  std::string library;    ///< what discover() is asked for
   std::function<std::unique_ptr<Backend>()> make;
   /// Modules in the subject's own language with the kernels fill_index, add, copy, scale, reverse, is_null.
   std::string source;
-  std::string broken_source;           ///< does not build; the log says something
-  std::string including_source;        ///< kernel "scale", needs header "shared.h"
+  std::string broken_source;     ///< does not build; the log says something
+  std::string including_source;  ///< kernel "scale", needs header "shared.h"
   std::string header_source;
-  std::string second_source;           ///< kernel "copy", to be linked with the former
+  std::string second_source;  ///< kernel "copy", to be linked with the former
   std::map<Feature, std::string> unsupported;
   std::map<std::string, std::string> driver_bugs;  ///< "Suite.Test" that the driver itself fails, and how
 };

@@ -93,8 +93,10 @@ void expect_refused(const Result<T>& result, int32_t code, const char* what) {
     return;
   }
   EXPECT_FALSE(result.error().message.empty()) << what;
-  if (code == kAnyError) EXPECT_LT(result.error().native, 0) << what;
-  else EXPECT_EQ(result.error().native, code) << what << ": " << result.error().text();
+  if (code == kAnyError)
+    EXPECT_LT(result.error().native, 0) << what;
+  else
+    EXPECT_EQ(result.error().native, code) << what << ": " << result.error().text();
 }
 
 /// n, n+1, …
@@ -102,9 +104,9 @@ Words counting(size_t count, uint32_t first = 0);
 
 }  // namespace amalgam::south::conformance
 
-#define AMALGAM_REQUIRE(feature)                              \
-  do {                                                        \
-    std::string amalgam_why_;                                 \
+#define AMALGAM_REQUIRE(feature)                                    \
+  do {                                                              \
+    std::string amalgam_why_;                                       \
     if (!has(feature, &amalgam_why_)) GTEST_SKIP() << amalgam_why_; \
   } while (0)
 /// The call was refused with the driver's number `code`.

@@ -15,7 +15,8 @@ class NullBackend final : public Backend {
   std::vector<std::string> libraries() override;
   Result<std::vector<model::Device>> discover(const std::string& library) override;
   Result<std::unique_ptr<Device>> open(const model::Device& device) override;
-  Result<std::unique_ptr<Context>> create_context(std::span<Device* const> devices, std::span<const int64_t> properties) override;
+  Result<std::unique_ptr<Context>> create_context(std::span<Device* const> devices,
+                                                  std::span<const int64_t> properties) override;
 };
 
 }  // namespace amalgam::south::null

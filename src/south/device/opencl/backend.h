@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "south/device/opencl/driver.h"
 #include "south/device/opencl/event_poller.h"
 #include "south/device/opencl/opencl.h"
-#include "south/device/opencl/driver.h"
 
 namespace amalgam::south::opencl {
 
@@ -21,7 +21,8 @@ class OpenClBackend final : public Backend {
   std::vector<std::string> libraries() override;
   Result<std::vector<model::Device>> discover(const std::string& library) override;
   Result<std::unique_ptr<Device>> open(const model::Device& device) override;
-  Result<std::unique_ptr<Context>> create_context(std::span<Device* const> devices, std::span<const int64_t> properties) override;
+  Result<std::unique_ptr<Context>> create_context(std::span<Device* const> devices,
+                                                  std::span<const int64_t> properties) override;
 
  private:
   Result<const std::vector<PlatformPtr>*> driver(const std::string& library);

@@ -54,7 +54,8 @@ Subject make_subject(const std::string& name, const std::string& library) {
   subject.broken_source = "kernel void broken(global uint* data) { data[0] = no_such_name; }\n";
   subject.including_source =
       "#include \"shared.h\"\n"
-      "kernel void scale(global uint* data, uint factor) { data[get_global_id(0)] = TIMES(data[get_global_id(0)], factor); }\n";
+      "kernel void scale(global uint* data, uint factor) { data[get_global_id(0)] = TIMES(data[get_global_id(0)], factor); "
+      "}\n";
   subject.header_source = "#define TIMES(a, b) ((a) * (b))\n";
   subject.second_source =
       "kernel void copy(global const uint* from, global uint* to) { to[get_global_id(0)] = from[get_global_id(0)]; }\n";

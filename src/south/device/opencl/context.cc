@@ -32,8 +32,8 @@ Result<std::unique_ptr<Context>> create_cl_context(std::span<Device* const> devi
   }
   list.push_back(0);
   std::vector<cl_device_id> ids = handles_of(devices);
-  auto context = AMALGAM_CL_CREATE(*platform, ids[0], clCreateContext, list.data(), static_cast<cl_uint>(ids.size()), ids.data(),
-                                   nullptr, nullptr);
+  auto context = AMALGAM_CL_CREATE(*platform, ids[0], clCreateContext, list.data(), static_cast<cl_uint>(ids.size()),
+                                   ids.data(), nullptr, nullptr);
   if (!context) return fail(std::move(context.error()));
   return std::make_unique<ClContext>(platform, first.poller(), *context);
 }
@@ -44,8 +44,10 @@ Result<std::unique_ptr<Stream>> ClContext::create_stream(Device& device, std::sp
 
 Result<std::unique_ptr<Region>> ClContext::create_region(uint64_t flags, uint64_t size, std::byte* memory) {
   // With memory of ours the region *is* that memory. Without it, only the wish for host-reachable pages can be passed on.
-  if (memory != nullptr) flags = (flags & ~kHostPointerFlags) | CL_MEM_USE_HOST_PTR;
-  else flags &= ~uint64_t{CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR};
+  if (memory != nullptr)
+    flags = (flags & ~kHostPointerFlags) | CL_MEM_USE_HOST_PTR;
+  else
+    flags &= ~uint64_t{CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR};
   auto region = AMALGAM_CL_CREATE(*platform_, handle(), clCreateBuffer, handle(), flags, size, memory);
   if (!region) return fail(std::move(region.error()));
   return std::make_unique<ClRegion>(platform_, *region);

@@ -16,18 +16,18 @@ struct Span {
 // Every block of numbers out of which cl.h and cl_ext.h of OpenCL 3.0 take device parameters. Asking for a whole block also
 // carries what younger headers name in it; a driver refuses what it does not know.
 constexpr Span kDeviceParams[] = {
-    {0x1000, 0x107F},                    // core and the KHR extensions that joined it
-    {0x12A9, 0x12B1},                    // command buffers
-    {0x2031, 0x2031}, {0x2035, 0x2035},  // termination, named barriers
-    {0x204C, 0x204F}, {0x2052, 0x2052},  // semaphores, external memory
-    {0x4000, 0x4009},                    // NVIDIA: compute capability … device class
-    {0x4030, 0x404D},                    // AMD
+    {0x1000, 0x107F},                                      // core and the KHR extensions that joined it
+    {0x12A9, 0x12B1},                                      // command buffers
+    {0x2031, 0x2031}, {0x2035, 0x2035},                    // termination, named barriers
+    {0x204C, 0x204F}, {0x2052, 0x2052},                    // semaphores, external memory
+    {0x4000, 0x4009},                                      // NVIDIA: compute capability … device class
+    {0x4030, 0x404D},                                      // AMD
     {0x40A0, 0x40A1}, {0x40B6, 0x40B6}, {0x40BF, 0x40BF},  // Qualcomm, Arm
-    {0x40E0, 0x40E0},                    // SPIR versions
+    {0x40E0, 0x40E0},                                      // SPIR versions
     {0x4104, 0x4108}, {0x410B, 0x410D}, {0x410F, 0x410F},  // Intel, PCI bus
     {0x417E, 0x417F}, {0x418B, 0x418B}, {0x4190, 0x4194},  // Intel
-    {0x41E0, 0x41EE},                    // Arm
-    {0x4230, 0x4231}, {0x4250, 0x4257},  // C++ for OpenCL, atomics; Intel
+    {0x41E0, 0x41EE},                                      // Arm
+    {0x4230, 0x4231}, {0x4250, 0x4257},                    // C++ for OpenCL, atomics; Intel
 };
 constexpr Span kPlatformParams[] = {{0x0900, 0x0909}, {0x0920, 0x0921}, {0x2044, 0x2046}, {0x2036, 0x2038}};
 
@@ -108,7 +108,8 @@ std::string pool_of(const Asker& ask, const model::Device& device) {
   const bool unified = ask.value<cl_bool>(CL_DEVICE_HOST_UNIFIED_MEMORY, CL_FALSE) != CL_FALSE;
   if (device.kind == model::DeviceKind::kCpu || unified) return "host";
   auto uuid = ask.bytes(CL_DEVICE_UUID_KHR);
-  if (uuid && std::any_of(uuid->begin(), uuid->end(), [](std::byte b) { return b != std::byte{0}; })) return "uuid:" + hex(*uuid);
+  if (uuid && std::any_of(uuid->begin(), uuid->end(), [](std::byte b) { return b != std::byte{0}; }))
+    return "uuid:" + hex(*uuid);
   if (auto pci = ask.bytes(CL_DEVICE_PCI_BUS_INFO_KHR)) return "pci:" + hex(*pci);
   return "device:" + device.vendor + ":" + device.name;
 }

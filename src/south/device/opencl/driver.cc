@@ -52,7 +52,8 @@ Platform::Platform(cl_platform_id id)
 }
 
 void* Platform::extension(const char* function) const {
-  if (auto for_platform = entry(id_, &cl_icd_dispatch::clGetExtensionFunctionAddressForPlatform)) return for_platform(id_, function);
+  if (auto for_platform = entry(id_, &cl_icd_dispatch::clGetExtensionFunctionAddressForPlatform))
+    return for_platform(id_, function);
   auto any = entry(id_, &cl_icd_dispatch::clGetExtensionFunctionAddress);
   return any != nullptr ? any(function) : nullptr;
 }
@@ -72,8 +73,10 @@ Result<std::vector<PlatformPtr>> load_driver(const std::string& library) {
 
   cl_uint count = 0;
   cl_int code = get_platforms(0, nullptr, &count);
-  if (code == CL_PLATFORM_NOT_FOUND_KHR) count = 0;
-  else if (code != CL_SUCCESS) return fail(driver_error("clIcdGetPlatformIDsKHR", code).within(library));
+  if (code == CL_PLATFORM_NOT_FOUND_KHR)
+    count = 0;
+  else if (code != CL_SUCCESS)
+    return fail(driver_error("clIcdGetPlatformIDsKHR", code).within(library));
   count = std::min(count, kMaxPlatforms);
   std::vector<cl_platform_id> ids(count);
   if (count != 0) AMALGAM_TRY(checked("clIcdGetPlatformIDsKHR", get_platforms(count, ids.data(), nullptr)), library);
@@ -93,7 +96,8 @@ Result<std::vector<cl_device_id>> list_devices(const Platform& platform) {
   if (code != CL_SUCCESS) return fail(driver_error("clGetDeviceIDs", code));
   count = std::min(count, kMaxDriverDevices);
   std::vector<cl_device_id> ids(count);
-  if (count != 0) AMALGAM_TRY(checked("clGetDeviceIDs", list(platform.id(), CL_DEVICE_TYPE_ALL, count, ids.data(), nullptr)), "list");
+  if (count != 0)
+    AMALGAM_TRY(checked("clGetDeviceIDs", list(platform.id(), CL_DEVICE_TYPE_ALL, count, ids.data(), nullptr)), "list");
   return ids;
 }
 

@@ -47,7 +47,7 @@ class Platform {
 
   /// The entry `slot` of the object's driver; null if the driver is too old to have it.
   template <typename F>
-  F entry(const void* object, F cl_icd_dispatch::*slot) const {
+  F entry(const void* object, F cl_icd_dispatch::* slot) const {
     const cl_icd_dispatch& table = table_of(object);
     const F* at = &(table.*slot);
     size_t offset = static_cast<size_t>(reinterpret_cast<const char*>(at) - reinterpret_cast<const char*>(&table));
@@ -72,7 +72,8 @@ Result<std::vector<cl_device_id>> list_devices(const Platform& platform);
 
 /// What entries answer, as a Result.
 inline Result<void> checked(const char* call, cl_int code) {
-  if (code == CL_SUCCESS) [[likely]] return {};
+  if (code == CL_SUCCESS) [[likely]]
+    return {};
   return fail(driver_error(call, code));
 }
 
@@ -99,7 +100,8 @@ auto invoke_create(const char* call, F function, A... arguments)
 template <typename F>
 Result<Bytes> ask_bytes(const char* call, F ask) {
   size_t size = 0;
-  if (cl_int code = ask(size_t{0}, static_cast<void*>(nullptr), &size); code != CL_SUCCESS) return fail(driver_error(call, code));
+  if (cl_int code = ask(size_t{0}, static_cast<void*>(nullptr), &size); code != CL_SUCCESS)
+    return fail(driver_error(call, code));
   if (size > kMaxQueryBytes) return fail(Code::kLimit, std::string(call) + ": answer beyond bounds", CL_OUT_OF_HOST_MEMORY);
   Bytes bytes(size);
   if (size == 0) return bytes;
@@ -112,7 +114,8 @@ Result<Bytes> ask_bytes(const char* call, F ask) {
 template <typename F, typename... A>
 Result<Bytes> query_bytes(const char* call, F function, A... before) {
   if (function == nullptr) return fail(missing_entry(call));
-  return ask_bytes(call, [&](size_t size, void* value, size_t* size_ret) { return function(before..., size, value, size_ret); });
+  return ask_bytes(call,
+                   [&](size_t size, void* value, size_t* size_ret) { return function(before..., size, value, size_ret); });
 }
 
 }  // namespace amalgam::south::opencl

@@ -34,8 +34,10 @@ void ClEvent::watch(int32_t status, std::function<void(int32_t)> reached) {
   watch->set_registering(true);
   const bool taken = set != nullptr && set(handle(), status, event_callback, for_driver.get()) == CL_SUCCESS;
   watch->set_registering(false);
-  if (taken) (void)for_driver.release();
-  else poller_->hurry();
+  if (taken)
+    (void)for_driver.release();
+  else
+    poller_->hurry();
   if (watch->look()) poller_->remove(*watch);
 }
 

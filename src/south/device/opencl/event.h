@@ -2,8 +2,8 @@
 // ClEvent: a cl_event. Its end is told by the driver's callback; where it does not come, a poller asks. Whatever a
 // driver does, it is told once.
 //
-// Threads: any. Callbacks run on the driver's threads; they must not block, nor ask this event anything. Lifetime: an event lives until its last callback
-// has run, whoever lets go of it before.
+// Threads: any. Callbacks run on the driver's threads; they must not block, nor ask this event anything. Lifetime: an event
+// lives until its last callback has run, whoever lets go of it before.
 #pragma once
 
 #include <memory>

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // EventPoller: sees to it that every event is told, whatever the driver does.
 //
-// Drivers are supposed to call back once an event is over. Seen instead: no clSetEventCallback at all; no call for events that
-// had ended before the registration (oclgrind); no call for events that fail (PoCL 3.1). So everything that waits for a
+// Drivers are supposed to call back once an event is over. Seen instead: no clSetEventCallback at all; no call for events
+// that had ended before the registration (oclgrind); no call for events that fail (PoCL 3.1). So everything that waits for a
 // callback also stands in a list here, and one thread asks the driver about it: twenty times a second as a safety net, two
 // thousand times where the driver cannot tell or something has just failed. Whoever learns it first tells it, once.
 //
 //   on_complete ─▶ Watch ─┬─▶ driver's callback ─▶ tell ─▶ forget
 //                         └─▶ list ─▶ poll ──────▶ tell
 //
-// Cost on the path of a healthy command: one uncontended lock to join the list and one to leave it. The thread sleeps without
-// end while the list is empty.
+// Cost on the path of a healthy command: one uncontended lock to join the list and one to leave it. The thread sleeps
+// without end while the list is empty.
 //
-// Threads: any. `reached` runs on the driver's thread, the poller's, or the caller's. Lifetime: a watch holds its event until
-// it is told. The thread owns the state, because the last event, and with it this object, may die on that very thread.
+// Threads: any. `reached` runs on the driver's thread, the poller's, or the caller's. Lifetime: a watch holds its event
+// until it is told. The thread owns the state, because the last event, and with it this object, may die on that very thread.
 #pragma once
 
 #include <atomic>

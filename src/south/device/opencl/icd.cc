@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxIcdFiles = 64;      // more than that is not a vendors folder
+constexpr size_t kMaxIcdFiles = 64;  // more than that is not a vendors folder
 constexpr size_t kMaxLibraryName = 4096;
 
 const char* environment(const char* name) {
@@ -42,7 +42,8 @@ std::vector<fs::path> icd_files(const std::string& folder) {
   std::error_code error;
   if (fs::is_regular_file(folder, error)) return {fs::path(folder)};
   std::vector<fs::path> files;
-  for (fs::directory_iterator at(folder, error), end; !error && at != end && files.size() < kMaxIcdFiles; at.increment(error)) {
+  for (fs::directory_iterator at(folder, error), end; !error && at != end && files.size() < kMaxIcdFiles;
+       at.increment(error)) {
     if (at->path().extension() == ".icd") files.push_back(at->path());
   }
   std::sort(files.begin(), files.end());

@@ -14,14 +14,17 @@ namespace {
 using protocol::ArgKind;
 using protocol::QueryTarget;
 
-Error front_door_answers() { return Error(Code::kUnsupported, "query kernel: the front door answers this", CL_INVALID_VALUE); }
+Error front_door_answers() {
+  return Error(Code::kUnsupported, "query kernel: the front door answers this", CL_INVALID_VALUE);
+}
 
 }  // namespace
 
 Result<void> ClKernel::set_handle(uint32_t index, uint64_t size, const void* handle) {
   // The size is the program's, which the driver shall judge; but some drivers copy before they judge, so there is always
   // that much to read.
-  if (size <= sizeof handle) return AMALGAM_CL(*platform_, this->handle(), clSetKernelArg, this->handle(), index, size, &handle);
+  if (size <= sizeof handle)
+    return AMALGAM_CL(*platform_, this->handle(), clSetKernelArg, this->handle(), index, size, &handle);
   if (size > kMaxKernelArgBytes) return fail(driver_error("clSetKernelArg", CL_INVALID_ARG_SIZE));
   Bytes padded(size);
   std::memcpy(padded.data(), &handle, sizeof handle);
@@ -31,13 +34,14 @@ Result<void> ClKernel::set_handle(uint32_t index, uint64_t size, const void* han
 Result<void> ClKernel::set_arg(const Argument& arg) {
   switch (arg.kind) {
     case ArgKind::kBytes:
-      if (arg.bytes.size() < arg.size) return fail(Code::kInvalidArgument, "set argument: too few bytes", CL_INVALID_ARG_SIZE);
+      if (arg.bytes.size() < arg.size)
+        return fail(Code::kInvalidArgument, "set argument: too few bytes", CL_INVALID_ARG_SIZE);
       return AMALGAM_CL(*platform_, handle(), clSetKernelArg, handle(), arg.index, arg.size, arg.bytes.data());
-    case ArgKind::kLocal:
-      return AMALGAM_CL(*platform_, handle(), clSetKernelArg, handle(), arg.index, arg.size, nullptr);
+    case ArgKind::kLocal: return AMALGAM_CL(*platform_, handle(), clSetKernelArg, handle(), arg.index, arg.size, nullptr);
     case ArgKind::kRegion: return set_handle(arg.index, arg.size, handle_of(arg.region));
     case ArgKind::kSampler:
-      return set_handle(arg.index, arg.size, arg.sampler != nullptr ? static_cast<ClSampler*>(arg.sampler)->handle() : nullptr);
+      return set_handle(arg.index, arg.size,
+                        arg.sampler != nullptr ? static_cast<ClSampler*>(arg.sampler)->handle() : nullptr);
     case ArgKind::kStream:
       return set_handle(arg.index, arg.size, arg.stream != nullptr ? static_cast<ClStream*>(arg.stream)->handle() : nullptr);
     case ArgKind::kPointer:
@@ -96,8 +100,9 @@ Result<Bytes> ClKernel::suggest_local(Device* device, std::span<const std::byte>
 
   // The extension wants a queue where only its device matters.
   cl_context context = nullptr;
-  AMALGAM_TRY(AMALGAM_CL(*platform_, handle(), clGetKernelInfo, handle(), CL_KERNEL_CONTEXT, sizeof context, &context, nullptr),
-              "suggest local size");
+  AMALGAM_TRY(
+      AMALGAM_CL(*platform_, handle(), clGetKernelInfo, handle(), CL_KERNEL_CONTEXT, sizeof context, &context, nullptr),
+      "suggest local size");
   auto queue = AMALGAM_CL_CREATE(*platform_, context, clCreateCommandQueue, context, static_cast<ClDevice*>(device)->id(),
                                  cl_command_queue_properties{0});
   if (!queue) return fail(std::move(queue.error()));

@@ -54,12 +54,14 @@ Result<cl_program> create_from_binaries(const Platform& platform, cl_context con
 Result<cl_program> create_from_il(const Platform& platform, cl_context context, const ModuleSpec& spec) {
   if (spec.blobs.size() != 1) return fail(Code::kInvalidArgument, "create module: one IL", CL_INVALID_VALUE);
   auto create = platform.entry(context, &cl_icd_dispatch::clCreateProgramWithIL);
-  if (create == nullptr) create = reinterpret_cast<cl_api_clCreateProgramWithIL>(platform.extension("clCreateProgramWithILKHR"));
+  if (create == nullptr)
+    create = reinterpret_cast<cl_api_clCreateProgramWithIL>(platform.extension("clCreateProgramWithILKHR"));
   return invoke_create("clCreateProgramWithIL", create, context, static_cast<const void*>(spec.blobs[0].data()),
                        spec.blobs[0].size());
 }
 
-Result<cl_program> create(const Platform& platform, cl_context context, const ModuleSpec& spec, std::vector<int32_t>& statuses) {
+Result<cl_program> create(const Platform& platform, cl_context context, const ModuleSpec& spec,
+                          std::vector<int32_t>& statuses) {
   switch (spec.format) {
     case ModuleFormat::kSource: return create_from_source(platform, context, spec);
     case ModuleFormat::kIl: return create_from_il(platform, context, spec);
@@ -102,8 +104,8 @@ Result<void> ClModule::build(std::span<Device* const> devices, const std::string
                     options.c_str(), nullptr, nullptr);
 }
 
-Result<void> ClModule::compile(std::span<Device* const> devices, const std::string& options, std::span<Module* const> headers,
-                               const std::vector<std::string>& header_names) {
+Result<void> ClModule::compile(std::span<Device* const> devices, const std::string& options,
+                               std::span<Module* const> headers, const std::vector<std::string>& header_names) {
   if (headers.size() != header_names.size()) {
     return fail(Code::kInvalidArgument, "compile: one name a header", CL_INVALID_VALUE);
   }
@@ -117,7 +119,8 @@ Result<void> ClModule::compile(std::span<Device* const> devices, const std::stri
 }
 
 Result<void> ClModule::set_spec_constant(uint32_t constant, std::span<const std::byte> value) {
-  return AMALGAM_CL(*platform_, handle(), clSetProgramSpecializationConstant, handle(), constant, value.size(), value.data());
+  return AMALGAM_CL(*platform_, handle(), clSetProgramSpecializationConstant, handle(), constant, value.size(),
+                    value.data());
 }
 
 Result<std::unique_ptr<Kernel>> ClModule::create_kernel(const std::string& name) {

@@ -17,14 +17,17 @@ Result<std::unique_ptr<Region>> ClRegion::create_sub(uint64_t flags, uint64_t of
   cl_buffer_region range{offset, size};
   // Host-pointer flags come from the parent; naming them is an error.
   flags &= ~uint64_t{CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR | CL_MEM_ALLOC_HOST_PTR};
-  auto sub = AMALGAM_CL_CREATE(*platform_, handle(), clCreateSubBuffer, handle(), flags, CL_BUFFER_CREATE_TYPE_REGION, &range);
+  auto sub =
+      AMALGAM_CL_CREATE(*platform_, handle(), clCreateSubBuffer, handle(), flags, CL_BUFFER_CREATE_TYPE_REGION, &range);
   if (!sub) return fail(std::move(sub.error()));
   return std::make_unique<ClRegion>(platform_, *sub);
 }
 
 Result<Bytes> ClRegion::query(protocol::QueryTarget target, uint32_t param) {
-  if (is_private(target, param)) return fail(Code::kUnsupported, "query region: the front door answers this", CL_INVALID_VALUE);
-  if (target == protocol::QueryTarget::kImage) return AMALGAM_CL_QUERY(*platform_, handle(), clGetImageInfo, handle(), param);
+  if (is_private(target, param))
+    return fail(Code::kUnsupported, "query region: the front door answers this", CL_INVALID_VALUE);
+  if (target == protocol::QueryTarget::kImage)
+    return AMALGAM_CL_QUERY(*platform_, handle(), clGetImageInfo, handle(), param);
   return AMALGAM_CL_QUERY(*platform_, handle(), clGetMemObjectInfo, handle(), param);
 }
 

@@ -45,8 +45,8 @@ Result<cl_command_queue> make_queue(const Platform& platform, cl_context context
 
 }  // namespace
 
-Result<std::unique_ptr<Stream>> create_queue(const PlatformPtr& platform, std::shared_ptr<EventPoller> poller, cl_context context,
-                                             cl_device_id device, std::span<const uint64_t> properties) {
+Result<std::unique_ptr<Stream>> create_queue(const PlatformPtr& platform, std::shared_ptr<EventPoller> poller,
+                                             cl_context context, cl_device_id device, std::span<const uint64_t> properties) {
   cl_command_queue_properties asked = 0;
   std::vector<cl_queue_properties> rest = take_bits(properties, asked);
   auto queue = make_queue(*platform, context, device, rest, asked | CL_QUEUE_PROFILING_ENABLE);
@@ -56,7 +56,8 @@ Result<std::unique_ptr<Stream>> create_queue(const PlatformPtr& platform, std::s
   }
   if (!queue) return fail(std::move(queue.error()));
   return std::make_unique<ClStream>(platform, std::move(poller), context, *queue,
-                                    (asked & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) == 0, device_has_svm(*platform, device));
+                                    (asked & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) == 0,
+                                    device_has_svm(*platform, device));
 }
 
 WaitList ClStream::list_of(Waits waits) {
@@ -88,9 +89,11 @@ Result<EventPtr> ClStream::marker(protocol::MarkerKind kind, Waits waits) {
   WaitList list = list_of(waits);
   cl_event event = nullptr;
   if (kind == protocol::MarkerKind::kBarrier) {
-    return made(AMALGAM_CL(*platform_, handle(), clEnqueueBarrierWithWaitList, handle(), list.count(), list.data(), &event), event);
+    return made(AMALGAM_CL(*platform_, handle(), clEnqueueBarrierWithWaitList, handle(), list.count(), list.data(), &event),
+                event);
   }
-  return made(AMALGAM_CL(*platform_, handle(), clEnqueueMarkerWithWaitList, handle(), list.count(), list.data(), &event), event);
+  return made(AMALGAM_CL(*platform_, handle(), clEnqueueMarkerWithWaitList, handle(), list.count(), list.data(), &event),
+              event);
 }
 
 Result<EventPtr> ClStream::migrate(std::span<Region* const> regions, uint64_t flags, Waits waits) {

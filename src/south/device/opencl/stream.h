@@ -11,13 +11,9 @@ namespace amalgam::south::opencl {
 
 class ClStream final : public Stream {
  public:
-  ClStream(PlatformPtr platform, std::shared_ptr<EventPoller> poller, cl_context context, cl_command_queue queue, bool in_order,
-           bool has_svm)
-      : platform_(std::move(platform)),
-        poller_(std::move(poller)),
-        context_(context),
-        queue_(queue),
-        in_order_(in_order),
+  ClStream(PlatformPtr platform, std::shared_ptr<EventPoller> poller, cl_context context, cl_command_queue queue,
+           bool in_order, bool has_svm)
+      : platform_(std::move(platform)), poller_(std::move(poller)), context_(context), queue_(queue), in_order_(in_order),
         has_svm_(has_svm) {}
 
   Result<EventPtr> launch(Kernel& kernel, const LaunchRange& range, Waits waits) override;
@@ -33,8 +29,8 @@ class ClStream final : public Stream {
   cl_command_queue handle() const { return queue_.get(); }
 
  private:
-  /// A wait list for an enqueue. Before one with user events everything earlier is submitted: rusticl tells the end of a batch
-  /// only when all of it has ended, and the signal may depend on the earlier part.
+  /// A wait list for an enqueue. Before one with user events everything earlier is submitted: rusticl tells the end of a
+  /// batch only when all of it has ended, and the signal may depend on the earlier part.
   WaitList list_of(Waits waits);
 
   struct Move;  // one transfer on its way to the driver, see transfer.cc
@@ -57,7 +53,7 @@ class ClStream final : public Stream {
 };
 
 /// A queue as `properties` (a list with its 0, or empty) ask for it.
-Result<std::unique_ptr<Stream>> create_queue(const PlatformPtr& platform, std::shared_ptr<EventPoller> poller, cl_context context,
-                                             cl_device_id device, std::span<const uint64_t> properties);
+Result<std::unique_ptr<Stream>> create_queue(const PlatformPtr& platform, std::shared_ptr<EventPoller> poller,
+                                             cl_context context, cl_device_id device, std::span<const uint64_t> properties);
 
 }  // namespace amalgam::south::opencl

@@ -59,13 +59,13 @@ Result<cl_event> ClStream::move_buffer(const Move& m) {
   const uint64_t size = m.extent[0];
   cl_event event = nullptr;
   if (from.region == nullptr) {
-    return with(AMALGAM_CL(*platform_, handle(), clEnqueueWriteBuffer, handle(), m.target(), cl_bool{CL_FALSE}, to.offset, size,
-                           from.heap, m.waits.count(), m.waits.data(), &event),
+    return with(AMALGAM_CL(*platform_, handle(), clEnqueueWriteBuffer, handle(), m.target(), cl_bool{CL_FALSE}, to.offset,
+                           size, from.heap, m.waits.count(), m.waits.data(), &event),
                 event);
   }
   if (to.region == nullptr) {
-    return with(AMALGAM_CL(*platform_, handle(), clEnqueueReadBuffer, handle(), m.source(), cl_bool{CL_FALSE}, from.offset, size,
-                           to.heap, m.waits.count(), m.waits.data(), &event),
+    return with(AMALGAM_CL(*platform_, handle(), clEnqueueReadBuffer, handle(), m.source(), cl_bool{CL_FALSE}, from.offset,
+                           size, to.heap, m.waits.count(), m.waits.data(), &event),
                 event);
   }
   return with(AMALGAM_CL(*platform_, handle(), clEnqueueCopyBuffer, handle(), m.source(), m.target(), from.offset, to.offset,
@@ -82,14 +82,14 @@ Result<cl_event> ClStream::move_rect(const Move& m) {
   cl_event event = nullptr;
   if (from.region == nullptr) {
     return with(AMALGAM_CL(*platform_, handle(), clEnqueueWriteBufferRect, handle(), m.target(), cl_bool{CL_FALSE},
-                           sizes(to.origin), sizes(from.origin), sizes(m.extent), to.row_pitch, to.slice_pitch, from.row_pitch,
-                           from.slice_pitch, from.heap, m.waits.count(), m.waits.data(), &event),
+                           sizes(to.origin), sizes(from.origin), sizes(m.extent), to.row_pitch, to.slice_pitch,
+                           from.row_pitch, from.slice_pitch, from.heap, m.waits.count(), m.waits.data(), &event),
                 event);
   }
   if (to.region == nullptr) {
     return with(AMALGAM_CL(*platform_, handle(), clEnqueueReadBufferRect, handle(), m.source(), cl_bool{CL_FALSE},
-                           sizes(from.origin), sizes(to.origin), sizes(m.extent), from.row_pitch, from.slice_pitch, to.row_pitch,
-                           to.slice_pitch, to.heap, m.waits.count(), m.waits.data(), &event),
+                           sizes(from.origin), sizes(to.origin), sizes(m.extent), from.row_pitch, from.slice_pitch,
+                           to.row_pitch, to.slice_pitch, to.heap, m.waits.count(), m.waits.data(), &event),
                 event);
   }
   return with(AMALGAM_CL(*platform_, handle(), clEnqueueCopyBufferRect, handle(), m.source(), m.target(), sizes(from.origin),
@@ -103,14 +103,16 @@ Result<cl_event> ClStream::move_image(const Move& m) {
   auto sizes = Move::sizes;
   cl_event event = nullptr;
   if (from.region == nullptr) {
-    return with(AMALGAM_CL(*platform_, handle(), clEnqueueWriteImage, handle(), m.target(), cl_bool{CL_FALSE}, sizes(to.origin),
-                           sizes(m.extent), from.row_pitch, from.slice_pitch, from.heap, m.waits.count(), m.waits.data(), &event),
-                event);
+    return with(
+        AMALGAM_CL(*platform_, handle(), clEnqueueWriteImage, handle(), m.target(), cl_bool{CL_FALSE}, sizes(to.origin),
+                   sizes(m.extent), from.row_pitch, from.slice_pitch, from.heap, m.waits.count(), m.waits.data(), &event),
+        event);
   }
   if (to.region == nullptr) {
-    return with(AMALGAM_CL(*platform_, handle(), clEnqueueReadImage, handle(), m.source(), cl_bool{CL_FALSE}, sizes(from.origin),
-                           sizes(m.extent), to.row_pitch, to.slice_pitch, to.heap, m.waits.count(), m.waits.data(), &event),
-                event);
+    return with(
+        AMALGAM_CL(*platform_, handle(), clEnqueueReadImage, handle(), m.source(), cl_bool{CL_FALSE}, sizes(from.origin),
+                   sizes(m.extent), to.row_pitch, to.slice_pitch, to.heap, m.waits.count(), m.waits.data(), &event),
+        event);
   }
   if (!to.is_image) {
     return with(AMALGAM_CL(*platform_, handle(), clEnqueueCopyImageToBuffer, handle(), m.source(), m.target(),
@@ -132,8 +134,8 @@ Result<EventPtr> ClStream::move_heap(const Move& m, Waits waits) {
   const uint64_t size = m.extent[0];
   if (!has_svm_) return host_work(waits, [from, to, size] { std::memmove(to, from, size); });
   cl_event event = nullptr;
-  return made(AMALGAM_CL(*platform_, handle(), clEnqueueSVMMemcpy, handle(), cl_bool{CL_FALSE}, to, from, size, m.waits.count(),
-                         m.waits.data(), &event),
+  return made(AMALGAM_CL(*platform_, handle(), clEnqueueSVMMemcpy, handle(), cl_bool{CL_FALSE}, to, from, size,
+                         m.waits.count(), m.waits.data(), &event),
               event);
 }
 

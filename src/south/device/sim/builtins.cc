@@ -122,8 +122,12 @@ constexpr ArgNeed kMemoryLocal[] = {ArgNeed::kMemory, ArgNeed::kLocal};
 constexpr ArgNeed kOneUlong[] = {ArgNeed::kUlong};
 
 constexpr Builtin kBuiltins[] = {
-    {"fill_index", kOneMemory, fill_index}, {"add", kThreeMemories, add},       {"copy", kTwoMemories, copy},
-    {"scale", kMemoryUint, scale},          {"reverse", kMemoryLocal, reverse}, {"is_null", kTwoMemories, is_null},
+    {"fill_index", kOneMemory, fill_index},
+    {"add", kThreeMemories, add},
+    {"copy", kTwoMemories, copy},
+    {"scale", kMemoryUint, scale},
+    {"reverse", kMemoryLocal, reverse},
+    {"is_null", kTwoMemories, is_null},
     {"spin", kOneUlong, spin},
 };
 
@@ -140,8 +144,6 @@ std::vector<std::string_view> builtin_names() {
   return names;
 }
 
-uint64_t extra_ns(const Builtin& builtin, const Args& args) {
-  return builtin.run == spin ? scalar<uint64_t>(args[0]) : 0;
-}
+uint64_t extra_ns(const Builtin& builtin, const Args& args) { return builtin.run == spin ? scalar<uint64_t>(args[0]) : 0; }
 
 }  // namespace amalgam::south::sim

@@ -73,7 +73,8 @@ Result<std::unique_ptr<Module>> SimContext::create_module(const ModuleSpec& spec
     case protocol::ModuleFormat::kIl: return unsupported("create module: IL");
     case protocol::ModuleFormat::kBinary: break;
   }
-  if (spec.blobs.empty() || spec.blobs.size() != spec.devices.size()) return refuse("create module: binaries", CL_INVALID_VALUE);
+  if (spec.blobs.empty() || spec.blobs.size() != spec.devices.size())
+    return refuse("create module: binaries", CL_INVALID_VALUE);
   statuses.clear();
   for (std::span<const std::byte> blob : spec.blobs) {
     const bool good = is_binary({reinterpret_cast<const char*>(blob.data()), blob.size()});
@@ -85,8 +86,8 @@ Result<std::unique_ptr<Module>> SimContext::create_module(const ModuleSpec& spec
   return std::make_unique<SimModule>(world_, joined({spec.blobs[0]}), true, devices);
 }
 
-Result<void> SimContext::link(std::span<Device* const> /*devices*/, const std::string& options, std::span<Module* const> inputs,
-                              std::unique_ptr<Module>& out) {
+Result<void> SimContext::link(std::span<Device* const> /*devices*/, const std::string& options,
+                              std::span<Module* const> inputs, std::unique_ptr<Module>& out) {
   if (inputs.empty()) return refuse("link: no modules", CL_INVALID_VALUE);
   auto module = std::make_unique<SimModule>(world_, std::string(), true, static_cast<uint32_t>(devices_.size()));
   auto verdict = module->link(inputs, options);

@@ -10,7 +10,8 @@ namespace amalgam::south::sim {
 
 class SimContext final : public Context {
  public:
-  SimContext(std::shared_ptr<World> world, std::vector<uint32_t> devices) : world_(std::move(world)), devices_(std::move(devices)) {}
+  SimContext(std::shared_ptr<World> world, std::vector<uint32_t> devices)
+      : world_(std::move(world)), devices_(std::move(devices)) {}
 
   Result<std::unique_ptr<Stream>> create_stream(Device& device, std::span<const uint64_t> properties) override;
   Result<std::unique_ptr<Region>> create_region(uint64_t flags, uint64_t size, std::byte* memory) override;

@@ -38,8 +38,10 @@ void World::unhang(uint32_t number) {
     command->hung = false;
     command->end_ns = now_ns_;
   }
-  if (config_.manual) call_back(lock);
-  else pump(lock, UINT64_MAX);
+  if (config_.manual)
+    call_back(lock);
+  else
+    pump(lock, UINT64_MAX);
 }
 
 void World::slow_link(uint32_t device, uint64_t factor) {

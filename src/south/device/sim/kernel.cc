@@ -28,7 +28,8 @@ Result<void> SimKernel::set_arg(const Argument& arg) {
   if (need == ArgNeed::kLocal ? arg.size == 0 : arg.size != size_of(need)) {
     return refuse("set argument: wrong size", CL_INVALID_ARG_SIZE);
   }
-  if (arg.kind == ArgKind::kBytes && arg.bytes.size() < arg.size) return refuse("set argument: too few bytes", CL_INVALID_ARG_SIZE);
+  if (arg.kind == ArgKind::kBytes && arg.bytes.size() < arg.size)
+    return refuse("set argument: too few bytes", CL_INVALID_ARG_SIZE);
   ArgValue& value = args_[arg.index];
   value = {true, arg.kind, arg.size, Bytes(arg.bytes.begin(), arg.bytes.end()), {}};
   if (arg.kind == ArgKind::kRegion && arg.region != nullptr) value.memory = static_cast<SimRegion*>(arg.region)->extent();

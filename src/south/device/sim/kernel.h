@@ -12,7 +12,8 @@ namespace amalgam::south::sim {
 
 class SimKernel final : public Kernel {
  public:
-  SimKernel(std::string name, const Builtin& builtin) : name_(std::move(name)), builtin_(builtin), args_(builtin.needs.size()) {}
+  SimKernel(std::string name, const Builtin& builtin)
+      : name_(std::move(name)), builtin_(builtin), args_(builtin.needs.size()) {}
 
   Result<void> set_arg(const Argument& arg) override;
   Result<void> set_exec_info(uint32_t param, std::span<const std::byte> value) override;

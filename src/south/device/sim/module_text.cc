@@ -43,8 +43,10 @@ class Parser {
 
   void parse_kernel(std::string_view line, int number) {
     std::string_view name = next_word(line), equals = next_word(line), builtin = next_word(line);
-    if (equals.empty()) builtin = name;
-    else if (equals != "=") return say(number, "expected '='");
+    if (equals.empty())
+      builtin = name;
+    else if (equals != "=")
+      return say(number, "expected '='");
     const Builtin* found = find_builtin(builtin);
     if (name.empty() || found == nullptr) return say(number, "no builtin '" + std::string(builtin) + "'");
     if (!kernels_.emplace(name, found).second) say(number, "kernel '" + std::string(name) + "' is defined twice");

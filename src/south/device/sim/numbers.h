@@ -12,9 +12,7 @@
 
 namespace amalgam::south::sim {
 
-inline std::unexpected<Error> refuse(const char* what, int32_t native) {
-  return fail(Code::kInvalidArgument, what, native);
-}
+inline std::unexpected<Error> refuse(const char* what, int32_t native) { return fail(Code::kInvalidArgument, what, native); }
 inline std::unexpected<Error> unsupported(const char* what) {
   return fail(Code::kUnsupported, std::string(what) + ": the sim has none", CL_INVALID_OPERATION);
 }

@@ -4,9 +4,7 @@
 namespace amalgam::south::sim {
 
 Storage::Storage(std::shared_ptr<World> world, uint64_t size, std::byte* memory)
-    : world_(std::move(world)),
-      size_(size),
-      own_(memory == nullptr ? std::make_unique<std::byte[]>(size) : nullptr),
+    : world_(std::move(world)), size_(size), own_(memory == nullptr ? std::make_unique<std::byte[]>(size) : nullptr),
       data_(memory == nullptr ? own_.get() : memory) {}
 
 Storage::~Storage() { world_->give_memory(size_); }

@@ -4,9 +4,9 @@
 //   enqueue ─▶ stream ─▶ ready set of an engine ─▶ [virtual clock] ─▶ effect on memory ─▶ event, callbacks
 //                         the seed picks among the ready
 //
-// Why: what must hold when a device dies, hangs or a link is slow can only be tested where that happens at will, and again in
-// the same way. There is no thread and no sleep: time passes when flush() or a signal lets the clock run, or when a test says
-// so (SimConfig::manual). Equal seeds and equal calls give equal orders and times.
+// Why: what must hold when a device dies, hangs or a link is slow can only be tested where that happens at will, and again
+// in the same way. There is no thread and no sleep: time passes when flush() or a signal lets the clock run, or when a test
+// says so (SimConfig::manual). Equal seeds and equal calls give equal orders and times.
 //
 // Kernels are the built-in ones of builtins.h, named by a small text (module_text.h). No images, samplers or sub-groups.
 //
@@ -35,7 +35,7 @@ struct SimConfig {
   uint64_t item_ns = 1;                 ///< a work-item on one compute unit
   uint64_t transfer_latency_ns = 2'000;
   uint64_t link_bytes_per_us = 10'000;
-  uint64_t jitter_percent = 10;         ///< durations vary by this, out of the seed
+  uint64_t jitter_percent = 10;  ///< durations vary by this, out of the seed
 };
 
 /// The hand on the clock and on the faults. Shared with the backend; may outlive it.

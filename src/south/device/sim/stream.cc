@@ -20,7 +20,8 @@ struct Rows {
 Rows rows_of(const Place& place, bool rect, const std::array<uint64_t, 3>& extent) {
   Rows rows;
   // Heap memory was checked by the core, which alone knows its bounds.
-  rows.memory = place.region != nullptr ? static_cast<SimRegion*>(place.region)->extent() : Extent{nullptr, place.heap, UINT64_MAX};
+  rows.memory =
+      place.region != nullptr ? static_cast<SimRegion*>(place.region)->extent() : Extent{nullptr, place.heap, UINT64_MAX};
   if (!rect) {
     rows.start = place.region != nullptr ? place.offset : 0;
     return rows;
@@ -92,7 +93,8 @@ Result<EventPtr> SimStream::launch(Kernel& kernel, const LaunchRange& range, Wai
     if (!arg.is_set) return refuse("launch: an argument is not set", CL_INVALID_KERNEL_ARGS);
   }
   forget_ended();
-  Work work{"launch " + sim.name(), sim.name(), Engine::kCompute, world_->launch_ns(items) + extra_ns(sim.builtin(), sim.args()),
+  Work work{"launch " + sim.name(), sim.name(), Engine::kCompute,
+            world_->launch_ns(items) + extra_ns(sim.builtin(), sim.args()),
             [&builtin = sim.builtin(), args = sim.args(), range] { return builtin.run(range, args); }};
   return enqueue(std::move(work), waits);
 }
@@ -127,7 +129,8 @@ Result<EventPtr> SimStream::fill(const Place& to, const std::array<uint64_t, 3>&
   forget_ended();
   Work work{"fill", "", Engine::kLink, world_->transfer_ns(device_, size),
             [target, size, bytes = Bytes(pattern.begin(), pattern.end())] {
-              for (uint64_t at = 0; at < size; at += bytes.size()) std::memcpy(target.at(0, 0) + at, bytes.data(), bytes.size());
+              for (uint64_t at = 0; at < size; at += bytes.size())
+                std::memcpy(target.at(0, 0) + at, bytes.data(), bytes.size());
               return CL_COMPLETE;
             }};
   return enqueue(std::move(work), waits);

@@ -25,7 +25,8 @@ World::~World() {
   for (uint32_t device = 0; device < devices_.size(); ++device) lose_device(device);
 }
 
-// ---- time -----------------------------------------------------------------------------------------------------------------
+// ---- time
+// -----------------------------------------------------------------------------------------------------------------
 
 uint64_t World::now_ns() const {
   std::lock_guard lock(mutex_);
@@ -89,7 +90,8 @@ bool World::step_locked(uint64_t until_ns) {
   return true;
 }
 
-// ---- commands ---------------------------------------------------------------------------------------------------------------
+// ---- commands
+// ---------------------------------------------------------------------------------------------------------------
 
 void World::submit(const CommandPtr& command, Waits waits, const std::vector<std::shared_ptr<SimEvent>>& after) {
   std::lock_guard lock(mutex_);
@@ -116,15 +118,19 @@ void World::flush(const std::vector<CommandPtr>& commands) {
     reach(*command->event, CL_SUBMITTED);
     if (command->unmet == 0) make_ready(command);
   }
-  if (config_.manual) call_back(lock);
-  else pump(lock, kForever);
+  if (config_.manual)
+    call_back(lock);
+  else
+    pump(lock, kForever);
 }
 
 void World::make_ready(const CommandPtr& command) {
   DeviceState& device = devices_[command->device];
   if (device.lost) command->inherited = CL_DEVICE_NOT_AVAILABLE;
-  if (command->inherited != 0) doomed_.push_back(command);
-  else device.ready[static_cast<size_t>(command->engine)].push_back(command);
+  if (command->inherited != 0)
+    doomed_.push_back(command);
+  else
+    device.ready[static_cast<size_t>(command->engine)].push_back(command);
 }
 
 /// Ends what cannot run; each end may doom others, so until there are none.
@@ -187,7 +193,8 @@ void World::end(const CommandPtr& command, int32_t status) {
   complete(event, status);
 }
 
-// ---- events -----------------------------------------------------------------------------------------------------------------
+// ---- events
+// -----------------------------------------------------------------------------------------------------------------
 
 void World::complete(SimEvent& event, int32_t status) {
   reach(event, status);
@@ -219,8 +226,10 @@ Result<void> World::signal(SimEvent& event, int32_t status) {
   std::unique_lock lock(mutex_);
   if (event.status_ <= CL_COMPLETE) return refuse("signal: already set", CL_INVALID_OPERATION);
   complete(event, status);
-  if (config_.manual) call_back(lock);
-  else pump(lock, kForever);
+  if (config_.manual)
+    call_back(lock);
+  else
+    pump(lock, kForever);
   return {};
 }
 

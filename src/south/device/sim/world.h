@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // World: the virtual clock, the engines of all sim devices, and the faults; the discrete-event loop behind every stream.
 //
-// Theory. A command counts the events that it still waits for. At zero, once its stream is flushed, it joins the ready set of
-// its engine (compute or link of a device). A free engine takes a random one of its ready set: any of them may go first by
-// the API's rules, so a program that only works in the usual order fails here. It ends after its duration, and then, at one
-// virtual moment, its effect on memory is made and its event completes. Every choice comes from one seeded generator.
+// Theory. A command counts the events that it still waits for. At zero, once its stream is flushed, it joins the ready set
+// of its engine (compute or link of a device). A free engine takes a random one of its ready set: any of them may go first
+// by the API's rules, so a program that only works in the usual order fails here. It ends after its duration, and then, at
+// one virtual moment, its effect on memory is made and its event completes. Every choice comes from one seeded generator.
 //
 // Threads: one mutex over all state. Callbacks are collected under it and called without it, by one thread at a time and in
 // order; a callback may enqueue, signal or flush. Lifetime: shared by everything that the backend makes but events; with the
@@ -111,8 +111,8 @@ class World final : public SimController {
   uint64_t next_number_ = 1;
   uint64_t memory_used_ = 0;
   std::vector<DeviceState> devices_;
-  std::vector<CommandPtr> running_;    ///< at most one an engine, so a plain list will do; and those without an engine
-  std::deque<CommandPtr> doomed_;      ///< whose waits failed or whose device is lost: ended before the clock moves
+  std::vector<CommandPtr> running_;  ///< at most one an engine, so a plain list will do; and those without an engine
+  std::deque<CommandPtr> doomed_;    ///< whose waits failed or whose device is lost: ended before the clock moves
   std::deque<std::function<void()>> callbacks_;
   bool calling_back_ = false;
   std::string build_fault_;
