@@ -144,6 +144,8 @@ Result<void> Daemon::recover() {
   for (const SessionRow& row : *sessions) {
     if (auto restored = sessions_->restore(row); restored) continue;
     log_.info("session {}: {} ended while no daemon ran", row.id, row.program);
+    // Should its worker live (then its slice could not be restored), nobody would count what it holds.
+    if (auto process = find_process(row.worker_pid, row.worker_start)) signal_group(*process, SIGKILL);
     context_->expect(store_->drop_session(row.id));
   }
   if (sessions_->lost() != 0) {

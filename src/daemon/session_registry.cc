@@ -127,8 +127,10 @@ Result<void> SessionRegistry::send_adopt(Session& session, Opening& opening) {
   adopt.session = session.id;
   adopt.heap_bytes = opening.heap_bytes;
   adopt.quota_bytes = opening.quota;
-  for (const std::string& device : session.devices) {
-    adopt.devices.push_back(*context_.devices.find(device));
+  for (const std::string& id : session.devices) {
+    const model::Device* device = context_.devices.find(id);
+    if (device == nullptr) return fail(Code::kUnavailable, "device " + id + " is not there any more");
+    adopt.devices.push_back(*device);
     adopt.devices.back().properties.clear();
   }
   int fds[] = {worker_end.get(), opening.memory.ring.get(), opening.memory.heap.get(), opening.memory.counters.get()};
