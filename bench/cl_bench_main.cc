@@ -170,7 +170,9 @@ void bench_bandwidth(const Device& d, Report& report) {
 int main(int argc, char** argv) {
   double begin = now_us();
   std::vector<std::string> wanted(argv + 1, argv + argc);
-  auto wants = [&](const char* name) { return wanted.empty() || std::find(wanted.begin(), wanted.end(), name) != wanted.end(); };
+  auto wants = [&](const char* name) {
+    return wanted.empty() || std::find(wanted.begin(), wanted.end(), name) != wanted.end();
+  };
   Report report;
   Device device = open_device();
   launch(device);

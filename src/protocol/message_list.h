@@ -31,18 +31,16 @@ struct MessageList {
 using CommandMessages =
     MessageList<Hello, OpenDevice, CreateSubDevices, CreateContext, CreateStream, CreateRegion, CreateSubRegion, CreateImage,
                 CreateSampler, CreateUserEvent, CreateModule, BuildModule, CompileModule, LinkModule, SetSpecConstant,
-                CreateKernel, CloneKernel, SetArg, SetKernelExecInfo, Query, Release, SignalEvent, WatchEvent, Launch, Transfer,
-                Fill, Marker, Migrate, Gate, Notify>;
+                CreateKernel, CloneKernel, SetArg, SetKernelExecInfo, Query, Release, SignalEvent, WatchEvent, Launch,
+                Transfer, Fill, Marker, Migrate, Gate, Notify>;
 
 /// With what replies carry.
-using CompletionMessages =
-    MessageList<Reply, EventDone, EventStatus, GateReady, StreamRetired, Output, Fault, HelloReply, CountReply, RegionReply,
-                StatusListReply, LinkReply, QueryReply>;
+using CompletionMessages = MessageList<Reply, EventDone, EventStatus, GateReady, StreamRetired, Output, Fault, HelloReply,
+                                       CountReply, RegionReply, StatusListReply, LinkReply, QueryReply>;
 
-using ControlMessages =
-    MessageList<Refused, Done, ListDevices, DeviceList, OpenSession, SessionOpened, CreateSlice, SliceCreated, ListSessions,
-                SessionList, GetStatus, StatusReport, Shutdown, GetMetrics, MetricsText, WorkerHello, Adopt, SessionReady,
-                Reserve, Granted, Return, Reclaim>;
+using ControlMessages = MessageList<Refused, Done, ListDevices, DeviceList, OpenSession, SessionOpened, CreateSlice,
+                                    SliceCreated, ListSessions, SessionList, GetStatus, StatusReport, Shutdown, GetMetrics,
+                                    MetricsText, WorkerHello, Adopt, SessionReady, Reserve, Granted, Return, Reclaim>;
 
 template <typename... A, typename... B, typename... C>
 MessageList<A..., B..., C...> join(MessageList<A...>, MessageList<B...>, MessageList<C...>);

@@ -98,7 +98,8 @@ TEST(Ring, AFrameOverTheBoundIsRefused) {
   EXPECT_EQ(producer.reserve(kMaxFrameBytes - sizeof(FrameHeader)).size(), kMaxFrameBytes - sizeof(FrameHeader));
 }
 
-// ---- a producer that lies -------------------------------------------------------------------------------------------------
+// ---- a producer that lies
+// -------------------------------------------------------------------------------------------------
 
 struct Lie {
   const char* what;
@@ -120,11 +121,11 @@ TEST_P(HostileProducer, EndsTheSessionAndNothingElse) {
 
 INSTANTIATE_TEST_SUITE_P(
     Ring, HostileProducer,
-    testing::Values(Lie{"behind", UINT64_MAX - 15, 32}, Lie{"far ahead", 1u << 30, 32}, Lie{"odd", 33, 32}, Lie{"half a header", 8, 32},
-                    Lie{"one over", (1u << 18) + 16, 32}, Lie{"frame longer than what is there", 32, 4096},
-                    Lie{"frame shorter than its header", 64, 15}, Lie{"huge frame", 1u << 18, UINT32_MAX},
-                    Lie{"over the bound", 1u << 18, kMaxFrameBytes + 1}, Lie{"skip at the start", 64, 0},
-                    Lie{"size one", 64, 1}));
+    testing::Values(Lie{"behind", UINT64_MAX - 15, 32}, Lie{"far ahead", 1u << 30, 32}, Lie{"odd", 33, 32},
+                    Lie{"half a header", 8, 32}, Lie{"one over", (1u << 18) + 16, 32},
+                    Lie{"frame longer than what is there", 32, 4096}, Lie{"frame shorter than its header", 64, 15},
+                    Lie{"huge frame", 1u << 18, UINT32_MAX}, Lie{"over the bound", 1u << 18, kMaxFrameBytes + 1},
+                    Lie{"skip at the start", 64, 0}, Lie{"size one", 64, 1}));
 
 TEST(Ring, ASkipThatPassesTheHeadIsBroken) {
   TestRing ring;
@@ -168,7 +169,8 @@ TEST(Ring, RandomMemoryNeverReadsOutOfBounds) {
   }
 }
 
-// ---- a consumer that lies -------------------------------------------------------------------------------------------------
+// ---- a consumer that lies
+// -------------------------------------------------------------------------------------------------
 
 TEST(Ring, AConsumerThatMovesItsIndexBreaksTheRing) {
   for (uint64_t lie : {uint64_t{1} << 40, UINT64_MAX, uint64_t{1} << 63}) {
@@ -197,7 +199,8 @@ TEST(Ring, AConsumerThatClaimsTooMuchOnlyLosesItsOwnFrames) {
   }
 }
 
-// ---- two threads ------------------------------------------------------------------------------------------------------------
+// ---- two threads
+// ------------------------------------------------------------------------------------------------------------
 
 uint64_t checksum(std::span<const std::byte> bytes) {
   uint64_t sum = 1469598103934665603u;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzz target: a whole session on the sim backend, fed with well-formed commands whose fields the input chooses.
 //
-// Noise stops at the decoder, which has a target of its own; here each input byte string is a list of choices: which message,
-// and for each field an id that exists, a number at an edge, or the bytes themselves. The session must end when its ring is
-// closed, and must have given back every byte of its quota.
+// Noise stops at the decoder, which has a target of its own; here each input byte string is a list of choices: which
+// message, and for each field an id that exists, a number at an edge, or the bytes themselves. The session must end when its
+// ring is closed, and must have given back every byte of its quota.
 #include <sys/mman.h>
 
 #include <cstdlib>
@@ -97,8 +97,22 @@ class Chooser {
   }
 
   uint64_t number() {
-    static constexpr uint64_t kEdges[] = {0, 1, 2, 4, 16, 4095, 4096, 65536, kMiB, kStagingBytes, kHeapBytes, kHeapBytes - 1,
-                                          uint64_t{1} << 32, uint64_t{1} << 63, UINT64_MAX, UINT64_MAX - 15};
+    static constexpr uint64_t kEdges[] = {0,
+                                          1,
+                                          2,
+                                          4,
+                                          16,
+                                          4095,
+                                          4096,
+                                          65536,
+                                          kMiB,
+                                          kStagingBytes,
+                                          kHeapBytes,
+                                          kHeapBytes - 1,
+                                          uint64_t{1} << 32,
+                                          uint64_t{1} << 63,
+                                          UINT64_MAX,
+                                          UINT64_MAX - 15};
     uint8_t how = choices_.byte();
     if (how < 120) return p::make_id(how % 24, 1);
     if (how < 130) return p::make_id(how % 24, how % 3);
@@ -207,7 +221,8 @@ void furnish(Client& client) {
   client.send(p::CreateStream{id(3), id(2), id(1), {}});
   const uint64_t out_of_order[] = {0x1093, 1, 0};
   client.send(p::CreateStream{id(4), id(2), id(1), out_of_order});
-  for (uint32_t slot = 5; slot < 8; ++slot) client.send(p::CreateRegion{id(slot), id(2), p::RegionUse::kBuffer, 1, 65536, 0});
+  for (uint32_t slot = 5; slot < 8; ++slot)
+    client.send(p::CreateRegion{id(slot), id(2), p::RegionUse::kBuffer, 1, 65536, 0});
   client.send(p::CreateRegion{id(8), id(2), p::RegionUse::kSvm, 1, 65536, 0});
   client.send(p::CreateUserEvent{id(9), id(2)});
   client.send(p::CreateModule{id(10), id(2), p::ModuleFormat::kSource, device, {{0, 64}}, ""});
@@ -226,7 +241,8 @@ void run_session(Choices& choices, p::RingMemory* rings, int heap_fd, core::Sess
   Client client(rings);
   void* base = mmap(nullptr, kHeapBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, heap_fd, 0);
   // The sim's way to name its kernels.
-  static constexpr char kSource[] = "kernel add\nkernel copy\nkernel reverse\nkernel scale\nkernel spin\n                              ";
+  static constexpr char kSource[] =
+      "kernel add\nkernel copy\nkernel reverse\nkernel scale\nkernel spin\n                              ";
   std::memcpy(base, kSource, 64);
   client.send(p::Hello{p::kWireVersion, 0x7000'0000'0000});
   furnish(client);

@@ -16,8 +16,8 @@ namespace {
 
 namespace p = protocol;
 
-constexpr uint16_t kTypes[] = {1,  10, 11, 12, 13, 14, 15, 16, 17, 18, 30, 31, 32, 33, 34, 35,
-                               36, 37, 38, 50, 51, 52, 53, 70, 71, 72, 73, 74, 75, 76, 0,  9, 999};
+constexpr uint16_t kTypes[] = {1,  10, 11, 12, 13, 14, 15, 16, 17, 18, 30, 31, 32, 33, 34, 35, 36,
+                               37, 38, 50, 51, 52, 53, 70, 71, 72, 73, 74, 75, 76, 0,  9,  999};
 
 std::unique_ptr<Victim> open_or_leave() {
   auto victim = Victim::open();
@@ -59,7 +59,8 @@ void mutated_ring(Random& random) {
     // Ids that exist are the interesting ones.
     for (size_t at = 0; at + 8 <= size; at += 8)
       if (random() % 3 == 0) {
-        uint64_t word = random() % 2 == 0 ? p::make_id(1 + static_cast<uint32_t>(random() % 8), 1) : random() >> (random() % 64);
+        uint64_t word =
+            random() % 2 == 0 ? p::make_id(1 + static_cast<uint32_t>(random() % 8), 1) : random() >> (random() % 64);
         std::memcpy(room + at, &word, sizeof word);
       }
     for (uint64_t k = random() % 4; k > 0 && size > 0; --k) room[random() % size] = static_cast<std::byte>(random());
@@ -95,12 +96,12 @@ void foreign_handles(Random& random) {
   for (int i = 0; i < 400; ++i) {
     const p::ObjectId waits[] = {id(), id()};
     p::Enqueue head{id(), random() % 2 == 0 ? id() : 0, waits};
-    bool good = victim->command(p::Release{id()}) && victim->command(p::SignalEvent{id(), 0}) &&
-                victim->command(p::WatchEvent{id(), 1}) && victim->command(p::Notify{id()}) &&
-                victim->command(p::Gate{head}) && victim->command(p::Marker{head, p::MarkerKind::kBarrier}) &&
-                victim->command(p::Migrate{head, waits, 0}) && victim->command(p::CloneKernel{id(), id()}, 1) &&
-                victim->command(p::CreateKernel{id(), id(), "k"}, 1) && victim->command(p::CreateStream{id(), id(), id(), {}}, 1) &&
-                victim->command(p::CreateUserEvent{id(), id()}, 1);
+    bool good =
+        victim->command(p::Release{id()}) && victim->command(p::SignalEvent{id(), 0}) &&
+        victim->command(p::WatchEvent{id(), 1}) && victim->command(p::Notify{id()}) && victim->command(p::Gate{head}) &&
+        victim->command(p::Marker{head, p::MarkerKind::kBarrier}) && victim->command(p::Migrate{head, waits, 0}) &&
+        victim->command(p::CloneKernel{id(), id()}, 1) && victim->command(p::CreateKernel{id(), id(), "k"}, 1) &&
+        victim->command(p::CreateStream{id(), id(), id(), {}}, 1) && victim->command(p::CreateUserEvent{id(), id()}, 1);
     if (!good) break;
     victim->drain();
   }
@@ -111,8 +112,18 @@ void foreign_handles(Random& random) {
 void huge_sizes(Random& random) {
   auto victim = open_or_leave();
   if (!victim->prepare()) return;
-  const uint64_t sizes[] = {UINT64_MAX, uint64_t{1} << 63, (uint64_t{1} << 63) - 1, uint64_t{1} << 62, uint64_t{1} << 40,
-                            UINT64_MAX - 4095, victim->heap_bytes(), victim->heap_bytes() - 1, 4096, 4097, 0, 1};
+  const uint64_t sizes[] = {UINT64_MAX,
+                            uint64_t{1} << 63,
+                            (uint64_t{1} << 63) - 1,
+                            uint64_t{1} << 62,
+                            uint64_t{1} << 40,
+                            UINT64_MAX - 4095,
+                            victim->heap_bytes(),
+                            victim->heap_bytes() - 1,
+                            4096,
+                            4097,
+                            0,
+                            1};
   auto size = [&] { return sizes[random() % std::size(sizes)]; };
   for (uint32_t i = 0; i < 400; ++i) {
     p::CreateRegion region;
@@ -275,10 +286,18 @@ void scribble_all(Random& random) {
 }
 
 constexpr Attack kAttacks[] = {
-    {"random-ring", random_ring},     {"mutated-ring", mutated_ring},     {"indices", indices},
-    {"foreign-handles", foreign_handles}, {"huge-sizes", huge_sizes},     {"random-control", random_control},
-    {"close-halfway", close_halfway}, {"wrong-token", wrong_token},       {"wrong-secret", wrong_secret},
-    {"flood-sessions", flood_sessions}, {"stalled-consumer", stalled_consumer}, {"scribble-all", scribble_all},
+    {"random-ring", random_ring},
+    {"mutated-ring", mutated_ring},
+    {"indices", indices},
+    {"foreign-handles", foreign_handles},
+    {"huge-sizes", huge_sizes},
+    {"random-control", random_control},
+    {"close-halfway", close_halfway},
+    {"wrong-token", wrong_token},
+    {"wrong-secret", wrong_secret},
+    {"flood-sessions", flood_sessions},
+    {"stalled-consumer", stalled_consumer},
+    {"scribble-all", scribble_all},
 };
 
 }  // namespace

@@ -37,7 +37,8 @@ class Victim {
   uint64_t heap_bytes() const { return heap_bytes_; }
   int socket() const { return socket_.get(); }
 
-  /// Puts one message into the ring as the front door would. False if there is no room within a while or the session is over.
+  /// Puts one message into the ring as the front door would. False if there is no room within a while or the session is
+  /// over.
   template <typename M>
   bool command(const M& message, uint32_t call = 0) {
     return wait_for_room([&] { return protocol::produce(producer_, message, call, 4096); });

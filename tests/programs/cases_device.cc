@@ -61,7 +61,8 @@ void several_devices_in_a_context() {
   std::vector<cl_device_id> devices = all_devices();
   if (devices.size() < 2) throw Skip{"one device"};
   cl_int code = 0;
-  cl_context context = clCreateContext(nullptr, static_cast<cl_uint>(devices.size()), devices.data(), nullptr, nullptr, &code);
+  cl_context context =
+      clCreateContext(nullptr, static_cast<cl_uint>(devices.size()), devices.data(), nullptr, nullptr, &code);
   CHECK_CL(code);
   cl_program program = clCreateProgramWithSource(context, 1, const_cast<const char**>(&kBasicSource), nullptr, &code);
   CHECK_CL(code);

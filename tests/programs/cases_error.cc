@@ -67,8 +67,10 @@ void launch_range_errors() {
 
 void reqd_group_size() {
   Fixture f;
-  cl_kernel fixed = f.kernel("__kernel __attribute__((reqd_work_group_size(8,1,1))) void k(__global int* d) "
-                             "{ d[get_global_id(0)] = (int)get_local_size(0); }", "k");
+  cl_kernel fixed = f.kernel(
+      "__kernel __attribute__((reqd_work_group_size(8,1,1))) void k(__global int* d) "
+      "{ d[get_global_id(0)] = (int)get_local_size(0); }",
+      "k");
   cl_mem mem = f.buffer(64 * sizeof(int));
   set_args(fixed, mem);
   size_t global = 64, right = 8, wrong = 4;

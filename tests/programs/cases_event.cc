@@ -133,7 +133,8 @@ void CL_CALLBACK enqueue_next(cl_event, cl_int, void* user) {
   if (chain.left.fetch_sub(1) <= 1) return;
   size_t global = 64;
   cl_event next = nullptr;
-  if (clEnqueueNDRangeKernel(chain.queue, chain.kernel, 1, nullptr, &global, nullptr, 0, nullptr, &next) != CL_SUCCESS) return;
+  if (clEnqueueNDRangeKernel(chain.queue, chain.kernel, 1, nullptr, &global, nullptr, 0, nullptr, &next) != CL_SUCCESS)
+    return;
   clSetEventCallback(next, CL_COMPLETE, enqueue_next, user);
   clFlush(chain.queue);
   clReleaseEvent(next);
@@ -176,7 +177,8 @@ void profiling_is_monotone() {
   CHECK_CL(clFinish(f.queue));
   cl_ulong last_end = 0;
   for (int i = 0; i < 3; ++i) {
-    cl_ulong queued = profile(events[i], CL_PROFILING_COMMAND_QUEUED), submit = profile(events[i], CL_PROFILING_COMMAND_SUBMIT);
+    cl_ulong queued = profile(events[i], CL_PROFILING_COMMAND_QUEUED),
+             submit = profile(events[i], CL_PROFILING_COMMAND_SUBMIT);
     cl_ulong start = profile(events[i], CL_PROFILING_COMMAND_START), end = profile(events[i], CL_PROFILING_COMMAND_END);
     CHECK(queued != 0 && queued <= submit && submit <= start && start <= end);
     CHECK(start >= last_end);

@@ -14,7 +14,8 @@ void need_images() {
 }
 
 cl_mem image(const Fixture& f, cl_mem_object_type type, size_t width, size_t height, size_t depth, size_t layers,
-             cl_mem_flags flags = CL_MEM_READ_WRITE, void* host = nullptr, cl_image_format format = kRgba8, size_t pitch = 0) {
+             cl_mem_flags flags = CL_MEM_READ_WRITE, void* host = nullptr, cl_image_format format = kRgba8,
+             size_t pitch = 0) {
   cl_image_desc desc = {};
   desc.image_type = type;
   desc.image_width = width;
@@ -94,8 +95,8 @@ void image_map() {
   const size_t origin[3] = {8, 4, 0}, region[3] = {16, 8, 1}, zero[3] = {0, 0, 0}, whole[3] = {kWidth, kHeight, 1};
   size_t pitch = 0;
   cl_int code = 0;
-  void* at = clEnqueueMapImage(f.queue, mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, origin, region, &pitch, nullptr, 0, nullptr,
-                               nullptr, &code);
+  void* at = clEnqueueMapImage(f.queue, mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, origin, region, &pitch, nullptr, 0,
+                               nullptr, nullptr, &code);
   CHECK_CL(code);
   CHECK(pitch >= 16 * 4);
   for (size_t y = 0; y < 8; ++y) {
@@ -134,7 +135,8 @@ void sampler_in_kernel() {
       int2 at = (int2)((int)get_global_id(0), (int)get_global_id(1));
       uint4 c = read_imageui(in, s, (int2)(at.x + 4, at.y));
       write_imageui(out, at, c + (uint4)(1, 0, 0, 0));
-    })", "k");
+    })",
+                              "k");
   constexpr size_t kWidth = 16, kHeight = 4;
   std::vector<uint32_t> data(kWidth * kHeight), got(data.size());
   for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<uint32_t>(i);
@@ -174,7 +176,8 @@ void image_from_buffer() {
   cl_mem mem = clCreateImage(f.context, CL_MEM_READ_WRITE, &kRgba8, &desc, nullptr, &code);
   CHECK_CL(code);
   cl_kernel kernel = f.kernel(R"(__kernel void k(__read_only image1d_buffer_t in, __global uint4* out) {
-      out[get_global_id(0)] = read_imageui(in, (int)get_global_id(0)); })", "k");
+      out[get_global_id(0)] = read_imageui(in, (int)get_global_id(0)); })",
+                              "k");
   cl_mem out = f.buffer(256 * 16);
   set_args(kernel, mem, out);
   launch(f.queue, kernel, 256);
@@ -201,7 +204,8 @@ void image_queries_and_errors() {
   CHECK(format.image_channel_order == CL_RGBA && format.image_channel_data_type == CL_UNSIGNED_INT8);
   std::vector<uint32_t> host(64 * 64);
   const size_t origin[3] = {20, 0, 0}, region[3] = {20, 4, 1}, zero[3] = {0, 0, 0}, two_deep[3] = {4, 4, 2};
-  CHECK_CODE(clEnqueueReadImage(f.queue, mem, CL_TRUE, origin, region, 0, 0, host.data(), 0, nullptr, nullptr), CL_INVALID_VALUE);
+  CHECK_CODE(clEnqueueReadImage(f.queue, mem, CL_TRUE, origin, region, 0, 0, host.data(), 0, nullptr, nullptr),
+             CL_INVALID_VALUE);
   CHECK_CODE(clEnqueueReadImage(f.queue, mem, CL_TRUE, zero, two_deep, 0, 0, host.data(), 0, nullptr, nullptr),
              CL_INVALID_VALUE);
   clReleaseMemObject(mem);

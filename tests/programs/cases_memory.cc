@@ -53,8 +53,7 @@ void alloc_host_ptr() {
   set_args(add, mem, 2);
   launch(f.queue, add, kCount);
   cl_int code = 0;
-  int* at = static_cast<int*>(
-      clEnqueueMapBuffer(f.queue, mem, CL_TRUE, CL_MAP_READ, 0, kBytes, 0, nullptr, nullptr, &code));
+  int* at = static_cast<int*>(clEnqueueMapBuffer(f.queue, mem, CL_TRUE, CL_MAP_READ, 0, kBytes, 0, nullptr, nullptr, &code));
   CHECK_CL(code);
   for (size_t i = 0; i < kCount; ++i) CHECK_EQ(at[i], 10);
   CHECK_CL(clEnqueueUnmapMemObject(f.queue, mem, at, 0, nullptr, nullptr));
@@ -103,8 +102,8 @@ void map_invalidate() {
   cl_kernel add = f.kernel(kBasicSource, "add");
   cl_int code = 0;
   for (int round = 0; round < 10; ++round) {
-    int* at = static_cast<int*>(clEnqueueMapBuffer(f.queue, mem, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION, 0, kBytes, 0, nullptr,
-                                                   nullptr, &code));
+    int* at = static_cast<int*>(
+        clEnqueueMapBuffer(f.queue, mem, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION, 0, kBytes, 0, nullptr, nullptr, &code));
     CHECK_CL(code);
     std::fill_n(at, kCount, round * 10);
     CHECK_CL(clEnqueueUnmapMemObject(f.queue, mem, at, 0, nullptr, nullptr));
@@ -112,8 +111,8 @@ void map_invalidate() {
     launch(f.queue, add, kCount);
     for (int value : f.read_ints(mem, kCount)) CHECK_EQ(value, round * 10 + 1);
   }
-  void* odd = clEnqueueMapBuffer(f.queue, mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE_INVALIDATE_REGION, 0, 4, 0, nullptr, nullptr,
-                                 &code);
+  void* odd = clEnqueueMapBuffer(f.queue, mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE_INVALIDATE_REGION, 0, 4, 0, nullptr,
+                                 nullptr, &code);
   note("map that reads and invalidates", code);
   if (odd != nullptr) CHECK_CL(clEnqueueUnmapMemObject(f.queue, mem, odd, 0, nullptr, nullptr));
   CHECK_CL(clFinish(f.queue));

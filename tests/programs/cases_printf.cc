@@ -52,7 +52,8 @@ class Capture {
 
 void printf_reaches_stdout() {
   Fixture f;
-  cl_kernel kernel = f.kernel(R"(__kernel void k(int n, float x) { printf("n=%d x=%.2f s=%s %c\n", n, x, "word", 'q'); })", "k");
+  cl_kernel kernel =
+      f.kernel(R"(__kernel void k(int n, float x) { printf("n=%d x=%.2f s=%s %c\n", n, x, "word", 'q'); })", "k");
   set_args(kernel, 42, 1.5f);
   std::string text;
   {

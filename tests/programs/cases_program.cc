@@ -103,8 +103,9 @@ void source_in_pieces() {
 void compile_and_link() {
   Fixture f;
   cl_program header = from_source(f, "int answer(void);\n#define EXTRA 2\n");
-  cl_program user = from_source(f, "#include \"answer.h\"\n__kernel void k(__global int* d) "
-                                   "{ d[get_global_id(0)] = answer() + EXTRA; }");
+  cl_program user = from_source(f,
+                                "#include \"answer.h\"\n__kernel void k(__global int* d) "
+                                "{ d[get_global_id(0)] = answer() + EXTRA; }");
   cl_program library = from_source(f, "int answer(void) { return 40; }");
   const char* name = "answer.h";
   CHECK_CL(clCompileProgram(user, 1, &f.device, "", 1, &header, &name, nullptr, nullptr));
@@ -163,8 +164,8 @@ std::string argument_text(cl_kernel kernel, cl_uint index, cl_kernel_arg_info pa
 
 void kernel_argument_info() {
   Fixture f;
-  cl_program program = f.build("__kernel void k(__global const float* restrict in, __local int* scratch, uint n) {}",
-                               "-cl-kernel-arg-info");
+  cl_program program =
+      f.build("__kernel void k(__global const float* restrict in, __local int* scratch, uint n) {}", "-cl-kernel-arg-info");
   cl_int code = 0;
   cl_kernel kernel = clCreateKernel(program, "k", &code);
   CHECK_CL(code);
@@ -212,7 +213,8 @@ void local_and_struct_arguments() {
       scratch[get_local_id(0)] = (int)get_local_id(0);
       barrier(CLK_LOCAL_MEM_FENCE);
       out[get_global_id(0)] = scratch[get_local_size(0) - 1 - get_local_id(0)] + pair.a + (int)pair.b.w + tiny;
-    })", "k");
+    })",
+                              "k");
   struct alignas(16) Pair {
     int a;
     int pad[3];
@@ -235,7 +237,8 @@ void local_and_struct_arguments() {
 
 void null_buffer_argument() {
   Fixture f;
-  cl_kernel kernel = f.kernel("__kernel void k(__global int* a, __global int* b) { if (a == 0) b[get_global_id(0)] = 5; }", "k");
+  cl_kernel kernel =
+      f.kernel("__kernel void k(__global int* a, __global int* b) { if (a == 0) b[get_global_id(0)] = 5; }", "k");
   cl_mem mem = f.buffer(16 * sizeof(int));
   CHECK_CL(clSetKernelArg(kernel, 0, sizeof(cl_mem), nullptr));
   CHECK_CL(clSetKernelArg(kernel, 1, sizeof mem, &mem));
@@ -252,7 +255,8 @@ void offsets_and_dimensions() {
       size_t z = get_global_id(2) - get_global_offset(2);
       d[(z * get_global_size(1) + y) * get_global_size(0) + x] =
           (int)(get_global_id(0) * 10000 + get_global_id(1) * 100 + get_global_id(2) + get_work_dim());
-    })", "k");
+    })",
+                              "k");
   size_t offset[3] = {3, 5, 7}, global[3] = {8, 4, 2}, local[3] = {4, 2, 1};
   cl_mem mem = f.buffer(64 * sizeof(int));
   set_args(kernel, mem);

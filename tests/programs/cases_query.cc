@@ -102,8 +102,8 @@ void kernel_queries() {
   CHECK(of == program && context == f.context);
   size_t group = 0, multiple = 0;
   CHECK_CL(clGetKernelWorkGroupInfo(kernel, f.device, CL_KERNEL_WORK_GROUP_SIZE, sizeof group, &group, nullptr));
-  CHECK_CL(clGetKernelWorkGroupInfo(kernel, nullptr, CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, sizeof multiple, &multiple,
-                                    nullptr));
+  CHECK_CL(clGetKernelWorkGroupInfo(kernel, nullptr, CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE, sizeof multiple,
+                                    &multiple, nullptr));
   CHECK(group > 0 && multiple > 0 && group <= device_info<size_t>(f.device, CL_DEVICE_MAX_WORK_GROUP_SIZE));
   cl_ulong local = 1 << 30;
   CHECK_CL(clGetKernelWorkGroupInfo(kernel, f.device, CL_KERNEL_LOCAL_MEM_SIZE, sizeof local, &local, nullptr));

@@ -112,7 +112,8 @@ void threads_build_at_once() {
   on_threads([&](int i) {
     for (int round = 0; round < 3; ++round) {
       std::string value = std::to_string(i * 10 + round);
-      cl_program program = f.build("__kernel void k(__global int* d) { d[get_global_id(0)] = VALUE; }", ("-DVALUE=" + value).c_str());
+      cl_program program =
+          f.build("__kernel void k(__global int* d) { d[get_global_id(0)] = VALUE; }", ("-DVALUE=" + value).c_str());
       cl_int code = 0;
       cl_kernel kernel = clCreateKernel(program, "k", &code);
       CHECK_CL(code);
@@ -128,10 +129,8 @@ void threads_build_at_once() {
 }
 
 constexpr Case kCases[] = {
-    {"threads_own_context", threads_own_context},
-    {"threads_own_queue", threads_own_queue},
-    {"threads_one_queue", threads_one_queue},
-    {"thread_completes_for_another", thread_completes_for_another},
+    {"threads_own_context", threads_own_context},     {"threads_own_queue", threads_own_queue},
+    {"threads_one_queue", threads_one_queue},         {"thread_completes_for_another", thread_completes_for_another},
     {"threads_build_at_once", threads_build_at_once},
 };
 

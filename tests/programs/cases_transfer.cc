@@ -22,8 +22,8 @@ void map_after_kernels() {
   set_args(slow, mem, kTurns);
   for (int i = 0; i < 3; ++i) launch(f.queue, slow, kCount);
   cl_int code = 0;
-  void* at = clEnqueueMapBuffer(f.queue, mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, kCount * sizeof(int), 0, nullptr, nullptr,
-                                &code);
+  void* at = clEnqueueMapBuffer(f.queue, mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, kCount * sizeof(int), 0, nullptr,
+                                nullptr, &code);
   CHECK_CL(code);
   int* data = static_cast<int*>(at);
   for (size_t i = 0; i < kCount; ++i) CHECK_EQ(data[i], 3);
@@ -74,8 +74,8 @@ void rect_after_kernels() {
   const size_t origin[3] = {16 * sizeof(int), 8, 0}, host_origin[3] = {4 * sizeof(int), 2, 0};
   const size_t region[3] = {32 * sizeof(int), 10, 1};
   std::vector<int> out(64 * 16, -1);
-  CHECK_CL(clEnqueueReadBufferRect(f.queue, mem, CL_TRUE, origin, host_origin, region, kWidth * sizeof(int), 0, 64 * sizeof(int),
-                                   0, out.data(), 0, nullptr, nullptr));
+  CHECK_CL(clEnqueueReadBufferRect(f.queue, mem, CL_TRUE, origin, host_origin, region, kWidth * sizeof(int), 0,
+                                   64 * sizeof(int), 0, out.data(), 0, nullptr, nullptr));
   for (size_t y = 0; y < 16; ++y)
     for (size_t x = 0; x < 64; ++x) {
       bool inside = x >= 4 && x < 36 && y >= 2 && y < 12;
@@ -106,7 +106,8 @@ void rect_copy_slices() {
   const unsigned char zero = 0;
   CHECK_CL(clEnqueueFillBuffer(f.queue, to, &zero, 1, 0, init.size(), 0, nullptr, nullptr));
   const size_t source[3] = {3, 2, 1}, target[3] = {5, 4, 0}, region[3] = {8, 4, 2};
-  CHECK_CL(clEnqueueCopyBufferRect(f.queue, from, to, source, target, region, kX, kX * kY, kX, kX * kY, 0, nullptr, nullptr));
+  CHECK_CL(
+      clEnqueueCopyBufferRect(f.queue, from, to, source, target, region, kX, kX * kY, kX, kX * kY, 0, nullptr, nullptr));
   std::vector<unsigned char> got(init.size());
   CHECK_CL(clEnqueueReadBuffer(f.queue, to, CL_TRUE, 0, got.size(), got.data(), 0, nullptr, nullptr));
   for (size_t z = 0; z < kZ; ++z)
@@ -236,7 +237,8 @@ void odd_sizes_and_offsets() {
   uint32_t seed = 12345;
   auto next = [&] { return seed = seed * 1664525u + 1013904223u, seed >> 8; };
   for (int i = 0; i < 300; ++i) {
-    size_t offset = next() % (kBytes - 1), size = 1 + next() % std::min<size_t>(kBytes - offset, i % 10 == 0 ? kBytes : 5000);
+    size_t offset = next() % (kBytes - 1),
+           size = 1 + next() % std::min<size_t>(kBytes - offset, i % 10 == 0 ? kBytes : 5000);
     std::vector<unsigned char> bytes(size);
     for (auto& byte : bytes) byte = static_cast<unsigned char>(next());
     CHECK_CL(clEnqueueWriteBuffer(f.queue, mem, CL_TRUE, offset, size, bytes.data(), 0, nullptr, nullptr));

@@ -7,9 +7,8 @@
 //   cl_cases --one-process   every case in this process
 //
 // Prints "ok NAME", "skip NAME: why" or "FAILED NAME: where" a case; ends with 1 if one failed.
-#include <unistd.h>
-
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
@@ -20,10 +19,10 @@ namespace {
 
 std::vector<cases::Case> all_cases() {
   std::vector<cases::Case> all;
-  for (auto list : {cases::transfer_cases(), cases::order_cases(), cases::event_cases(), cases::svm_cases(),
-                    cases::lifetime_cases(), cases::error_cases(), cases::program_cases(), cases::printf_cases(),
-                    cases::image_cases(), cases::memory_cases(), cases::thread_cases(), cases::process_cases(),
-                    cases::device_cases(), cases::query_cases()})
+  for (auto list :
+       {cases::transfer_cases(), cases::order_cases(), cases::event_cases(), cases::svm_cases(), cases::lifetime_cases(),
+        cases::error_cases(), cases::program_cases(), cases::printf_cases(), cases::image_cases(), cases::memory_cases(),
+        cases::thread_cases(), cases::process_cases(), cases::device_cases(), cases::query_cases()})
     all.insert(all.end(), list.begin(), list.end());
   return all;
 }

@@ -59,23 +59,23 @@ void note(const char* what, long long value);
 /// "CL_INVALID_VALUE (-30)"
 std::string code_text(cl_int code);
 
-#define CHECK(condition)                                                         \
-  do {                                                                           \
-    if (!(condition)) ::cases::fail_at(__FILE__, __LINE__, "not " #condition);   \
+#define CHECK(condition)                                                       \
+  do {                                                                         \
+    if (!(condition)) ::cases::fail_at(__FILE__, __LINE__, "not " #condition); \
   } while (0)
-#define CHECK_EQ(a, b)                                                                                                 \
-  do {                                                                                                                 \
-    auto check_a_ = (a);                                                                                               \
-    decltype(check_a_) check_b_ = static_cast<decltype(check_a_)>(b);                                                  \
-    if (check_a_ != check_b_)                                                                                          \
+#define CHECK_EQ(a, b)                                                                                                  \
+  do {                                                                                                                  \
+    auto check_a_ = (a);                                                                                                \
+    decltype(check_a_) check_b_ = static_cast<decltype(check_a_)>(b);                                                   \
+    if (check_a_ != check_b_)                                                                                           \
       ::cases::fail_at(__FILE__, __LINE__, #a " is " + std::to_string(check_a_) + ", not " + std::to_string(check_b_)); \
   } while (0)
 /// The call gives exactly this code.
-#define CHECK_CODE(call, wanted)                                                                                    \
-  do {                                                                                                              \
-    cl_int check_code_ = (call);                                                                                    \
-    if (check_code_ != (wanted))                                                                                    \
-      ::cases::fail_at(__FILE__, __LINE__, #call " gave " + ::cases::code_text(check_code_) + ", not " #wanted);    \
+#define CHECK_CODE(call, wanted)                                                                                 \
+  do {                                                                                                           \
+    cl_int check_code_ = (call);                                                                                 \
+    if (check_code_ != (wanted))                                                                                 \
+      ::cases::fail_at(__FILE__, __LINE__, #call " gave " + ::cases::code_text(check_code_) + ", not " #wanted); \
   } while (0)
 #define CHECK_CL(call) CHECK_CODE(call, CL_SUCCESS)
 
