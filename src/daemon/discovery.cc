@@ -12,6 +12,7 @@ namespace amalgam::daemon {
 namespace {
 
 constexpr size_t kProbesAtOnce = 2;
+constexpr uint64_t kLingerMs = 1000;  ///< from hanging up to the end
 
 }  // namespace
 
@@ -74,7 +75,11 @@ void Discovery::on_channel(Place probe) {
     // Its end, or our verdict on it, follows when the process has gone.
     loop_.unwatch(probe->channel.fd());
     if (probe->trouble.empty() && packet && !probe->done) probe->trouble = "its probe broke the protocol";
-    if (!probe->done) signal_group(probe->process, SIGKILL);
+    loop_.cancel(probe->timer);
+    probe->timer = loop_.after_ms(kLingerMs, [probe] {
+      probe->timer = 0;
+      signal_group(probe->process, SIGKILL);
+    });
     return;
   }
 }

@@ -12,7 +12,8 @@
 namespace amalgam::daemon {
 namespace {
 
-constexpr size_t kMaxWarmUsers = 8;  ///< users for whom warm workers are kept; the one served longest ago loses its own
+constexpr uint64_t kLingerMs = 1000;  ///< from hanging up to the end
+constexpr size_t kMaxWarmUsers = 8;   ///< users for whom warm workers are kept; the one served longest ago loses its own
 
 }  // namespace
 
@@ -95,10 +96,14 @@ void WorkerPool::on_channel(Place spare) {
   bool right = hello && !spare->ready && hello->version == protocol::kControlVersion &&
                hello->secret == spare->worker.secret && hello->session == 0;
   if (!right) {
-    // It hangs up, speaks another version, or speaks when it has nothing to say.
-    if (packet) log_.error("worker {} did not say hello as it must", spare->worker.process.pid);
     loop_.unwatch(spare->worker.channel.fd());
-    signal_group(spare->worker.process, SIGKILL);
+    loop_.cancel(spare->timer);
+    // Whoever hangs up is about to end, and its exit status may say why.
+    if (packet) log_.error("worker {} did not say hello as it must", spare->worker.process.pid);
+    spare->timer = loop_.after_ms(packet ? 0 : kLingerMs, [spare] {
+      spare->timer = 0;
+      signal_group(spare->worker.process, SIGKILL);
+    });
     return;
   }
   spare->ready = true;

@@ -14,8 +14,9 @@ namespace {
 TEST(RecoveryProcessTest, SessionsAndLedgerAreThereAgain) {
   TestDaemon daemon;
   auto slice = make_slice(daemon, 256 * kMiB);
-  TestClient quota(daemon, slice.created.token), free(daemon);
+  TestClient quota(daemon, slice.created.token);
   ASSERT_EQ(quota.opened(), "open");
+  TestClient free(daemon);
   ASSERT_EQ(free.opened(), "open");
   ASSERT_EQ(quota.alloc(100 * kMiB), "ok");
   ASSERT_EQ(free.alloc(50 * kMiB), "ok");
