@@ -3,8 +3,8 @@
 // foreign process (north/client, north/opencl): there the session ends with an API error instead.
 #pragma once
 
-#define AMALGAM_ASSERT(condition) \
-  do {                            \
+#define AMALGAM_ASSERT(condition)  \
+  do {                             \
     if (!(condition)) [[unlikely]] \
-      __builtin_trap();           \
+      __builtin_trap();            \
   } while (0)

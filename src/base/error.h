@@ -18,19 +18,19 @@ namespace amalgam {
 
 /// What the caller does next.
 enum class Code : uint8_t {
-  kOk = 0,             ///< never inside an Error; only on the wire
-  kInvalidArgument,    ///< mend the request; asking again changes nothing
-  kNotFound,           ///< the thing named does not exist: list what exists
-  kUnsupported,        ///< the device or this build cannot do it: choose another way
-  kOutOfMemory,        ///< the slice's quota or the pool is used up: free something, or ask for a larger slice
-  kLimit,              ///< a named bound of Amalgam is reached: wait or close something (`amalgam limits`)
-  kUnavailable,        ///< the peer is not there now: try again later
-  kDeviceLost,         ///< the device, driver or worker is gone: open a new session
-  kPermissionDenied,   ///< the caller may not: ask the owner
-  kProtocol,           ///< the peer broke the protocol: close the connection
-  kTimeout,            ///< no answer within the named time: try again or give up
-  kDriver,             ///< the vendor's driver refused; `native` says how
-  kInternal,           ///< our own fault: report it
+  kOk = 0,            ///< never inside an Error; only on the wire
+  kInvalidArgument,   ///< mend the request; asking again changes nothing
+  kNotFound,          ///< the thing named does not exist: list what exists
+  kUnsupported,       ///< the device or this build cannot do it: choose another way
+  kOutOfMemory,       ///< the slice's quota or the pool is used up: free something, or ask for a larger slice
+  kLimit,             ///< a named bound of Amalgam is reached: wait or close something (`amalgam limits`)
+  kUnavailable,       ///< the peer is not there now: try again later
+  kDeviceLost,        ///< the device, driver or worker is gone: open a new session
+  kPermissionDenied,  ///< the caller may not: ask the owner
+  kProtocol,          ///< the peer broke the protocol: close the connection
+  kTimeout,           ///< no answer within the named time: try again or give up
+  kDriver,            ///< the vendor's driver refused; `native` says how
+  kInternal,          ///< our own fault: report it
 };
 
 /// The code's name as the command line and the logs print it, e.g. "out of memory".
@@ -64,8 +64,8 @@ Error system_error(std::string_view what, int error_number);
 }  // namespace amalgam
 
 /// Returns the error of a Result to the caller, with context; the value is dropped.
-#define AMALGAM_TRY(expression, context)                                                                  \
-  do {                                                                                                    \
-    if (auto amalgam_try_ = (expression); !amalgam_try_)                                                  \
-      return std::unexpected<::amalgam::Error>(std::move(amalgam_try_.error()).within(context));          \
+#define AMALGAM_TRY(expression, context)                                                         \
+  do {                                                                                           \
+    if (auto amalgam_try_ = (expression); !amalgam_try_)                                         \
+      return std::unexpected<::amalgam::Error>(std::move(amalgam_try_.error()).within(context)); \
   } while (0)

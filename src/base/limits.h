@@ -11,36 +11,36 @@ namespace amalgam {
 inline constexpr uint64_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB;
 
 // The waist.
-inline constexpr uint64_t kCommandRingBytes = 1 * kMiB;       ///< client → worker ring, a power of two
-inline constexpr uint64_t kCompletionRingBytes = 1 * kMiB;    ///< worker → client ring, a power of two
-inline constexpr uint64_t kMaxFrameBytes = 128 * kKiB;        ///< one command or completion; larger data goes through the heap
-inline constexpr uint64_t kStagingBytes = 256 * kMiB;         ///< start of the heap that the client hands out itself (sparse)
-inline constexpr uint64_t kMaxWaitList = 4096;                ///< events in one wait list
-inline constexpr uint64_t kMaxKernelArgBytes = 32 * kKiB;     ///< encoded arguments of one launch
-inline constexpr uint64_t kMaxFillPattern = 128;              ///< bytes of one fill pattern
-inline constexpr uint64_t kMaxObjects = 1u << 20;             ///< live objects of one session
-inline constexpr uint64_t kMaxInFlight = 1u << 16;            ///< commands of a session that were sent and have not completed
-inline constexpr uint64_t kMaxModuleBytes = 192 * kMiB;       ///< source, IL or binary of one module
-inline constexpr uint64_t kMaxBuildOptions = 64 * kKiB;       ///< bytes of build options
+inline constexpr uint64_t kCommandRingBytes = 1 * kMiB;     ///< client → worker ring, a power of two
+inline constexpr uint64_t kCompletionRingBytes = 1 * kMiB;  ///< worker → client ring, a power of two
+inline constexpr uint64_t kMaxFrameBytes = 128 * kKiB;      ///< one command or completion; larger data goes through the heap
+inline constexpr uint64_t kStagingBytes = 256 * kMiB;       ///< start of the heap that the client hands out itself (sparse)
+inline constexpr uint64_t kMaxWaitList = 4096;              ///< events in one wait list
+inline constexpr uint64_t kMaxKernelArgBytes = 32 * kKiB;   ///< encoded arguments of one launch
+inline constexpr uint64_t kMaxFillPattern = 128;            ///< bytes of one fill pattern
+inline constexpr uint64_t kMaxObjects = 1u << 20;           ///< live objects of one session
+inline constexpr uint64_t kMaxInFlight = 1u << 16;          ///< commands of a session that were sent and have not completed
+inline constexpr uint64_t kMaxModuleBytes = 192 * kMiB;     ///< source, IL or binary of one module
+inline constexpr uint64_t kMaxBuildOptions = 64 * kKiB;     ///< bytes of build options
 
 // The control channel.
-inline constexpr uint64_t kMaxControlBytes = 160 * kKiB;      ///< one control message
-inline constexpr uint64_t kMaxControlFds = 8;                 ///< file descriptors with one control message
+inline constexpr uint64_t kMaxControlBytes = 160 * kKiB;  ///< one control message
+inline constexpr uint64_t kMaxControlFds = 8;             ///< file descriptors with one control message
 
 // The daemon.
-inline constexpr uint64_t kMaxSessions = 1024;                ///< sessions of one daemon
-inline constexpr uint64_t kMaxSessionsPerUser = 512;          ///< sessions of one user id
-inline constexpr uint64_t kMaxSlices = 1024;                  ///< slices of one daemon
-inline constexpr uint64_t kMaxConnections = 2048;             ///< open control connections
-inline constexpr uint64_t kMaxDevices = 64;                   ///< devices of one machine
-inline constexpr uint64_t kProbeTimeoutMs = 60'000;           ///< a driver that has not answered its probe is sick
-inline constexpr uint64_t kWorkerStartTimeoutMs = 30'000;     ///< a worker that has not adopted its session is killed
-inline constexpr uint64_t kMaxReservations = 64;              ///< reservations of one worker that wait for an answer
-inline constexpr uint64_t kReclaimTimeoutMs = 200;            ///< wait for other workers to return unused grants
-inline constexpr uint64_t kDaemonGoneMs = 5'000;              ///< a worker's reservation waits this long for a lost daemon
-inline constexpr uint64_t kGrantSlackBytes = 16 * kMiB;       ///< most that a worker may hold reserved and unused
-inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;        ///< freed memory of a session that keeps its pages for reuse
-inline constexpr uint64_t kBuildThreads = 4;                  ///< builds of one session that run side by side
+inline constexpr uint64_t kMaxSessions = 1024;             ///< sessions of one daemon
+inline constexpr uint64_t kMaxSessionsPerUser = 512;       ///< sessions of one user id
+inline constexpr uint64_t kMaxSlices = 1024;               ///< slices of one daemon
+inline constexpr uint64_t kMaxConnections = 2048;          ///< open control connections
+inline constexpr uint64_t kMaxDevices = 64;                ///< devices of one machine
+inline constexpr uint64_t kProbeTimeoutMs = 60'000;        ///< a driver that has not answered its probe is sick
+inline constexpr uint64_t kWorkerStartTimeoutMs = 30'000;  ///< a worker that has not adopted its session is killed
+inline constexpr uint64_t kMaxReservations = 64;           ///< reservations of one worker that wait for an answer
+inline constexpr uint64_t kReclaimTimeoutMs = 200;         ///< wait for other workers to return unused grants
+inline constexpr uint64_t kDaemonGoneMs = 5'000;           ///< a worker's reservation waits this long for a lost daemon
+inline constexpr uint64_t kGrantSlackBytes = 16 * kMiB;    ///< most that a worker may hold reserved and unused
+inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;     ///< freed memory of a session that keeps its pages for reuse
+inline constexpr uint64_t kBuildThreads = 4;               ///< builds of one session that run side by side
 
 struct NamedLimit {
   const char* name;

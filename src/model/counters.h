@@ -14,15 +14,15 @@ inline constexpr uint32_t kMaxSessionDevices = 16;
 
 struct Counters {
   std::atomic<uint64_t> device_time_ns[kMaxSessionDevices];  ///< time on the device, from its own profiling events
-  std::atomic<uint64_t> commands;        ///< commands executed
-  std::atomic<uint64_t> launches;        ///< of which kernel launches
-  std::atomic<uint64_t> bytes_written;   ///< program → device
-  std::atomic<uint64_t> bytes_read;      ///< device → program
-  std::atomic<uint64_t> bytes_copied;    ///< within the pool
-  std::atomic<uint64_t> waits;           ///< times the client asked to be told of an end
-  std::atomic<uint64_t> errors;          ///< commands that the driver refused or that ended with an error
-  std::atomic<uint64_t> in_flight_now;   ///< commands handed to the driver that have not completed
-  std::atomic<uint64_t> memory_now;      ///< bytes of live objects
+  std::atomic<uint64_t> commands;                            ///< commands executed
+  std::atomic<uint64_t> launches;                            ///< of which kernel launches
+  std::atomic<uint64_t> bytes_written;                       ///< program → device
+  std::atomic<uint64_t> bytes_read;                          ///< device → program
+  std::atomic<uint64_t> bytes_copied;                        ///< within the pool
+  std::atomic<uint64_t> waits;                               ///< times the client asked to be told of an end
+  std::atomic<uint64_t> errors;         ///< commands that the driver refused or that ended with an error
+  std::atomic<uint64_t> in_flight_now;  ///< commands handed to the driver that have not completed
+  std::atomic<uint64_t> memory_now;     ///< bytes of live objects
   std::atomic<uint64_t> memory_peak;
   std::atomic<uint64_t> memory_granted;  ///< bytes reserved in the ledger (memory_now plus slack)
 };

@@ -23,7 +23,9 @@ struct Property {
   std::vector<uint8_t> value;  ///< the bytes that the driver returned
 
   template <typename A>
-  void fields(A& a) { a(interface, key, value); }
+  void fields(A& a) {
+    a(interface, key, value);
+  }
 };
 
 /// How a region's bytes are reached by a client of this device; found by probing, never by name.
@@ -33,9 +35,9 @@ enum class Residency : uint8_t {
 };
 
 struct Device {
-  std::string id;           ///< "opencl:0": backend and ordinal, what the command line takes
-  std::string backend;      ///< "opencl"
-  std::string name;         ///< the driver's name of the device
+  std::string id;       ///< "opencl:0": backend and ordinal, what the command line takes
+  std::string backend;  ///< "opencl"
+  std::string name;     ///< the driver's name of the device
   std::string vendor;
   std::string driver;       ///< platform name and driver version
   std::string library;      ///< what the backend opens to reach it, e.g. the ICD's shared library
@@ -44,19 +46,19 @@ struct Device {
   DeviceKind kind = DeviceKind::kOther;
   Health health = Health::kHealthy;
   Residency residency = Residency::kStaged;
-  bool svm_on_heap = false;       ///< kernels may follow raw pointers into the session's heap
-  uint32_t driver_index = 0;      ///< platform within `library`; devices of one (library, driver_index) can share a context
-  uint32_t device_index = 0;      ///< device within that driver
+  bool svm_on_heap = false;   ///< kernels may follow raw pointers into the session's heap
+  uint32_t driver_index = 0;  ///< platform within `library`; devices of one (library, driver_index) can share a context
+  uint32_t device_index = 0;  ///< device within that driver
   uint32_t compute_units = 0;
   uint32_t clock_mhz = 0;
-  uint64_t memory_bytes = 0;      ///< what the driver reports as global memory
+  uint64_t memory_bytes = 0;  ///< what the driver reports as global memory
   uint64_t max_alloc_bytes = 0;
   std::vector<Property> properties;
 
   template <typename A>
   void fields(A& a) {
-    a(id, backend, name, vendor, driver, library, health_text, memory_pool, kind, health, residency, svm_on_heap, driver_index,
-      device_index, compute_units, clock_mhz, memory_bytes, max_alloc_bytes, properties);
+    a(id, backend, name, vendor, driver, library, health_text, memory_pool, kind, health, residency, svm_on_heap,
+      driver_index, device_index, compute_units, clock_mhz, memory_bytes, max_alloc_bytes, properties);
   }
 };
 

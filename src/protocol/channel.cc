@@ -75,7 +75,8 @@ Result<Packet> Channel::receive(int timeout_ms) const {
   // The size is asked for first: most messages are small and a packet owns no more than it needs.
   ssize_t size = ::recv(socket_.get(), nullptr, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
   if (size < 0) return fail(system_error("receive", errno));
-  if (static_cast<uint64_t>(size) > kMaxControlBytes) return fail(Code::kProtocol, "control message is over control-message-bytes");
+  if (static_cast<uint64_t>(size) > kMaxControlBytes)
+    return fail(Code::kProtocol, "control message is over control-message-bytes");
   Packet packet;
   size_t room = size < 8 ? 8 : static_cast<size_t>(size);
   packet.bytes_ = std::make_unique<std::byte[]>(room);
@@ -98,7 +99,8 @@ Result<Packet> Channel::receive(int timeout_ms) const {
     }
   }
   if (got == 0) return fail(Code::kUnavailable, "the peer hung up");
-  if (got < 8 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return fail(Code::kProtocol, "malformed control message");
+  if (got < 8 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+    return fail(Code::kProtocol, "malformed control message");
   std::memcpy(&packet.type_, packet.bytes_.get(), sizeof packet.type_);
   packet.size_ = static_cast<size_t>(got);
   return packet;

@@ -30,7 +30,8 @@ class Packet {
   Result<M> as() const {
     if (type_ == ControlType::kRefused && M::kType != ControlType::kRefused) return std::unexpected(refusal());
     M message;
-    if (type_ != M::kType || !decode(body(), message)) return fail(Code::kProtocol, "unexpected or malformed control message");
+    if (type_ != M::kType || !decode(body(), message))
+      return fail(Code::kProtocol, "unexpected or malformed control message");
     return message;
   }
   std::vector<UniqueFd> fds;

@@ -54,21 +54,52 @@ struct BulkRef {
   uint64_t offset = 0;
   uint64_t size = 0;
   template <typename A>
-  void fields(A& a) { a(offset, size); }
+  void fields(A& a) {
+    a(offset, size);
+  }
 };
 
 enum class CommandType : uint16_t {
   kHello = 1,
-  kOpenDevice = 10, kCreateSubDevices, kCreateContext, kCreateStream, kCreateRegion, kCreateSubRegion, kCreateImage,
-  kCreateSampler, kCreateUserEvent,
-  kCreateModule = 30, kBuildModule, kCompileModule, kLinkModule, kSetSpecConstant, kCreateKernel, kCloneKernel, kSetArg,
+  kOpenDevice = 10,
+  kCreateSubDevices,
+  kCreateContext,
+  kCreateStream,
+  kCreateRegion,
+  kCreateSubRegion,
+  kCreateImage,
+  kCreateSampler,
+  kCreateUserEvent,
+  kCreateModule = 30,
+  kBuildModule,
+  kCompileModule,
+  kLinkModule,
+  kSetSpecConstant,
+  kCreateKernel,
+  kCloneKernel,
+  kSetArg,
   kSetKernelExecInfo,
-  kQuery = 50, kRelease, kSignalEvent, kWatchEvent,
-  kLaunch = 70, kTransfer, kFill, kMarker, kMigrate, kGate, kNotify,
+  kQuery = 50,
+  kRelease,
+  kSignalEvent,
+  kWatchEvent,
+  kLaunch = 70,
+  kTransfer,
+  kFill,
+  kMarker,
+  kMigrate,
+  kGate,
+  kNotify,
 };
 
 enum class CompletionType : uint16_t {
-  kReply = 1, kEventDone, kEventStatus, kGateReady, kStreamRetired, kOutput, kFault,
+  kReply = 1,
+  kEventDone,
+  kEventStatus,
+  kGateReady,
+  kStreamRetired,
+  kOutput,
+  kFault,
 };
 
 // ---- session ------------------------------------------------------------------------------------------------------------
@@ -80,12 +111,16 @@ struct Hello {
   uint32_t version = kWireVersion;
   uint64_t heap_base = 0;
   template <typename A>
-  void fields(A& a) { a(version, heap_base); }
+  void fields(A& a) {
+    a(version, heap_base);
+  }
 };
 struct HelloReply {
   bool same_address = false;  ///< false: the range is taken in the worker; try another base with a further Hello
   template <typename A>
-  void fields(A& a) { a(same_address); }
+  void fields(A& a) {
+    a(same_address);
+  }
 };
 
 // ---- objects ------------------------------------------------------------------------------------------------------------
@@ -96,7 +131,9 @@ struct OpenDevice {
   ObjectId id = 0;
   uint32_t index = 0;
   template <typename A>
-  void fields(A& a) { a(id, index); }
+  void fields(A& a) {
+    a(id, index);
+  }
 };
 
 /// Partitions a device. With no ids it only counts. Reply payload: CountReply.
@@ -106,12 +143,16 @@ struct CreateSubDevices {
   std::span<const int64_t> properties;  ///< cl_device_partition_property list with its 0
   std::span<const ObjectId> ids;        ///< as many as the partition yields
   template <typename A>
-  void fields(A& a) { a(device, properties, ids); }
+  void fields(A& a) {
+    a(device, properties, ids);
+  }
 };
 struct CountReply {
   uint32_t count = 0;
   template <typename A>
-  void fields(A& a) { a(count); }
+  void fields(A& a) {
+    a(count);
+  }
 };
 
 struct CreateContext {
@@ -120,7 +161,9 @@ struct CreateContext {
   std::span<const ObjectId> devices;    ///< of one driver
   std::span<const int64_t> properties;  ///< without CL_CONTEXT_PLATFORM; empty or with its 0
   template <typename A>
-  void fields(A& a) { a(id, devices, properties); }
+  void fields(A& a) {
+    a(id, devices, properties);
+  }
 };
 
 struct CreateStream {
@@ -130,7 +173,9 @@ struct CreateStream {
   ObjectId device = 0;
   std::span<const uint64_t> properties;  ///< cl_queue_properties list with its 0, or empty
   template <typename A>
-  void fields(A& a) { a(id, context, device, properties); }
+  void fields(A& a) {
+    a(id, context, device, properties);
+  }
 };
 
 enum class RegionUse : uint8_t { kBuffer = 0, kSvm = 1 };
@@ -150,7 +195,9 @@ struct CreateRegion {
   ObjectId over = 0;
   uint64_t over_offset = 0;
   template <typename A>
-  void fields(A& a) { a(id, context, use, flags, size, alignment, over, over_offset); }
+  void fields(A& a) {
+    a(id, context, use, flags, size, alignment, over, over_offset);
+  }
 };
 struct RegionReply {
   /// Where the region's bytes (kShared) or its staging shadow for maps (kStaged) lie in the heap; the range is as large as
@@ -159,7 +206,9 @@ struct RegionReply {
   uint8_t residency = 0;  ///< model::Residency
   uint64_t size = 0;      ///< bytes of that range (images: rows and slices tightly packed)
   template <typename A>
-  void fields(A& a) { a(heap_offset, residency, size); }
+  void fields(A& a) {
+    a(heap_offset, residency, size);
+  }
 };
 
 struct CreateSubRegion {
@@ -170,7 +219,9 @@ struct CreateSubRegion {
   uint64_t offset = 0;
   uint64_t size = 0;
   template <typename A>
-  void fields(A& a) { a(id, parent, flags, offset, size); }
+  void fields(A& a) {
+    a(id, parent, flags, offset, size);
+  }
 };
 
 /// Images always reach the client through staging. Reply payload: RegionReply.
@@ -182,8 +233,8 @@ struct CreateImage {
   uint32_t channel_order = 0, channel_type = 0, image_type = 0;
   uint64_t width = 0, height = 0, depth = 0, array_size = 0, row_pitch = 0, slice_pitch = 0;
   uint32_t mip_levels = 0, samples = 0;
-  ObjectId buffer = 0;       ///< image made from a region, or 0
-  BulkRef host_data;         ///< initial content with row_pitch and slice_pitch as given (0: packed); size 0: none
+  ObjectId buffer = 0;  ///< image made from a region, or 0
+  BulkRef host_data;    ///< initial content with row_pitch and slice_pitch as given (0: packed); size 0: none
   template <typename A>
   void fields(A& a) {
     a(id, context, flags, channel_order, channel_type, image_type, width, height, depth, array_size, row_pitch, slice_pitch,
@@ -197,7 +248,9 @@ struct CreateSampler {
   ObjectId context = 0;
   std::span<const uint64_t> properties;  ///< cl_sampler_properties list with its 0
   template <typename A>
-  void fields(A& a) { a(id, context, properties); }
+  void fields(A& a) {
+    a(id, context, properties);
+  }
 };
 
 struct CreateUserEvent {
@@ -205,10 +258,13 @@ struct CreateUserEvent {
   ObjectId id = 0;
   ObjectId context = 0;
   template <typename A>
-  void fields(A& a) { a(id, context); }
+  void fields(A& a) {
+    a(id, context);
+  }
 };
 
-// ---- modules and kernels --------------------------------------------------------------------------------------------------
+// ---- modules and kernels
+// --------------------------------------------------------------------------------------------------
 
 enum class ModuleFormat : uint8_t { kSource = 0, kIl = 1, kBinary = 2, kBuiltin = 3 };
 
@@ -222,12 +278,16 @@ struct CreateModule {
   std::vector<BulkRef> blobs;         ///< source strings, or one IL, or one binary a device
   std::string_view builtin_names;     ///< kBuiltin
   template <typename A>
-  void fields(A& a) { a(id, context, format, devices, blobs, builtin_names); }
+  void fields(A& a) {
+    a(id, context, format, devices, blobs, builtin_names);
+  }
 };
 struct StatusListReply {
   std::vector<int32_t> status;
   template <typename A>
-  void fields(A& a) { a(status); }
+  void fields(A& a) {
+    a(status);
+  }
 };
 
 /// Runs beside later commands; the Reply comes when the build has ended.
@@ -237,7 +297,9 @@ struct BuildModule {
   std::span<const ObjectId> devices;  ///< empty: all of the module's
   std::string_view options;
   template <typename A>
-  void fields(A& a) { a(module, devices, options); }
+  void fields(A& a) {
+    a(module, devices, options);
+  }
 };
 struct CompileModule {
   static constexpr CommandType kType = CommandType::kCompileModule;
@@ -247,7 +309,9 @@ struct CompileModule {
   std::span<const ObjectId> headers;      ///< modules that hold header sources
   std::vector<std::string> header_names;  ///< as many
   template <typename A>
-  void fields(A& a) { a(module, devices, options, headers, header_names); }
+  void fields(A& a) {
+    a(module, devices, options, headers, header_names);
+  }
 };
 /// Creates module `id` out of compiled ones. If the driver makes a program despite an error (so that its log can be read),
 /// the id is live although the Reply is an error: then LinkReply.created is true.
@@ -259,12 +323,16 @@ struct LinkModule {
   std::string_view options;
   std::span<const ObjectId> inputs;
   template <typename A>
-  void fields(A& a) { a(id, context, devices, options, inputs); }
+  void fields(A& a) {
+    a(id, context, devices, options, inputs);
+  }
 };
 struct LinkReply {
   bool created = false;
   template <typename A>
-  void fields(A& a) { a(created); }
+  void fields(A& a) {
+    a(created);
+  }
 };
 struct SetSpecConstant {
   static constexpr CommandType kType = CommandType::kSetSpecConstant;
@@ -272,7 +340,9 @@ struct SetSpecConstant {
   uint32_t constant = 0;
   std::span<const std::byte> value;
   template <typename A>
-  void fields(A& a) { a(module, constant, value); }
+  void fields(A& a) {
+    a(module, constant, value);
+  }
 };
 struct CreateKernel {
   static constexpr CommandType kType = CommandType::kCreateKernel;
@@ -280,14 +350,18 @@ struct CreateKernel {
   ObjectId module = 0;
   std::string_view name;
   template <typename A>
-  void fields(A& a) { a(id, module, name); }
+  void fields(A& a) {
+    a(id, module, name);
+  }
 };
 struct CloneKernel {
   static constexpr CommandType kType = CommandType::kCloneKernel;
   ObjectId id = 0;
   ObjectId kernel = 0;
   template <typename A>
-  void fields(A& a) { a(id, kernel); }
+  void fields(A& a) {
+    a(id, kernel);
+  }
 };
 
 enum class ArgKind : uint8_t {
@@ -318,7 +392,9 @@ struct SetArg {
   ObjectId kernel = 0;
   std::span<const std::byte> arg;  ///< exactly one ArgHead and value
   template <typename A>
-  void fields(A& a) { a(kernel, arg); }
+  void fields(A& a) {
+    a(kernel, arg);
+  }
 };
 struct SetKernelExecInfo {
   static constexpr CommandType kType = CommandType::kSetKernelExecInfo;
@@ -326,14 +402,30 @@ struct SetKernelExecInfo {
   uint32_t param = 0;
   std::span<const std::byte> value;  ///< SVM pointers are heap addresses
   template <typename A>
-  void fields(A& a) { a(kernel, param, value); }
+  void fields(A& a) {
+    a(kernel, param, value);
+  }
 };
 
-// ---- queries and lifetime -------------------------------------------------------------------------------------------------
+// ---- queries and lifetime
+// -------------------------------------------------------------------------------------------------
 
 enum class QueryTarget : uint8_t {
-  kDevice = 0, kContext, kStream, kRegion, kImage, kSampler, kModule, kModuleBuild, kKernel, kKernelArg, kKernelWorkGroup,
-  kKernelSubGroup, kImageFormats, kDeviceTimer, kKernelSuggestedLocal,
+  kDevice = 0,
+  kContext,
+  kStream,
+  kRegion,
+  kImage,
+  kSampler,
+  kModule,
+  kModuleBuild,
+  kKernel,
+  kKernelArg,
+  kKernelWorkGroup,
+  kKernelSubGroup,
+  kImageFormats,
+  kDeviceTimer,
+  kKernelSuggestedLocal,
 };
 /// Asks the driver. Reply payload: the driver's bytes, or, if `reply.size` > 0, QueryReply with the bytes in the heap there.
 /// kImageFormats: param = image type, input = cl_mem_flags (8 bytes), payload = pairs of u32. kDeviceTimer: payload = device
@@ -348,12 +440,16 @@ struct Query {
   std::span<const std::byte> input;
   BulkRef reply;
   template <typename A>
-  void fields(A& a) { a(target, object, device, param, index, input, reply); }
+  void fields(A& a) {
+    a(target, object, device, param, index, input, reply);
+  }
 };
 struct QueryReply {
   uint64_t size = 0;  ///< bytes that the driver has; what exceeds reply.size was not written
   template <typename A>
-  void fields(A& a) { a(size); }
+  void fields(A& a) {
+    a(size);
+  }
 };
 
 /// The client will not name this object again. Memory comes back when the driver has finished with it.
@@ -361,7 +457,9 @@ struct Release {
   static constexpr CommandType kType = CommandType::kRelease;
   ObjectId id = 0;
   template <typename A>
-  void fields(A& a) { a(id); }
+  void fields(A& a) {
+    a(id);
+  }
 };
 /// Sets a user event or ends a gate: status 0 is complete, negative an error.
 struct SignalEvent {
@@ -369,7 +467,9 @@ struct SignalEvent {
   ObjectId event = 0;
   int32_t status = 0;
   template <typename A>
-  void fields(A& a) { a(event, status); }
+  void fields(A& a) {
+    a(event, status);
+  }
 };
 /// Asks for an EventStatus when the event reaches `status` (CL_SUBMITTED or CL_RUNNING).
 struct WatchEvent {
@@ -377,17 +477,22 @@ struct WatchEvent {
   ObjectId event = 0;
   int32_t status = 0;
   template <typename A>
-  void fields(A& a) { a(event, status); }
+  void fields(A& a) {
+    a(event, status);
+  }
 };
 
-// ---- enqueues: each begins with the same head -------------------------------------------------------------------------------
+// ---- enqueues: each begins with the same head
+// -------------------------------------------------------------------------------
 
 struct Enqueue {
   ObjectId stream = 0;
   ObjectId event = 0;               ///< the event that this command makes, or 0
   std::span<const ObjectId> waits;  ///< at most kMaxWaitList
   template <typename A>
-  void fields(A& a) { a(stream, event, waits); }
+  void fields(A& a) {
+    a(stream, event, waits);
+  }
 };
 
 struct Launch {
@@ -399,19 +504,23 @@ struct Launch {
   std::array<uint64_t, 3> offset{}, global{}, local{};
   std::span<const std::byte> args;  ///< every set argument: ArgHead, value, padding, …
   template <typename A>
-  void fields(A& a) { a(head, kernel, dimensions, has_offset, has_local, offset, global, local, args); }
+  void fields(A& a) {
+    a(head, kernel, dimensions, has_offset, has_local, offset, global, local, args);
+  }
 };
 
 /// One end of a Transfer. Linear ranges have row_pitch 0; rectangles and images use origin and pitches.
 struct Endpoint {
   enum class Kind : uint8_t { kHeap = 0, kRegion = 1, kImage = 2 };
   Kind kind = Kind::kHeap;
-  ObjectId id = 0;                    ///< region or image
-  uint64_t offset = 0;                ///< bytes: in the heap, or in the region
-  std::array<uint64_t, 3> origin{};   ///< bytes, rows, slices (regions and heap); pixels (images)
+  ObjectId id = 0;                   ///< region or image
+  uint64_t offset = 0;               ///< bytes: in the heap, or in the region
+  std::array<uint64_t, 3> origin{};  ///< bytes, rows, slices (regions and heap); pixels (images)
   uint64_t row_pitch = 0, slice_pitch = 0;
   template <typename A>
-  void fields(A& a) { a(kind, id, offset, origin, row_pitch, slice_pitch); }
+  void fields(A& a) {
+    a(kind, id, offset, origin, row_pitch, slice_pitch);
+  }
 };
 
 /// Moves bytes: heap → region is a write, region → heap a read, heap → heap an SVM copy; with `rect` the pitches count.
@@ -422,7 +531,9 @@ struct Transfer {
   bool rect = false;
   std::array<uint64_t, 3> extent{};  ///< linear: {bytes, 0, 0}; rect: {bytes, rows, slices}; images: pixels
   template <typename A>
-  void fields(A& a) { a(head, from, to, rect, extent); }
+  void fields(A& a) {
+    a(head, from, to, rect, extent);
+  }
 };
 
 /// Fills a region range (extent[0] bytes), an image box (pattern = 16-byte colour) or a heap range (SVM).
@@ -433,7 +544,9 @@ struct Fill {
   std::array<uint64_t, 3> extent{};
   std::span<const std::byte> pattern;
   template <typename A>
-  void fields(A& a) { a(head, to, extent, pattern); }
+  void fields(A& a) {
+    a(head, to, extent, pattern);
+  }
 };
 
 enum class MarkerKind : uint8_t { kMarker = 0, kBarrier = 1 };
@@ -442,7 +555,9 @@ struct Marker {
   Enqueue head;
   MarkerKind kind = MarkerKind::kMarker;
   template <typename A>
-  void fields(A& a) { a(head, kind); }
+  void fields(A& a) {
+    a(head, kind);
+  }
 };
 struct Migrate {
   static constexpr CommandType kType = CommandType::kMigrate;
@@ -450,7 +565,9 @@ struct Migrate {
   std::span<const ObjectId> regions;
   uint64_t flags = 0;
   template <typename A>
-  void fields(A& a) { a(head, regions, flags); }
+  void fields(A& a) {
+    a(head, regions, flags);
+  }
 };
 
 /// A place in a stream where the *client* does the work: a copy between the program's memory and a shared region, a native
@@ -460,7 +577,9 @@ struct Gate {
   static constexpr CommandType kType = CommandType::kGate;
   Enqueue head;
   template <typename A>
-  void fields(A& a) { a(head); }
+  void fields(A& a) {
+    a(head);
+  }
 };
 
 /// Asks for a StreamRetired once everything enqueued on the stream so far has completed. Not an enqueue: it takes no number.
@@ -468,10 +587,13 @@ struct Notify {
   static constexpr CommandType kType = CommandType::kNotify;
   ObjectId stream = 0;
   template <typename A>
-  void fields(A& a) { a(stream); }
+  void fields(A& a) {
+    a(stream);
+  }
 };
 
-// ---- completions ------------------------------------------------------------------------------------------------------------
+// ---- completions
+// ------------------------------------------------------------------------------------------------------------
 
 struct Reply {
   static constexpr CompletionType kType = CompletionType::kReply;
@@ -480,14 +602,18 @@ struct Reply {
   std::string_view message;
   std::span<const std::byte> payload;
   template <typename A>
-  void fields(A& a) { a(code, native, message, payload); }
+  void fields(A& a) {
+    a(code, native, message, payload);
+  }
 };
 
 /// Nanoseconds in the device's own clock; all 0 where the driver gives none.
 struct Timestamps {
   uint64_t queued = 0, submitted = 0, started = 0, ended = 0;
   template <typename A>
-  void fields(A& a) { a(queued, submitted, started, ended); }
+  void fields(A& a) {
+    a(queued, submitted, started, ended);
+  }
 };
 
 struct EventDone {
@@ -498,21 +624,27 @@ struct EventDone {
   uint64_t number = 0;  ///< of the enqueue in its stream; 0 for user events
   Timestamps times;
   template <typename A>
-  void fields(A& a) { a(event, status, stream, number, times); }
+  void fields(A& a) {
+    a(event, status, stream, number, times);
+  }
 };
 struct EventStatus {
   static constexpr CompletionType kType = CompletionType::kEventStatus;
   ObjectId event = 0;
   int32_t status = 0;
   template <typename A>
-  void fields(A& a) { a(event, status); }
+  void fields(A& a) {
+    a(event, status);
+  }
 };
 struct GateReady {
   static constexpr CompletionType kType = CompletionType::kGateReady;
   ObjectId event = 0;
   int32_t status = 0;  ///< negative: a wait failed, do not do the work, the gate is already ended
   template <typename A>
-  void fields(A& a) { a(event, status); }
+  void fields(A& a) {
+    a(event, status);
+  }
 };
 /// In-order streams: every enqueue up to `number` has completed. Out-of-order: sent for Notify only.
 struct StreamRetired {
@@ -520,7 +652,9 @@ struct StreamRetired {
   ObjectId stream = 0;
   uint64_t number = 0;
   template <typename A>
-  void fields(A& a) { a(stream, number); }
+  void fields(A& a) {
+    a(stream, number);
+  }
 };
 /// What kernels printed; belongs on the program's file descriptor, before the completions that follow.
 struct Output {
@@ -528,7 +662,9 @@ struct Output {
   uint32_t fd = 1;
   std::string_view text;
   template <typename A>
-  void fields(A& a) { a(fd, text); }
+  void fields(A& a) {
+    a(fd, text);
+  }
 };
 /// The session is over.
 struct Fault {
@@ -536,7 +672,9 @@ struct Fault {
   Code code = Code::kDeviceLost;
   std::string_view message;
   template <typename A>
-  void fields(A& a) { a(code, message); }
+  void fields(A& a) {
+    a(code, message);
+  }
 };
 
 }  // namespace amalgam::protocol

@@ -24,9 +24,28 @@ namespace amalgam::protocol {
 inline constexpr uint32_t kControlVersion = 1;
 
 enum class ControlType : uint16_t {
-  kRefused = 1, kListDevices, kDeviceList, kOpenSession, kSessionOpened, kCreateSlice, kSliceCreated, kListSessions,
-  kSessionList, kGetStatus, kStatusReport, kShutdown, kDone, kGetMetrics, kMetricsText,
-  kWorkerHello = 40, kAdopt, kReserve, kGranted, kReturn, kReclaim, kSessionReady,
+  kRefused = 1,
+  kListDevices,
+  kDeviceList,
+  kOpenSession,
+  kSessionOpened,
+  kCreateSlice,
+  kSliceCreated,
+  kListSessions,
+  kSessionList,
+  kGetStatus,
+  kStatusReport,
+  kShutdown,
+  kDone,
+  kGetMetrics,
+  kMetricsText,
+  kWorkerHello = 40,
+  kAdopt,
+  kReserve,
+  kGranted,
+  kReturn,
+  kReclaim,
+  kSessionReady,
 };
 
 using Token = std::array<uint64_t, 2>;  ///< all zero: the user's default slice (every device, no quota)
@@ -37,12 +56,16 @@ struct Refused {
   Code code = Code::kInternal;
   std::string message;
   template <typename A>
-  void fields(A& a) { a(code, message); }
+  void fields(A& a) {
+    a(code, message);
+  }
 };
 struct Done {
   static constexpr ControlType kType = ControlType::kDone;
   template <typename A>
-  void fields(A& a) { a(); }
+  void fields(A& a) {
+    a();
+  }
 };
 
 /// The devices of a slice (or of the whole pool for the null token). Answer: DeviceList, a page at a time.
@@ -54,7 +77,9 @@ struct ListDevices {
   bool with_properties = false;  ///< front doors want them, listings do not
   bool only_usable = false;      ///< leave out sick devices
   template <typename A>
-  void fields(A& a) { a(version, slice, first, with_properties, only_usable); }
+  void fields(A& a) {
+    a(version, slice, first, with_properties, only_usable);
+  }
 };
 struct DeviceEntry {
   model::Device device;
@@ -64,14 +89,18 @@ struct DeviceEntry {
   uint32_t sessions = 0;
   uint64_t device_time_ns = 0;
   template <typename A>
-  void fields(A& a) { a(device, quota_bytes, pool_bytes, pool_held_bytes, sessions, device_time_ns); }
+  void fields(A& a) {
+    a(device, quota_bytes, pool_bytes, pool_held_bytes, sessions, device_time_ns);
+  }
 };
 struct DeviceList {
   static constexpr ControlType kType = ControlType::kDeviceList;
   uint32_t total = 0;  ///< devices there are; ask again with first += entries.size()
   std::vector<DeviceEntry> entries;
   template <typename A>
-  void fields(A& a) { a(total, entries); }
+  void fields(A& a) {
+    a(total, entries);
+  }
 };
 
 struct OpenSession {
@@ -80,7 +109,9 @@ struct OpenSession {
   Token slice{};
   std::string program;  ///< name to show, e.g. argv[0]; the pid comes from the kernel
   template <typename A>
-  void fields(A& a) { a(version, slice, program); }
+  void fields(A& a) {
+    a(version, slice, program);
+  }
 };
 /// With it: fds [0] socket to the worker (hang-up means the other is gone), [1] ring memory, [2] heap memory. Both memories
 /// are sealed against resizing.
@@ -91,7 +122,9 @@ struct SessionOpened {
   uint64_t heap_bytes = 0;
   std::vector<std::string> devices;  ///< ids in the order that OpenDevice.index means
   template <typename A>
-  void fields(A& a) { a(session, worker_pid, heap_bytes, devices); }
+  void fields(A& a) {
+    a(session, worker_pid, heap_bytes, devices);
+  }
 };
 
 /// A slice lives while the connection that made it is open or a session uses it.
@@ -102,7 +135,9 @@ struct CreateSlice {
   std::vector<std::string> devices;  ///< device ids; empty: all healthy ones
   uint64_t memory_bytes = 0;         ///< quota over all its sessions and devices of one pool; reserved now; 0: none
   template <typename A>
-  void fields(A& a) { a(version, name, devices, memory_bytes); }
+  void fields(A& a) {
+    a(version, name, devices, memory_bytes);
+  }
 };
 struct SliceCreated {
   static constexpr ControlType kType = ControlType::kSliceCreated;
@@ -110,14 +145,18 @@ struct SliceCreated {
   Token token{};
   std::string name;
   template <typename A>
-  void fields(A& a) { a(slice, token, name); }
+  void fields(A& a) {
+    a(slice, token, name);
+  }
 };
 
 struct ListSessions {
   static constexpr ControlType kType = ControlType::kListSessions;
   uint64_t after = 0;  ///< session id to continue after
   template <typename A>
-  void fields(A& a) { a(after); }
+  void fields(A& a) {
+    a(after);
+  }
 };
 struct SessionEntry {
   uint64_t session = 0, slice = 0;
@@ -128,7 +167,8 @@ struct SessionEntry {
   std::vector<std::string> devices;
   std::vector<uint64_t> device_time_ns;  ///< one a device
   uint64_t memory_now = 0, memory_peak = 0, quota_bytes = 0;
-  uint64_t commands = 0, launches = 0, bytes_written = 0, bytes_read = 0, bytes_copied = 0, waits = 0, errors = 0, in_flight = 0;
+  uint64_t commands = 0, launches = 0, bytes_written = 0, bytes_read = 0, bytes_copied = 0, waits = 0, errors = 0,
+           in_flight = 0;
   template <typename A>
   void fields(A& a) {
     a(session, slice, program, slice_name, pid, worker_pid, uid, age_ms, devices, device_time_ns, memory_now, memory_peak,
@@ -140,13 +180,17 @@ struct SessionList {
   bool more = false;
   std::vector<SessionEntry> entries;
   template <typename A>
-  void fields(A& a) { a(more, entries); }
+  void fields(A& a) {
+    a(more, entries);
+  }
 };
 
 struct GetStatus {
   static constexpr ControlType kType = ControlType::kGetStatus;
   template <typename A>
-  void fields(A& a) { a(); }
+  void fields(A& a) {
+    a();
+  }
 };
 struct StatusReport {
   static constexpr ControlType kType = ControlType::kStatusReport;
@@ -156,27 +200,36 @@ struct StatusReport {
   uint32_t sessions = 0, slices = 0, devices = 0;
   std::string metrics_address;  ///< "127.0.0.1:9464", empty if off
   template <typename A>
-  void fields(A& a) { a(pid, version, socket, config, uptime_ms, sessions, slices, devices, metrics_address); }
+  void fields(A& a) {
+    a(pid, version, socket, config, uptime_ms, sessions, slices, devices, metrics_address);
+  }
 };
 /// Orderly end: no new sessions, workers are told, the daemon leaves when they have. Owner or root only. Answer: Done.
 struct Shutdown {
   static constexpr ControlType kType = ControlType::kShutdown;
   template <typename A>
-  void fields(A& a) { a(); }
+  void fields(A& a) {
+    a();
+  }
 };
 struct GetMetrics {
   static constexpr ControlType kType = ControlType::kGetMetrics;
   template <typename A>
-  void fields(A& a) { a(); }
+  void fields(A& a) {
+    a();
+  }
 };
 struct MetricsText {
   static constexpr ControlType kType = ControlType::kMetricsText;
   std::string text;  ///< Prometheus exposition format
   template <typename A>
-  void fields(A& a) { a(text); }
+  void fields(A& a) {
+    a(text);
+  }
 };
 
-// ---- worker and daemon ------------------------------------------------------------------------------------------------------
+// ---- worker and daemon
+// ------------------------------------------------------------------------------------------------------
 
 /// First message of a worker, also when it comes back after the daemon was gone; then `session` ≠ 0 and it says what it
 /// holds. The secret is what the daemon gave it at its start (worker's environment); a wrong one closes the connection.
@@ -187,7 +240,9 @@ struct WorkerHello {
   uint64_t session = 0;
   uint64_t granted_bytes = 0;
   template <typename A>
-  void fields(A& a) { a(version, secret, session, granted_bytes); }
+  void fields(A& a) {
+    a(version, secret, session, granted_bytes);
+  }
 };
 /// With it: fds [0] socket to the client, [1] ring memory, [2] heap memory, [3] counters memory.
 struct Adopt {
@@ -197,7 +252,9 @@ struct Adopt {
   uint64_t quota_bytes = 0;            ///< for the capability overlay; the ledger itself is in the daemon
   std::vector<model::Device> devices;  ///< of the slice, without properties, in OpenDevice order
   template <typename A>
-  void fields(A& a) { a(session, heap_bytes, quota_bytes, devices); }
+  void fields(A& a) {
+    a(session, heap_bytes, quota_bytes, devices);
+  }
 };
 /// The worker has opened its drivers and serves the rings.
 struct SessionReady {
@@ -205,7 +262,9 @@ struct SessionReady {
   Code code = Code::kOk;
   std::string message;
   template <typename A>
-  void fields(A& a) { a(code, message); }
+  void fields(A& a) {
+    a(code, message);
+  }
 };
 /// Asks the ledger for `bytes`, gladly up to `slack` more. Answer: Granted, or Refused with kOutOfMemory.
 struct Reserve {
@@ -213,7 +272,9 @@ struct Reserve {
   uint64_t request = 0;  ///< echoed; a worker may have several out
   uint64_t bytes = 0, slack = 0;
   template <typename A>
-  void fields(A& a) { a(request, bytes, slack); }
+  void fields(A& a) {
+    a(request, bytes, slack);
+  }
 };
 struct Granted {
   static constexpr ControlType kType = ControlType::kGranted;
@@ -221,7 +282,9 @@ struct Granted {
   uint64_t bytes = 0;  ///< 0: refused
   std::string reason;  ///< if refused: who holds what
   template <typename A>
-  void fields(A& a) { a(request, bytes, reason); }
+  void fields(A& a) {
+    a(request, bytes, reason);
+  }
 };
 /// Gives back; the answer to Reclaim too (then `reclaim` is set, and bytes may be 0).
 struct Return {
@@ -229,13 +292,17 @@ struct Return {
   uint64_t bytes = 0;
   bool reclaim = false;
   template <typename A>
-  void fields(A& a) { a(bytes, reclaim); }
+  void fields(A& a) {
+    a(bytes, reclaim);
+  }
 };
 /// Somebody else is short: return what is reserved and unused.
 struct Reclaim {
   static constexpr ControlType kType = ControlType::kReclaim;
   template <typename A>
-  void fields(A& a) { a(); }
+  void fields(A& a) {
+    a();
+  }
 };
 
 }  // namespace amalgam::protocol

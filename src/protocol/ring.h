@@ -102,9 +102,9 @@ class RingConsumer {
   Next next(Frame& frame);
   /// True if a frame is there now; cheap.
   bool ready() const { return control_->head.load(std::memory_order_acquire) != tail_; }
-  /// Spins as `spin` allows (null: not at all), then sleeps up to `timeout_ns` (UINT64_MAX: no limit) until a frame is there or
-  /// the ring is closed or `*interrupt` (may be null) is not 0. True if a frame is there. Spurious false is possible; callers
-  /// loop.
+  /// Spins as `spin` allows (null: not at all), then sleeps up to `timeout_ns` (UINT64_MAX: no limit) until a frame is there
+  /// or the ring is closed or `*interrupt` (may be null) is not 0. True if a frame is there. Spurious false is possible;
+  /// callers loop.
   bool wait(SpinBudget* spin, uint64_t timeout_ns, const std::atomic<uint32_t>* interrupt = nullptr);
   /// Wakes a wait() of another thread of this process that has just been given a reason in its `interrupt`.
   void poke() const;

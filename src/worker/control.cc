@@ -11,7 +11,7 @@
 namespace amalgam::worker {
 namespace {
 
-constexpr uint64_t kRetryNs = 200'000'000;      // a daemon that restarts is found again this fast
+constexpr uint64_t kRetryNs = 200'000'000;       // a daemon that restarts is found again this fast
 constexpr uint64_t kGreetingNs = 5'000'000'000;  // a daemon that accepted us and says nothing is none
 constexpr int kFirstFlushMs = 1, kLastFlushMs = 50;
 

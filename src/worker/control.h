@@ -22,13 +22,13 @@ namespace amalgam::worker {
 class Control final : public core::Purse::Ledger {
  public:
   struct Config {
-    UniqueFd client;              ///< hang-up means that the client is gone
+    UniqueFd client;  ///< hang-up means that the client is gone
     protocol::Channel daemon;
-    std::string socket_path;      ///< to come back to the daemon; empty: never
+    std::string socket_path;  ///< to come back to the daemon; empty: never
     protocol::Token secret{};
     uint64_t session = 0;
-    int counters_fd = -1;         ///< shown to a daemon that has come back; kept by the caller
-    int output_fd = -1;           ///< read end of standard output; kept by the caller
+    int counters_fd = -1;  ///< shown to a daemon that has come back; kept by the caller
+    int output_fd = -1;    ///< read end of standard output; kept by the caller
   };
   explicit Control(Config config);
 

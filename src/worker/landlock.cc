@@ -66,14 +66,15 @@ Result<Landlock> Landlock::forbid_all(int abi) {
 Result<void> Landlock::allow(const std::string& path, Allow what) {
   UniqueFd place(::open(path.c_str(), O_PATH | O_CLOEXEC));
   if (!place) return {};
-  struct stat status {};
+  struct stat status{};
   if (::fstat(place.get(), &status) != 0) return fail(system_error(path, errno));
   uint64_t rights = kExecute | kReadFile | kReadDir;
   if (what == Allow::kWrite) rights = handled_ & ~(kMakeChar | kMakeBlock | kIoctlDev);
   if (what == Allow::kDevice) rights = kReadFile | kWriteFile | kReadDir | kIoctlDev;
   if (!S_ISDIR(status.st_mode)) rights &= kFileRights;
   PathBeneath rule{rights & handled_, place.get()};
-  if (::syscall(kAddRule, rules_.get(), kRulePathBeneath, &rule, 0) != 0) return fail(system_error("landlock " + path, errno));
+  if (::syscall(kAddRule, rules_.get(), kRulePathBeneath, &rule, 0) != 0)
+    return fail(system_error("landlock " + path, errno));
   return {};
 }
 

@@ -15,9 +15,9 @@ namespace amalgam::worker {
 class Landlock {
  public:
   enum class Allow : uint8_t {
-    kRead,     ///< read and execute
-    kWrite,    ///< everything but devices of one's own making
-    kDevice,   ///< read, write and control
+    kRead,    ///< read and execute
+    kWrite,   ///< everything but devices of one's own making
+    kDevice,  ///< read, write and control
   };
 
   /// The kernel's version of it; 0: none.

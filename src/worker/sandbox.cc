@@ -2,7 +2,9 @@
 #include "worker/sandbox.h"
 
 #include <pwd.h>
+#include <sched.h>
 #include <seccomp.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,8 +12,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <sched.h>
-#include <sys/socket.h>
 
 #include "worker/landlock.h"
 
@@ -20,24 +20,76 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kReadable[] = {"/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/nix/store"};
-constexpr const char* kDevices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/dri", "/dev/kfd",
-                                    "/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/accel"};
+constexpr const char* kReadable[] = {"/usr", "/lib", "/lib32", "/lib64", "/bin",      "/sbin",
+                                     "/etc", "/opt", "/proc",  "/sys",   "/nix/store"};
+constexpr const char* kDevices[] = {
+    "/dev/null", "/dev/zero",    "/dev/full",      "/dev/random",     "/dev/urandom",          "/dev/dri",
+    "/dev/kfd",  "/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/accel"};
 
 /// What no driver needs; each returns EPERM, which their code survives.
 constexpr const char* kForbidden[] = {
     // other processes
-    "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease", "kcmp", "pidfd_getfd",
-    "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "tkill",
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "process_madvise",
+    "process_mrelease",
+    "kcmp",
+    "pidfd_getfd",
+    "pidfd_send_signal",
+    "rt_sigqueueinfo",
+    "rt_tgsigqueueinfo",
+    "tkill",
     // the file system as a whole
-    "mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick",
-    "mount_setattr", "swapon", "swapoff", "quotactl", "quotactl_fd", "open_by_handle_at", "name_to_handle_at", "fanotify_init",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "move_mount",
+    "open_tree",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "fspick",
+    "mount_setattr",
+    "swapon",
+    "swapoff",
+    "quotactl",
+    "quotactl_fd",
+    "open_by_handle_at",
+    "name_to_handle_at",
+    "fanotify_init",
     // the kernel
-    "bpf", "perf_event_open", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "userfaultfd",
-    "io_uring_setup", "io_uring_enter", "io_uring_register", "add_key", "request_key", "keyctl", "reboot", "syslog", "acct",
-    "iopl", "ioperm", "lookup_dcookie", "vhangup",
+    "bpf",
+    "perf_event_open",
+    "kexec_load",
+    "kexec_file_load",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "userfaultfd",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "add_key",
+    "request_key",
+    "keyctl",
+    "reboot",
+    "syslog",
+    "acct",
+    "iopl",
+    "ioperm",
+    "lookup_dcookie",
+    "vhangup",
     // name spaces, clocks, names
-    "setns", "unshare", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "sethostname", "setdomainname",
+    "setns",
+    "unshare",
+    "settimeofday",
+    "clock_settime",
+    "clock_adjtime",
+    "adjtimex",
+    "sethostname",
+    "setdomainname",
 };
 
 std::string environment(const char* name) {
@@ -56,7 +108,7 @@ Result<std::string> cache_folder() {
   std::error_code error;
   bool made = fs::create_directories(base, error);
   if (made) fs::permissions(base, fs::perms::owner_all, error);
-  struct stat status {};
+  struct stat status{};
   if (::stat(base.c_str(), &status) != 0) return fail(system_error("cache folder " + base, errno));
   if (!S_ISDIR(status.st_mode) || status.st_uid != ::getuid())
     return fail(Code::kPermissionDenied, "cache folder " + base + " belongs to somebody else");
@@ -87,10 +139,13 @@ Result<void> fence_files(const std::vector<model::Device>& devices, SandboxRepor
   if (abi == 0) return {};
   auto rules = Landlock::forbid_all(abi);
   if (!rules) return std::unexpected(std::move(rules.error()));
-  auto allow = [&](const std::string& path, Landlock::Allow what) { return path.empty() ? Result<void>() : rules->allow(path, what); };
+  auto allow = [&](const std::string& path, Landlock::Allow what) {
+    return path.empty() ? Result<void>() : rules->allow(path, what);
+  };
   for (const char* path : kReadable) AMALGAM_TRY(allow(path, Landlock::Allow::kRead), "sandbox");
   for (const char* path : kDevices) AMALGAM_TRY(allow(path, Landlock::Allow::kDevice), "sandbox");
-  for (const model::Device& device : devices) AMALGAM_TRY(allow(folder_of(device.library), Landlock::Allow::kRead), "sandbox");
+  for (const model::Device& device : devices)
+    AMALGAM_TRY(allow(folder_of(device.library), Landlock::Allow::kRead), "sandbox");
   AMALGAM_TRY(allow(environment("OCL_ICD_VENDORS"), Landlock::Allow::kRead), "sandbox");
   AMALGAM_TRY(allow(*cache, Landlock::Allow::kWrite), "sandbox");
   AMALGAM_TRY(allow(environment("POCL_CACHE_DIR"), Landlock::Allow::kWrite), "sandbox");
@@ -116,7 +171,8 @@ Result<void> fence_calls(SandboxReport& report) {
   auto self = static_cast<scmp_datum_t>(::getpid());
   rule(deny, SCMP_SYS(kill), SCMP_A0(SCMP_CMP_NE, self));
   rule(deny, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_NE, self));
-  for (uint64_t space : {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP})
+  for (uint64_t space :
+       {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP})
     rule(deny, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, space, space));
   // Its flags lie in memory, where a filter cannot look; the C library falls back to clone.
   rule(SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));

@@ -53,7 +53,8 @@ struct Sandbox : ::testing::Test {
 };
 
 TEST_F(Sandbox, ReadsTheSystemAndWritesTheCacheOnly) {
-  EXPECT_TRUE(inside([&](const SandboxReport&) { return opens("/usr/bin/env", O_RDONLY) && opens("/proc/cpuinfo", O_RDONLY); }));
+  EXPECT_TRUE(
+      inside([&](const SandboxReport&) { return opens("/usr/bin/env", O_RDONLY) && opens("/proc/cpuinfo", O_RDONLY); }));
   EXPECT_TRUE(inside([&](const SandboxReport&) { return opens(cache + "/kernel.so", O_RDWR | O_CREAT); }));
   EXPECT_TRUE(inside([&](const SandboxReport&) { return opens("/dev/null", O_RDWR); }));
   EXPECT_TRUE(inside([&](const SandboxReport& report) {
@@ -72,7 +73,8 @@ TEST_F(Sandbox, TalksToNobody) {
 TEST_F(Sandbox, TouchesNoOtherProcess) {
   pid_t parent = ::getpid();
   EXPECT_TRUE(inside([&](const SandboxReport&) { return ::kill(parent, 0) < 0 && errno == EPERM; }));
-  EXPECT_TRUE(inside([&](const SandboxReport&) { return ::ptrace(PTRACE_ATTACH, parent, nullptr, nullptr) < 0 && errno == EPERM; }));
+  EXPECT_TRUE(
+      inside([&](const SandboxReport&) { return ::ptrace(PTRACE_ATTACH, parent, nullptr, nullptr) < 0 && errno == EPERM; }));
   EXPECT_TRUE(inside([](const SandboxReport&) { return ::kill(::getpid(), 0) == 0; }));
   EXPECT_TRUE(inside([](const SandboxReport&) { return ::unshare(CLONE_NEWUSER) < 0 && errno == EPERM; }));
 }
@@ -87,7 +89,8 @@ TEST_F(Sandbox, StillStartsThreadsAndHelpers) {
     pid_t helper = -1;
     const char* argv[] = {"true", nullptr};
     const char* environment[] = {nullptr};
-    if (::posix_spawn(&helper, "/bin/true", nullptr, nullptr, const_cast<char**>(argv), const_cast<char**>(environment)) != 0)
+    if (::posix_spawn(&helper, "/bin/true", nullptr, nullptr, const_cast<char**>(argv), const_cast<char**>(environment)) !=
+        0)
       return false;
     int status = 1;
     return ::waitpid(helper, &status, 0) == helper && status == 0;

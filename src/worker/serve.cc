@@ -29,7 +29,7 @@ struct Adopted {
 };
 
 Result<void*> map_shared(int fd, uint64_t bytes, const char* what) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return fail(system_error(what, errno));
   if (static_cast<uint64_t>(status.st_size) < bytes) return fail(Code::kProtocol, std::string(what) + " is too small");
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -44,7 +44,8 @@ Result<Adopted> adopt(const protocol::Channel& daemon, const protocol::Token& se
   auto terms = daemon.call<protocol::Adopt>(hello, kAdoptTimeoutMs, &fds);
   if (!terms) return std::unexpected(std::move(terms.error()).within("adopt"));
   if (fds.size() != 4) return fail(Code::kProtocol, "Adopt comes with four descriptors");
-  Adopted adopted{std::move(*terms), std::move(fds[0]), std::move(fds[1]), std::move(fds[2]), std::move(fds[3]), nullptr, nullptr};
+  Adopted adopted{
+      std::move(*terms), std::move(fds[0]), std::move(fds[1]), std::move(fds[2]), std::move(fds[3]), nullptr, nullptr};
   auto rings = map_shared(adopted.rings_fd.get(), protocol::RingMemory::kBytes, "ring memory");
   if (!rings) return std::unexpected(std::move(rings.error()));
   adopted.rings = static_cast<protocol::RingMemory*>(*rings);

@@ -21,7 +21,8 @@ std::optional<Token> parse_token(const char* text) {
   if (text == nullptr) return std::nullopt;
   std::string digits(text);
   if (digits.size() != 32 || digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) return std::nullopt;
-  return Token{std::strtoull(digits.substr(0, 16).c_str(), nullptr, 16), std::strtoull(digits.substr(16).c_str(), nullptr, 16)};
+  return Token{std::strtoull(digits.substr(0, 16).c_str(), nullptr, 16),
+               std::strtoull(digits.substr(16).c_str(), nullptr, 16)};
 }
 
 int run(int argc, char** argv) {

@@ -125,14 +125,15 @@ class Worker : public ::testing::Test {
   void start() {
     worker = std::make_unique<WorkerProcess>(
         std::vector<std::string>{},
-        std::vector<std::string>{"AMALGAM_WORKER_SECRET=000000000000000a000000000000000b", "AMALGAM_DRIVER_CACHE=" + cache.path,
-                                 "AMALGAM_SOCKET=" + cache.path + "/daemon.sock"});
+        std::vector<std::string>{"AMALGAM_WORKER_SECRET=000000000000000a000000000000000b",
+                                 "AMALGAM_DRIVER_CACHE=" + cache.path, "AMALGAM_SOCKET=" + cache.path + "/daemon.sock"});
     auto hello = worker->daemon().receive(60'000);
     ASSERT_TRUE(hello);
     EXPECT_EQ((Token{10, 11}), hello->as<WorkerHello>()->secret);
     counters_fd = UniqueFd(::memfd_create("counters", MFD_CLOEXEC));
     ASSERT_EQ(0, ::ftruncate(counters_fd.get(), 4096));
-    counters = static_cast<model::Counters*>(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, counters_fd.get(), 0));
+    counters =
+        static_cast<model::Counters*>(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, counters_fd.get(), 0));
     Adopt adopt;
     adopt.session = 7;
     adopt.heap_bytes = TestClient::kHeapBytes;
@@ -279,13 +280,16 @@ TEST_F(Worker, PrintsBeforeTheCompletion) {
   ObjectId event = client.id();
   launch(kernel, {}, 4, event);
   ASSERT_TRUE(client.done_of(event));
-  for (int i = 0; i < 4; ++i) EXPECT_NE(std::string::npos, client.output.find("hello " + std::to_string(i) + "\n")) << client.output;
+  for (int i = 0; i < 4; ++i)
+    EXPECT_NE(std::string::npos, client.output.find("hello " + std::to_string(i) + "\n")) << client.output;
 }
 
 TEST_F(Worker, PrintsMoreThanAPipeHolds) {
   ObjectId module;
-  ASSERT_TRUE(build(module, "kernel void much() { for (int i = 0; i < 1000; ++i) printf(\"%d %d ....................\\n\", "
-                            "(int)get_global_id(0), i); }").ok());
+  ASSERT_TRUE(build(module,
+                    "kernel void much() { for (int i = 0; i < 1000; ++i) printf(\"%d %d ....................\\n\", "
+                    "(int)get_global_id(0), i); }")
+                  .ok());
   ObjectId kernel = kernel_of(module, "much");
   ObjectId event = client.id();
   launch(kernel, {}, 64, event);

@@ -66,11 +66,11 @@ class Heap {
   int fd_;
   std::byte* base_ = nullptr;
   uint64_t used_ = 0, cached_ = 0, clock_ = 0;
-  Free free_;                                         // offset → size, coalesced
-  std::set<std::pair<uint64_t, uint64_t>> by_size_;   // (size, offset) of free_
-  std::unordered_map<uint64_t, uint64_t> live_;       // offset → size
-  std::map<uint64_t, Dirty> dirty_;                   // parts of free_ that have pages
-  std::map<uint64_t, uint64_t> dirty_by_age_;         // age → offset
+  Free free_;                                        // offset → size, coalesced
+  std::set<std::pair<uint64_t, uint64_t>> by_size_;  // (size, offset) of free_
+  std::unordered_map<uint64_t, uint64_t> live_;      // offset → size
+  std::map<uint64_t, Dirty> dirty_;                  // parts of free_ that have pages
+  std::map<uint64_t, uint64_t> dirty_by_age_;        // age → offset
 };
 
 }  // namespace amalgam::core

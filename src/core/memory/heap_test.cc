@@ -21,7 +21,7 @@ struct Memory {
   }
   ~Memory() { ::munmap(base, size); }
   uint64_t resident() const {
-    struct stat status {};
+    struct stat status{};
     ::fstat(fd.get(), &status);
     return static_cast<uint64_t>(status.st_blocks) * 512;
   }

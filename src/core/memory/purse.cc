@@ -20,7 +20,8 @@ uint64_t fair_slack(uint64_t quota) {
 }  // namespace
 
 Purse::Purse(Ledger& ledger, model::Counters* counters, uint64_t quota_bytes, bool connected, uint64_t patience_ms)
-    : ledger_(ledger), counters_(counters), slack_(fair_slack(quota_bytes)), patience_ms_(patience_ms), connected_(connected) {}
+    : ledger_(ledger), counters_(counters), slack_(fair_slack(quota_bytes)), patience_ms_(patience_ms),
+      connected_(connected) {}
 
 uint64_t Purse::slack_for(uint64_t bytes) const {
   // As much again as is asked for: a program that allocates little holds little.
@@ -46,7 +47,8 @@ Result<void> Purse::take(uint64_t bytes) {
       if (connected_) {
         changed_.wait(lock);
       } else {
-        there = changed_.wait_for(lock, std::chrono::milliseconds(patience_ms_), [&] { return connected_ || request.answered; });
+        there =
+            changed_.wait_for(lock, std::chrono::milliseconds(patience_ms_), [&] { return connected_ || request.answered; });
       }
     }
     waiting_.erase(number);

@@ -42,7 +42,8 @@ Result<void> resolve(const Raw& raw, const ObjectTable& table, HeapView heap, so
   out.kind = raw.head.kind;
   out.size = raw.head.size;
   uint64_t word = 0;
-  if (raw.head.kind != ArgKind::kBytes && raw.head.kind != ArgKind::kLocal) std::memcpy(&word, raw.value.data(), sizeof word);
+  if (raw.head.kind != ArgKind::kBytes && raw.head.kind != ArgKind::kLocal)
+    std::memcpy(&word, raw.value.data(), sizeof word);
   switch (raw.head.kind) {
     case ArgKind::kBytes: out.bytes = raw.value; return {};
     case ArgKind::kLocal: return {};
@@ -81,7 +82,8 @@ Result<void> resolve(const Raw& raw, const ObjectTable& table, HeapView heap, so
 bool in_driver(const KernelObject& kernel, const Raw& raw) {
   if (raw.head.index >= kernel.args.size()) return false;
   const AppliedArg& arg = kernel.args[raw.head.index];
-  return arg.set && arg.head.kind == raw.head.kind && arg.head.size == raw.head.size && arg.value.size() == raw.value.size() &&
+  return arg.set && arg.head.kind == raw.head.kind && arg.head.size == raw.head.size &&
+         arg.value.size() == raw.value.size() &&
          (raw.value.empty() || std::memcmp(arg.value.data(), raw.value.data(), raw.value.size()) == 0);
 }
 
@@ -113,7 +115,8 @@ Result<void> apply_arguments(KernelObject& kernel, std::span<const std::byte> bl
   if (kernel.block_valid && block.size() == kernel.block.size() &&
       (block.empty() || std::memcmp(block.data(), kernel.block.data(), block.size()) == 0))
     return hold_named(kernel, table, held);
-  if (block.size() > kMaxKernelArgBytes) return fail(Code::kLimit, "arguments are over kernel-arg-bytes", native::kOutOfResources);
+  if (block.size() > kMaxKernelArgBytes)
+    return fail(Code::kLimit, "arguments are over kernel-arg-bytes", native::kOutOfResources);
   kernel.block_valid = false;
   kernel.named.clear();
   ++kernel.stamp;
@@ -144,7 +147,8 @@ Result<void> apply_arguments(KernelObject& kernel, std::span<const std::byte> bl
   return {};
 }
 
-Result<void> apply_one_argument(KernelObject& kernel, std::span<const std::byte> arg, const ObjectTable& table, HeapView heap) {
+Result<void> apply_one_argument(KernelObject& kernel, std::span<const std::byte> arg, const ObjectTable& table,
+                                HeapView heap) {
   auto raw = next_raw(arg);
   if (!raw) return std::unexpected(std::move(raw.error()));
   south::Argument argument;

@@ -29,11 +29,13 @@ struct HeapView {
   }
 };
 
-/// Applies a Launch's block; adds the objects that the launch uses to `held`. Errors: the driver's, or ours with a native code.
+/// Applies a Launch's block; adds the objects that the launch uses to `held`. Errors: the driver's, or ours with a native
+/// code.
 Result<void> apply_arguments(KernelObject& kernel, std::span<const std::byte> block, const ObjectTable& table, HeapView heap,
                              std::vector<Ref<Object>>& held);
 
 /// Applies a SetArg's single argument, always asking the driver.
-Result<void> apply_one_argument(KernelObject& kernel, std::span<const std::byte> arg, const ObjectTable& table, HeapView heap);
+Result<void> apply_one_argument(KernelObject& kernel, std::span<const std::byte> arg, const ObjectTable& table,
+                                HeapView heap);
 
 }  // namespace amalgam::core

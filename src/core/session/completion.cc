@@ -16,6 +16,7 @@ void Session::finish(Flight* raw, const south::Outcome& outcome) {
   if (outcome.status < 0) counters.errors.fetch_add(1, std::memory_order_relaxed);
   counters.in_flight_now.fetch_sub(1, std::memory_order_relaxed);
   if (flight->prints) output_.drain();
+  flight->held.clear();  // before the client hears of it: what it releases then is really unused
   end_number(*flight->stream, flight->number, flight->event, outcome);
   outbox_.wake();
   flights_.give_back(std::move(flight));
@@ -60,6 +61,11 @@ void Session::end_user(const south::EventPtr& user, int32_t status) {
     if (users_.erase(user.get()) == 0) return;
   }
   (void)user->signal(status < 0 ? status : 0);
+}
+
+std::shared_ptr<void> Session::pending_callback() {
+  pending_callbacks_.fetch_add(1, std::memory_order_relaxed);
+  return {nullptr, [this](void*) { pending_callbacks_.fetch_sub(1, std::memory_order_release); }};
 }
 
 }  // namespace amalgam::core

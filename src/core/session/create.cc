@@ -15,7 +15,8 @@ namespace amalgam::core {
 #endif
 
 Result<protocol::HelloReply> Session::execute(const protocol::Hello& m) {
-  if (m.version != protocol::kWireVersion) return fail(Code::kProtocol, "client and worker speak different versions of the waist");
+  if (m.version != protocol::kWireVersion)
+    return fail(Code::kProtocol, "client and worker speak different versions of the waist");
   if (heap_base_ != nullptr) return fail(Code::kInvalidArgument, "Hello was said before");
   constexpr uint64_t kUserSpace = uint64_t{1} << 47;
   bool sane = m.heap_base != 0 && m.heap_base % Heap::kPage == 0 && m.heap_base < kUserSpace &&
@@ -60,7 +61,8 @@ Result<protocol::CountReply> Session::execute(const protocol::CreateSubDevices& 
   for (size_t i = 0; i < m.ids.size(); ++i) {
     // Two equal ids in the list: the second is refused, the client gets what it asked for.
     auto part = make_object<DeviceObject>(graveyard_, **device, std::move((*parts)[i]));
-    if (auto inserted = table_.insert(m.ids[i], std::move(part)); !inserted) return std::unexpected(std::move(inserted.error()));
+    if (auto inserted = table_.insert(m.ids[i], std::move(part)); !inserted)
+      return std::unexpected(std::move(inserted.error()));
   }
   return protocol::CountReply{*count};
 }
@@ -74,7 +76,8 @@ Result<void> Session::execute(const protocol::CreateContext& m) {
   const SessionDevice& first = context->devices.front()->root;
   for (const auto& device : context->devices) {
     const model::Device& info = device->root.info;
-    if (device->root.backend != first.backend || info.library != first.info.library || info.driver_index != first.info.driver_index)
+    if (device->root.backend != first.backend || info.library != first.info.library ||
+        info.driver_index != first.info.driver_index)
       return fail(Code::kInvalidArgument, "devices of different drivers", native::kInvalidDevice);
     context->shared = context->shared && info.residency == model::Residency::kShared;
     context->svm = context->svm && info.svm_on_heap;
@@ -126,11 +129,10 @@ Result<void> Session::execute(const protocol::CreateUserEvent& m) {
   event->event = *made;
   event->is_user = true;
   if (auto inserted = table_.insert(m.id, std::move(event)); !inserted) return inserted;
-  pending_callbacks_.fetch_add(1, std::memory_order_relaxed);
-  (*made)->on_complete([this, id = m.id](const south::Outcome& outcome) {
+  (*made)->on_complete([this, id = m.id, pending = pending_callback()](const south::Outcome& outcome) mutable {
     outbox_.post(protocol::EventDone{id, outcome.status, 0, 0, outcome.times});
     outbox_.wake();
-    pending_callbacks_.fetch_sub(1, std::memory_order_release);
+    pending.reset();
   });
   return {};
 }
@@ -157,9 +159,10 @@ Result<void> Session::execute(const protocol::WatchEvent& m) {
   if (!event) return std::unexpected(std::move(event.error()));
   if (!(*event)->event || m.status <= 0) return fail(Code::kInvalidArgument, "nothing to watch", native::kInvalidValue);
   config_.counters->waits.fetch_add(1, std::memory_order_relaxed);
-  (*event)->event->on_status(m.status, [this, id = m.event](int32_t status) {
+  (*event)->event->on_status(m.status, [this, id = m.event, pending = pending_callback()](int32_t status) mutable {
     outbox_.post(protocol::EventStatus{id, status});
     outbox_.wake();
+    pending.reset();
   });
   return {};
 }

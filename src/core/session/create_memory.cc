@@ -67,7 +67,8 @@ Result<void> Session::create_buffer(const protocol::CreateRegion& m, RegionObjec
   }
   bool too_large = (context.max_alloc != 0 && m.size > context.max_alloc) || m.size > config_.heap_bytes ||
                    (config_.quota_bytes != 0 && m.size > config_.quota_bytes);
-  if (too_large) return fail(Code::kInvalidArgument, "larger than any device of the slice takes", native::kInvalidBufferSize);
+  if (too_large)
+    return fail(Code::kInvalidArgument, "larger than any device of the slice takes", native::kInvalidBufferSize);
   auto quota = take_quota(m.size);
   if (!quota) return std::unexpected(std::move(quota.error()));
   region.quota = std::move(*quota);
@@ -85,7 +86,8 @@ Result<void> Session::create_buffer(const protocol::CreateRegion& m, RegionObjec
 Result<void> Session::create_svm(const protocol::CreateRegion& m, RegionObject& region) {
   if (!region.context->svm) return fail(Code::kUnsupported, "no shared virtual memory here", native::kInvalidOperation);
   bool bad_alignment = (m.alignment & (m.alignment - 1)) != 0 || m.alignment > Heap::kPage;
-  bool bad_size = m.size == 0 || m.size > config_.heap_bytes || (region.context->max_alloc != 0 && m.size > region.context->max_alloc);
+  bool bad_size =
+      m.size == 0 || m.size > config_.heap_bytes || (region.context->max_alloc != 0 && m.size > region.context->max_alloc);
   if (bad_alignment || bad_size) return fail(Code::kInvalidArgument, "size or alignment", native::kInvalidValue);
   auto quota = take_quota(m.size);
   if (!quota) return std::unexpected(std::move(quota.error()));
@@ -147,7 +149,8 @@ ImageBytes image_bytes(const protocol::CreateImage& m, uint64_t element_size) {
   if (__builtin_mul_overflow(extent.width, pixel, &row)) return {};
   uint64_t row_pitch = m.row_pitch, slice_pitch = m.slice_pitch;
   if (m.image_type == kImage1dArray && slice_pitch != 0) row_pitch = std::max(row_pitch, slice_pitch);
-  return {box_bytes({row, extent.rows, extent.slices}, 0, 0), box_bytes({row, extent.rows, extent.slices}, row_pitch, slice_pitch)};
+  return {box_bytes({row, extent.rows, extent.slices}, 0, 0),
+          box_bytes({row, extent.rows, extent.slices}, row_pitch, slice_pitch)};
 }
 
 }  // namespace
@@ -162,8 +165,20 @@ Result<protocol::RegionReply> Session::execute(const protocol::CreateImage& m) {
   image->is_image = true;
   image->image_type = m.image_type;
   image->element_size = pixel_bytes(m.channel_order, m.channel_type);
-  south::ImageSpec spec{m.flags & ~kHostPointerFlags, m.channel_order, m.channel_type, m.image_type, m.width, m.height,
-                        m.depth, m.array_size, m.row_pitch, m.slice_pitch, m.mip_levels, m.samples, nullptr, nullptr};
+  south::ImageSpec spec{m.flags & ~kHostPointerFlags,
+                        m.channel_order,
+                        m.channel_type,
+                        m.image_type,
+                        m.width,
+                        m.height,
+                        m.depth,
+                        m.array_size,
+                        m.row_pitch,
+                        m.slice_pitch,
+                        m.mip_levels,
+                        m.samples,
+                        nullptr,
+                        nullptr};
   if (m.buffer != 0) {
     auto base = need<RegionObject>(m.buffer);
     if (!base) return std::unexpected(std::move(base.error()));

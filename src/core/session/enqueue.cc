@@ -18,8 +18,10 @@ void Session::enqueue(const protocol::Frame& frame) {
   Result<void> verdict = admit(message.head, ticket);
   if (verdict) {
     auto event = issue(message, ticket);
-    if (event) verdict = launch_flight(message.head, ticket, std::move(*event));
-    else verdict = std::unexpected(std::move(event.error()));
+    if (event)
+      verdict = launch_flight(message.head, ticket, std::move(*event));
+    else
+      verdict = std::unexpected(std::move(event.error()));
   }
   if (!verdict) refuse(message.head, ticket, verdict.error().native);
   if (frame.header.call != 0 || !verdict) reply(frame.header.call, verdict);
@@ -56,6 +58,7 @@ Result<void> Session::resolve_waits(const protocol::Enqueue& head, Ticket& ticke
     auto* event = table_.find<EventObject>(id);
     if (event == nullptr) return fail(Code::kInvalidArgument, "waits for no event", native::kInvalidEventWaitList);
     if (!event->event) return fail(Code::kDriver, "waits for a command that was refused", native::kExecStatusErrorForEvents);
+    if (event->is_user) ticket.hold(event);  // released before it has ended, it must still be there to end
     if (event->context.get() == &context) {
       waits_.push_back(event->event.get());
       continue;
@@ -63,10 +66,9 @@ Result<void> Session::resolve_waits(const protocol::Enqueue& head, Ticket& ticke
     // Another driver's event: a user event of this one ends with it.
     auto bridge = user_event(context);
     if (!bridge) return std::unexpected(std::move(bridge.error()));
-    pending_callbacks_.fetch_add(1, std::memory_order_relaxed);
-    event->event->on_complete([this, user = *bridge](const south::Outcome& outcome) {
+    event->event->on_complete([this, user = *bridge, pending = pending_callback()](const south::Outcome& outcome) mutable {
       end_user(user, outcome.status);
-      pending_callbacks_.fetch_sub(1, std::memory_order_release);
+      pending.reset();
     });
     bridges_.push_back(*bridge);
     waits_.push_back(bridge->get());
@@ -93,6 +95,7 @@ Result<void> Session::launch_flight(const protocol::Enqueue& head, Ticket& ticke
   flight->stream = Ref(&stream);
   flight->number = ticket.number;
   flight->event = head.event;
+  if (ticket.is_gate) flight->gate = event;
   in_flight_.fetch_add(1, std::memory_order_relaxed);
   config_.counters->in_flight_now.fetch_add(1, std::memory_order_relaxed);
   event->on_complete([flight](const south::Outcome& outcome) { flight->session->finish(flight, outcome); });
@@ -137,7 +140,8 @@ Result<south::EventPtr> Session::user_event(ContextObject& context) {
 Result<south::EventPtr> Session::issue(const protocol::Launch& m, Ticket& ticket) {
   auto kernel = need<KernelObject>(m.kernel);
   if (!kernel) return std::unexpected(std::move(kernel.error()));
-  if (m.dimensions < 1 || m.dimensions > 3) return fail(Code::kInvalidArgument, "dimensions", -53);  // CL_INVALID_WORK_DIMENSION
+  if (m.dimensions < 1 || m.dimensions > 3)
+    return fail(Code::kInvalidArgument, "dimensions", -53);  // CL_INVALID_WORK_DIMENSION
   if (auto applied = apply_arguments(**kernel, m.args, table_, view(), ticket.flight->held); !applied)
     return std::unexpected(std::move(applied.error()));
   ticket.hold(*kernel);
@@ -147,7 +151,8 @@ Result<south::EventPtr> Session::issue(const protocol::Launch& m, Ticket& ticket
   return ticket.stream->stream->launch(*(*kernel)->kernel, range, ticket.waits);
 }
 
-Result<void> Session::resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out, RegionObject*& region) {
+Result<void> Session::resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out,
+                                    RegionObject*& region) {
   using EndKind = protocol::Endpoint::Kind;
   out.offset = end.offset;
   out.origin = end.origin;
@@ -170,8 +175,8 @@ namespace {
 
 /// Checks that a heap end of a box lies in the heap, and makes it an address. `pixel`, `image_type`: of the image at the
 /// other end, 0 if there is none.
-Result<void> place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3> extent, bool rect, const RegionObject* image,
-                           HeapView heap, south::Place& out) {
+Result<void> place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3> extent, bool rect,
+                           const RegionObject* image, HeapView heap, south::Place& out) {
   auto outside = [] { return fail(Code::kInvalidArgument, "outside of the heap", native::kInvalidValue); };
   std::optional<uint64_t> bytes;
   uint64_t row_pitch = end.row_pitch, slice_pitch = end.slice_pitch, begin = end.offset;
@@ -185,7 +190,8 @@ Result<void> place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3
     if (row_pitch == 0) row_pitch = extent[0];
     if (slice_pitch == 0 && __builtin_mul_overflow(row_pitch, extent[1], &slice_pitch)) return outside();
     uint64_t rows = 0, slices = 0;
-    if (__builtin_mul_overflow(end.origin[1], row_pitch, &rows) || __builtin_mul_overflow(end.origin[2], slice_pitch, &slices))
+    if (__builtin_mul_overflow(end.origin[1], row_pitch, &rows) ||
+        __builtin_mul_overflow(end.origin[2], slice_pitch, &slices))
       return outside();
     if (__builtin_add_overflow(begin, rows, &begin) || __builtin_add_overflow(begin, slices, &begin) ||
         __builtin_add_overflow(begin, end.origin[0], &begin))
@@ -207,12 +213,16 @@ Result<south::EventPtr> Session::issue(const protocol::Transfer& m, Ticket& tick
   RegionObject* target = nullptr;
   if (auto ok = resolve_place(m.from, ticket, from, source); !ok) return std::unexpected(std::move(ok.error()));
   if (auto ok = resolve_place(m.to, ticket, to, target); !ok) return std::unexpected(std::move(ok.error()));
-  const RegionObject* image = source != nullptr && source->is_image ? source : target != nullptr && target->is_image ? target : nullptr;
+  const RegionObject* image = source != nullptr && source->is_image   ? source
+                              : target != nullptr && target->is_image ? target
+                                                                      : nullptr;
   if (source == nullptr) {
-    if (auto ok = place_in_heap(m.from, m.extent, m.rect, image, view(), from); !ok) return std::unexpected(std::move(ok.error()));
+    if (auto ok = place_in_heap(m.from, m.extent, m.rect, image, view(), from); !ok)
+      return std::unexpected(std::move(ok.error()));
   }
   if (target == nullptr) {
-    if (auto ok = place_in_heap(m.to, m.extent, m.rect, image, view(), to); !ok) return std::unexpected(std::move(ok.error()));
+    if (auto ok = place_in_heap(m.to, m.extent, m.rect, image, view(), to); !ok)
+      return std::unexpected(std::move(ok.error()));
   }
   auto made = ticket.stream->stream->transfer(from, to, m.rect, m.extent, ticket.waits);
   if (!made) return made;
@@ -235,7 +245,8 @@ Result<south::EventPtr> Session::issue(const protocol::Fill& m, Ticket& ticket) 
   if (target != nullptr && target->is_image && m.pattern.size() != 16)
     return fail(Code::kInvalidArgument, "a colour is 16 bytes", native::kInvalidValue);
   if (target == nullptr) {
-    if (auto ok = place_in_heap(m.to, m.extent, false, nullptr, view(), to); !ok) return std::unexpected(std::move(ok.error()));
+    if (auto ok = place_in_heap(m.to, m.extent, false, nullptr, view(), to); !ok)
+      return std::unexpected(std::move(ok.error()));
   }
   return ticket.stream->stream->fill(to, m.extent, m.pattern, ticket.waits);
 }
@@ -276,10 +287,9 @@ Result<south::EventPtr> Session::issue(const protocol::Gate& m, Ticket& ticket) 
     auto barrier = stream.stream->marker(protocol::MarkerKind::kBarrier, {&gate, 1});
     if (!barrier) return barrier;
   }
-  pending_callbacks_.fetch_add(1, std::memory_order_relaxed);
-  (*reached)->on_complete([this, id, user = *user](const south::Outcome& outcome) {
+  (*reached)->on_complete([this, id, user = *user, pending = pending_callback()](const south::Outcome& outcome) mutable {
     gate_reached(id, user, outcome.status);
-    pending_callbacks_.fetch_sub(1, std::memory_order_release);
+    pending.reset();
   });
   return user;
 }

@@ -9,8 +9,8 @@ namespace amalgam::core {
 struct Session::Ticket {
   StreamObject* stream = nullptr;
   uint64_t number = 0;
-  south::Waits waits;               ///< resolved, in the session's scratch
-  std::unique_ptr<Flight> flight;   ///< collects what the command uses
+  south::Waits waits;              ///< resolved, in the session's scratch
+  std::unique_ptr<Flight> flight;  ///< collects what the command uses
   bool is_gate = false;
 
   void hold(Object* object) { flight->held.emplace_back(object); }

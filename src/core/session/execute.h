@@ -32,12 +32,16 @@ void Session::reply_message(uint32_t call, const Result<M>& result) {
   if constexpr (std::is_void_v<M>) {
     reply(call, result);
   } else if constexpr (std::is_same_v<M, Payload>) {
-    if (result) reply(call, {}, *result);
-    else reply(call, std::unexpected(result.error()));
+    if (result)
+      reply(call, {}, *result);
+    else
+      reply(call, std::unexpected(result.error()));
   } else {
     std::byte bytes[64];
-    if (result) reply(call, {}, {bytes, protocol::encode(*result, bytes)});
-    else reply(call, std::unexpected(result.error()));
+    if (result)
+      reply(call, {}, {bytes, protocol::encode(*result, bytes)});
+    else
+      reply(call, std::unexpected(result.error()));
   }
 }
 

@@ -23,6 +23,7 @@ struct Flight {
   uint64_t number = 0;
   protocol::ObjectId event = 0;
   bool prints = false;
+  south::EventPtr gate;  ///< a gate's event, which has nobody else once the client has released it
   std::vector<Ref<Object>> held;
 };
 
@@ -38,6 +39,7 @@ class FlightPool {
   void give_back(std::unique_ptr<Flight> flight) {
     flight->held.clear();
     flight->stream = {};
+    flight->gate = nullptr;
     flight->prints = false;
     flight->event = 0;
     std::lock_guard lock(mutex_);

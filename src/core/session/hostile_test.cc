@@ -14,8 +14,8 @@ struct HostileTest : SessionFixture {
   bool alive() { return client.call(Query{}).code != Code::kTimeout; }
 };
 
-constexpr uint16_t kTypes[] = {1,  10, 11, 12, 13, 14, 15, 16, 17, 18, 30, 31, 32, 33, 34, 35,
-                               36, 37, 38, 50, 51, 52, 53, 70, 71, 72, 73, 74, 75, 76};
+constexpr uint16_t kTypes[] = {1,  10, 11, 12, 13, 14, 15, 16, 17, 18, 30, 31, 32, 33, 34,
+                               35, 36, 37, 38, 50, 51, 52, 53, 70, 71, 72, 73, 74, 75, 76};
 
 TEST_F(HostileTest, NothingBeforeHello) {
   client.send(OpenDevice{client.id(), 0});
@@ -28,7 +28,8 @@ TEST_F(HostileTest, HelloCannotHitOurMemory) {
   auto taken = client.call(Hello{kWireVersion, stack});
   ASSERT_TRUE(taken.ok());
   EXPECT_FALSE(taken.as<HelloReply>().same_address);
-  for (uint64_t base : {uint64_t{0}, uint64_t{1}, uint64_t{4096} + 1, uint64_t{1} << 47, ~uint64_t{4095}, (uint64_t{1} << 47) - 4096})
+  for (uint64_t base :
+       {uint64_t{0}, uint64_t{1}, uint64_t{4096} + 1, uint64_t{1} << 47, ~uint64_t{4095}, (uint64_t{1} << 47) - 4096})
     EXPECT_FALSE(client.call(Hello{kWireVersion, base}).ok()) << base;
   EXPECT_FALSE(client.call(Hello{kWireVersion + 1, TestClient::free_place()}).ok());
   client.greet(true);
@@ -105,8 +106,23 @@ struct Mischief {
   }
   ObjectId id() { return random() % 10 == 0 ? random() : ids[random() % ids.size()]; }
   uint64_t number() {
-    constexpr uint64_t kNumbers[] = {0, 1, 2, 3, 16, 64, 4095, 4096, 4097, uint64_t{1} << 31, uint64_t{1} << 32, uint64_t{1} << 62,
-                                     uint64_t{1} << 63, UINT64_MAX, UINT64_MAX - 15, TestClient::kHeapBytes, kStagingBytes};
+    constexpr uint64_t kNumbers[] = {0,
+                                     1,
+                                     2,
+                                     3,
+                                     16,
+                                     64,
+                                     4095,
+                                     4096,
+                                     4097,
+                                     uint64_t{1} << 31,
+                                     uint64_t{1} << 32,
+                                     uint64_t{1} << 62,
+                                     uint64_t{1} << 63,
+                                     UINT64_MAX,
+                                     UINT64_MAX - 15,
+                                     TestClient::kHeapBytes,
+                                     kStagingBytes};
     return random() % 4 == 0 ? random() % 100'000 : kNumbers[random() % std::size(kNumbers)];
   }
   std::vector<ObjectId> some() {
@@ -126,92 +142,121 @@ struct Mischief {
   }
 };
 
-TEST_F(HostileTest, WellFormedNonsenseIsRefused) {
-  open_all();
-  Mischief m(11);
-  ObjectId region;
-  make_kernel("fill_index");
-  make_region(region, 4096);
-  static constexpr int64_t kPartition[] = {0x1086, 1, 0};
-  for (int i = 0; i < 20'000 && !client.fault; ++i) {
-    std::vector<ObjectId> some = m.some(), waits = m.some();
-    Enqueue head{m.random() % 2 ? stream : m.id(), m.random() % 2 ? m.id() : 0, waits};
-    uint32_t call = m.random() % 2 ? ++client.calls : 0;
+struct Nonsense : HostileTest {
+  Mischief m{static_cast<uint64_t>(::testing::UnitTest::GetInstance()->random_seed()) + 11};
+  uint32_t call() { return m.random() % 2 ? ++client.calls : 0; }
+  std::vector<std::byte> argument() {
     std::vector<std::byte> block;
     ObjectId word = m.number();
     put_arg(block, static_cast<uint32_t>(m.random() % 3), static_cast<ArgKind>(m.random() % 6), 8, &word);
-    switch (m.random() % 24) {
-      case 0: client.send(OpenDevice{m.id(), static_cast<uint32_t>(m.random() % 3)}, call); break;
-      case 1: client.send(CreateSubDevices{m.id(), kPartition, some}, call); break;
-      case 2: client.send(CreateContext{m.id(), some, {}}, call); break;
-      case 3: client.send(CreateStream{m.id(), m.id(), m.id(), {}}, call); break;
-      case 4: client.send(CreateRegion{m.id(), m.id(), static_cast<RegionUse>(m.random() % 3), m.number(), m.number(), 0,
-                                      m.random() % 2 ? m.id() : 0, m.number()}, call); break;
-      case 5: client.send(CreateSubRegion{m.id(), m.id(), m.number(), m.number(), m.number()}, call); break;
-      case 6: {
-        CreateImage image;
-        image.id = m.id();
-        image.context = context;
-        image.channel_order = 0x10B5;
-        image.channel_type = 0x10D2;
-        image.image_type = 0x10F0 + static_cast<uint32_t>(m.random() % 8);
-        image.width = m.number();
-        image.height = m.number();
-        image.depth = m.number();
-        image.array_size = m.number();
-        image.row_pitch = m.number();
-        image.host_data = {m.number(), m.number()};
-        client.send(image, call);
-        break;
+    return block;
+  }
+
+  void create() {
+    static constexpr int64_t kPartition[] = {0x1086, 1, 0};
+    std::vector<ObjectId> some = m.some();
+    switch (m.random() % 8) {
+      case 0: return client.send(OpenDevice{m.id(), static_cast<uint32_t>(m.random() % 3)}, call());
+      case 1: return client.send(CreateSubDevices{m.id(), kPartition, some}, call());
+      case 2: return client.send(CreateContext{m.id(), some, {}}, call());
+      case 3: return client.send(CreateStream{m.id(), m.id(), m.id(), {}}, call());
+      case 4:
+        return client.send(CreateRegion{m.id(), m.id(), static_cast<RegionUse>(m.random() % 3), m.number(), m.number(), 0,
+                                        m.random() % 2 ? m.id() : 0, m.number()},
+                           call());
+      case 5: return client.send(CreateSubRegion{m.id(), m.id(), m.number(), m.number(), m.number()}, call());
+      case 6: return client.send(CreateUserEvent{m.id(), m.id()}, call());
+      default: return create_image();
+    }
+  }
+  void create_image() {
+    CreateImage image;
+    image.id = m.id();
+    image.context = context;
+    image.channel_order = 0x10B5;
+    image.channel_type = 0x10D2;
+    image.image_type = 0x10F0 + static_cast<uint32_t>(m.random() % 8);
+    image.width = m.number();
+    image.height = m.number();
+    image.depth = m.number();
+    image.array_size = m.number();
+    image.row_pitch = m.number();
+    image.host_data = {m.number(), m.number()};
+    client.send(image, call());
+  }
+  void modules() {
+    std::vector<ObjectId> some = m.some(), others = m.some();
+    std::vector<std::byte> block = argument();
+    switch (m.random() % 8) {
+      case 0: {
+        CreateModule made;
+        made.id = m.id();
+        made.context = context;
+        made.format = static_cast<ModuleFormat>(m.random() % 5);
+        made.blobs = {{m.number(), m.number() % 5000}};
+        made.devices = some;
+        return client.send(made, call());
       }
-      case 7: client.send(CreateUserEvent{m.id(), m.id()}, call); break;
-      case 8: {
-        CreateModule create;
-        create.id = m.id();
-        create.context = context;
-        create.format = static_cast<ModuleFormat>(m.random() % 5);
-        create.blobs = {{m.number(), m.number() % 5000}};
-        create.devices = some;
-        client.send(create, call);
-        break;
+      case 1: return client.send(BuildModule{m.id(), some, "-x"}, call());
+      case 2: return client.send(LinkModule{m.id(), context, some, "", others}, call());
+      case 3: return client.send(CompileModule{m.id(), some, "", others, std::vector<std::string>(others.size())}, call());
+      case 4: return client.send(CreateKernel{m.id(), m.id(), "fill_index"}, call());
+      case 5: return client.send(CloneKernel{m.id(), m.id()}, call());
+      case 6: return client.send(SetArg{m.id(), block}, call());
+      default: return client.send(SetKernelExecInfo{m.id(), 0x11B6, block}, call());
+    }
+  }
+  void others() {
+    Query query;
+    query.target = static_cast<QueryTarget>(m.random() % 17);
+    query.object = m.id();
+    query.device = m.id();
+    query.param = 0x1000 + static_cast<uint32_t>(m.random() % 0x200);
+    query.reply = {m.number(), m.number()};
+    switch (m.random() % 5) {
+      case 0: return m.random() % 4 == 0 ? client.send(Release{m.id()}, call()) : void();
+      case 1: return client.send(SignalEvent{m.id(), -static_cast<int32_t>(m.random() % 3)}, call());
+      case 2: return client.send(WatchEvent{m.id(), static_cast<int32_t>(m.random() % 5) - 1}, call());
+      case 3: return client.send(Notify{m.id()});
+      default: return client.send(query, call());
+    }
+  }
+  void enqueues() {
+    std::vector<ObjectId> waits = m.some(), some = m.some();
+    std::vector<std::byte> block = argument();
+    Enqueue head{m.random() % 2 ? stream : m.id(), m.random() % 2 ? m.id() : 0, waits};
+    switch (m.random() % 5) {
+      case 0: {
+        Launch launched;
+        launched.head = head;
+        launched.kernel = m.id();
+        launched.dimensions = static_cast<uint8_t>(m.random() % 5);
+        launched.global = {m.number() % 64, 1, 1};
+        launched.args = block;
+        return client.send(launched, call());
       }
-      case 9: client.send(BuildModule{m.id(), some, "-x"}, call); break;
-      case 10: client.send(LinkModule{m.id(), context, some, "", waits}, call); break;
-      case 11: client.send(CompileModule{m.id(), some, "", waits, std::vector<std::string>(waits.size())}, call); break;
-      case 12: client.send(CreateKernel{m.id(), m.id(), "fill_index"}, call); break;
-      case 13: client.send(CloneKernel{m.id(), m.id()}, call); break;
-      case 14: client.send(SetArg{m.id(), block}, call); break;
-      case 15: client.send(SetKernelExecInfo{m.id(), 0x11B6, block}, call); break;
-      case 16: {
-        Query query;
-        query.target = static_cast<QueryTarget>(m.random() % 17);
-        query.object = m.id();
-        query.device = m.id();
-        query.param = 0x1000 + static_cast<uint32_t>(m.random() % 0x200);
-        query.reply = {m.number(), m.number()};
-        client.send(query, call);
-        break;
-      }
-      case 17: if (m.random() % 4 == 0) client.send(Release{m.id()}, call); break;
-      case 18: client.send(SignalEvent{m.id(), -static_cast<int32_t>(m.random() % 3)}, call); break;
-      case 19: client.send(WatchEvent{m.id(), static_cast<int32_t>(m.random() % 5) - 1}, call); break;
-      case 20: {
-        Launch launch;
-        launch.head = head;
-        launch.kernel = m.id();
-        launch.dimensions = static_cast<uint8_t>(m.random() % 5);
-        launch.global = {m.number() % 64, 1, 1};
-        launch.args = block;
-        client.send(launch, call);
-        break;
-      }
-      case 21: client.send(Transfer{head, m.end(), m.end(), m.random() % 2 == 0, {m.number(), m.number(), m.number()}}, call); break;
-      case 22: client.send(Fill{head, m.end(), {m.number(), m.number(), m.number()}, std::span(block).first(4)}, call); break;
-      case 23:
-        client.send(Migrate{head, some, m.number()}, call);
-        client.send(Gate{head});
-        client.send(Notify{m.id()});
-        break;
+      case 1:
+        return client.send(Transfer{head, m.end(), m.end(), m.random() % 2 == 0, {m.number(), m.number(), m.number()}},
+                           call());
+      case 2:
+        return client.send(Fill{head, m.end(), {m.number(), m.number(), m.number()}, std::span(block).first(4)}, call());
+      case 3: return client.send(Migrate{head, some, m.number()}, call());
+      default: return client.send(Gate{head}, call());
+    }
+  }
+};
+
+TEST_F(Nonsense, WellFormedIsRefusedAndEndsNothing) {
+  open_all();
+  ObjectId region;
+  make_kernel("fill_index");
+  make_region(region, 4096);
+  for (int i = 0; i < 20'000 && !client.fault; ++i) {
+    switch (m.random() % 4) {
+      case 0: create(); break;
+      case 1: modules(); break;
+      case 2: others(); break;
+      default: enqueues(); break;
     }
     client.drain();
   }

@@ -13,8 +13,8 @@
 
 namespace amalgam::core {
 
-inline constexpr uint32_t kImage2d = 0x10F1, kImage3d = 0x10F2, kImage2dArray = 0x10F3, kImage1d = 0x10F4, kImage1dArray = 0x10F5,
-                          kImage1dBuffer = 0x10F6;
+inline constexpr uint32_t kImage2d = 0x10F1, kImage3d = 0x10F2, kImage2dArray = 0x10F3, kImage1d = 0x10F4,
+                          kImage1dArray = 0x10F5, kImage1dBuffer = 0x10F6;
 
 /// Bytes of one pixel; 0 if the format is not known.
 uint64_t pixel_bytes(uint32_t channel_order, uint32_t channel_type);

@@ -91,9 +91,11 @@ void Session::on_slow_lane(std::vector<Ref<ModuleObject>> users, std::function<R
 }
 
 void Session::build(const protocol::BuildModule& m, uint32_t call) {
+  graveyard_.clear();  // drivers refuse to build again what still has kernels; those released are gone for the client
   auto module = need_idle_module(m.module);
   if (!module) return reply(call, std::unexpected(std::move(module.error())));
-  if (m.options.size() > kMaxBuildOptions) return reply(call, fail(Code::kLimit, "options are over build-options-bytes", -43));
+  if (m.options.size() > kMaxBuildOptions)
+    return reply(call, fail(Code::kLimit, "options are over build-options-bytes", -43));
   std::vector<Ref<DeviceObject>> held;
   auto devices = devices_of(m.devices, &held);
   if (!devices) return reply(call, std::unexpected(std::move(devices.error())));
@@ -107,9 +109,11 @@ void Session::build(const protocol::BuildModule& m, uint32_t call) {
 }
 
 void Session::compile(const protocol::CompileModule& m, uint32_t call) {
+  graveyard_.clear();
   auto module = need_idle_module(m.module);
   if (!module) return reply(call, std::unexpected(std::move(module.error())));
-  if (m.options.size() > kMaxBuildOptions) return reply(call, fail(Code::kLimit, "options are over build-options-bytes", -66));
+  if (m.options.size() > kMaxBuildOptions)
+    return reply(call, fail(Code::kLimit, "options are over build-options-bytes", -66));
   if (m.headers.size() != m.header_names.size())
     return reply(call, fail(Code::kInvalidArgument, "one name a header", native::kInvalidValue));
   std::vector<Ref<DeviceObject>> held;
@@ -128,12 +132,15 @@ void Session::compile(const protocol::CompileModule& m, uint32_t call) {
   if (options.find(kPrintf) != std::string::npos) (*module)->may_print = true;
   south::Module* raw = (*module)->module.get();
   auto job = [raw, devices = std::move(*devices), held = std::move(held), options = std::move(options),
-              headers = std::move(headers), names = m.header_names] { return raw->compile(devices, options, headers, names); };
+              headers = std::move(headers),
+              names = m.header_names] { return raw->compile(devices, options, headers, names); };
   on_slow_lane(std::move(users), std::move(job), [this, call](const Result<void>& result) { reply(call, result); });
 }
 
 void Session::link(const protocol::LinkModule& m, uint32_t call) {
-  auto answer = [this, call](const Result<void>& result, bool created) { reply(call, result, encoded(protocol::LinkReply{created})); };
+  auto answer = [this, call](const Result<void>& result, bool created) {
+    reply(call, result, encoded(protocol::LinkReply{created}));
+  };
   if (auto free = table_.check_free(m.id); !free) return answer(free, false);
   auto context = need<ContextObject>(m.context);
   if (!context) return answer(std::unexpected(std::move(context.error())), false);
@@ -158,13 +165,14 @@ void Session::link(const protocol::LinkModule& m, uint32_t call) {
   users.push_back(linked);
   auto out = std::make_shared<std::unique_ptr<south::Module>>();
   auto job = [out, context = Ref(*context), devices = std::move(*devices), held = std::move(held),
-              options = std::string(m.options), inputs = std::move(inputs)] {
-    return context->context->link(devices, options, inputs, *out);
-  };
+              options = std::string(m.options),
+              inputs = std::move(inputs)] { return context->context->link(devices, options, inputs, *out); };
   on_slow_lane(std::move(users), std::move(job), [this, answer, out, linked, id = m.id](const Result<void>& result) {
     bool created = *out != nullptr;
-    if (created) linked->module = std::move(*out);
-    else table_.erase(id);
+    if (created)
+      linked->module = std::move(*out);
+    else
+      table_.erase(id);
     answer(result, created);
   });
 }

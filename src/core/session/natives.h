@@ -10,10 +10,10 @@ namespace amalgam::core::native {
 
 inline constexpr int32_t kMemObjectAllocationFailure = -4, kOutOfResources = -5, kExecStatusErrorForEvents = -14,
                          kInvalidValue = -30, kInvalidDevice = -33, kInvalidContext = -34, kInvalidQueue = -36,
-                         kInvalidHostPtr = -37, kInvalidMemObject = -38, kInvalidImageSize = -40, kInvalidSampler = -41, kInvalidProgram = -44,
-                         kInvalidProgramExecutable = -45, kInvalidKernel = -48, kInvalidArgIndex = -49, kInvalidArgValue = -50,
-                         kInvalidKernelArgs = -52, kInvalidEventWaitList = -57, kInvalidEvent = -58, kInvalidOperation = -59,
-                         kInvalidBufferSize = -61;
+                         kInvalidHostPtr = -37, kInvalidMemObject = -38, kInvalidImageSize = -40, kInvalidSampler = -41,
+                         kInvalidProgram = -44, kInvalidProgramExecutable = -45, kInvalidKernel = -48,
+                         kInvalidArgIndex = -49, kInvalidArgValue = -50, kInvalidKernelArgs = -52,
+                         kInvalidEventWaitList = -57, kInvalidEvent = -58, kInvalidOperation = -59, kInvalidBufferSize = -61;
 
 /// The code that says "this is no live object of that kind".
 inline constexpr int32_t not_a(Kind kind) {

@@ -31,7 +31,8 @@ struct SessionDevice {
 
 struct DeviceObject final : Object {
   static constexpr Kind kKind = Kind::kDevice;
-  DeviceObject(Graveyard& g, const SessionDevice& r, uint32_t i) : Object(g, kKind), root(r), index(i), device(r.device.get()) {}
+  DeviceObject(Graveyard& g, const SessionDevice& r, uint32_t i)
+      : Object(g, kKind), root(r), index(i), device(r.device.get()) {}
   DeviceObject(Graveyard& g, const DeviceObject& parent, std::unique_ptr<south::Device> part)
       : Object(g, kKind), root(parent.root), index(parent.index), device(part.get()), owned(std::move(part)) {}
   const SessionDevice& root;
@@ -44,16 +45,18 @@ struct ContextObject final : Object {
   static constexpr Kind kKind = Kind::kContext;
   explicit ContextObject(Graveyard& g) : Object(g, kKind) {}
   std::vector<Ref<DeviceObject>> devices;
-  bool shared = true;        ///< every device works in heap memory
-  bool svm = true;           ///< every device may follow raw pointers into the heap
-  uint64_t max_alloc = 0;    ///< largest that any of the devices takes; 0: not known
+  bool shared = true;      ///< every device works in heap memory
+  bool svm = true;         ///< every device may follow raw pointers into the heap
+  uint64_t max_alloc = 0;  ///< largest that any of the devices takes; 0: not known
   std::unique_ptr<south::Context> context;
 };
 
 struct StreamObject final : Object {
   static constexpr Kind kKind = Kind::kStream;
-  StreamObject(Graveyard& g, protocol::ObjectId i, Ref<ContextObject> c, Ref<DeviceObject> d, std::unique_ptr<south::Stream> s)
-      : Object(g, kKind), id(i), context(std::move(c)), device(std::move(d)), stream(std::move(s)), in_order(stream->in_order()) {}
+  StreamObject(Graveyard& g, protocol::ObjectId i, Ref<ContextObject> c, Ref<DeviceObject> d,
+               std::unique_ptr<south::Stream> s)
+      : Object(g, kKind), id(i), context(std::move(c)), device(std::move(d)), stream(std::move(s)),
+        in_order(stream->in_order()) {}
   const protocol::ObjectId id;
   Ref<ContextObject> context;
   Ref<DeviceObject> device;
@@ -61,9 +64,9 @@ struct StreamObject final : Object {
   const bool in_order;
   bool touched = false;  ///< has commands that were not flushed
 
-  std::mutex mutex;      ///< guards what follows, and keeps a stream's completions in order on their way out
+  std::mutex mutex;  ///< guards what follows, and keeps a stream's completions in order on their way out
   Progress progress;
-  uint64_t told = 0;     ///< highest retired number that the client has heard
+  uint64_t told = 0;  ///< highest retired number that the client has heard
 };
 
 /// A share of the quota; gives itself back once.
@@ -128,7 +131,7 @@ struct RegionObject final : Object {
   uint32_t image_type = 0;
   uint64_t element_size = 0;  ///< images: bytes of a pixel
   QuotaShare quota;
-  HeapRange range;            ///< empty where another region's range is used
+  HeapRange range;                        ///< empty where another region's range is used
   std::unique_ptr<south::Region> region;  ///< null for SVM: a heap range is all there is
 };
 
@@ -151,8 +154,8 @@ struct ModuleObject final : Object {
   static constexpr Kind kKind = Kind::kModule;
   explicit ModuleObject(Graveyard& g) : Object(g, kKind) {}
   Ref<ContextObject> context;
-  uint32_t busy = 0;       ///< jobs on the slow lane that use it; nothing else may then
-  bool may_print = true;   ///< its kernels may call printf
+  uint32_t busy = 0;                      ///< jobs on the slow lane that use it; nothing else may then
+  bool may_print = true;                  ///< its kernels may call printf
   std::unique_ptr<south::Module> module;  ///< null while a link makes it
 };
 
@@ -169,10 +172,10 @@ struct KernelObject final : Object {
   explicit KernelObject(Graveyard& g) : Object(g, kKind) {}
   Ref<ModuleObject> module;
   std::unique_ptr<south::Kernel> kernel;
-  std::vector<AppliedArg> args;   ///< by index
-  uint32_t args_set = 0;          ///< of them set
+  std::vector<AppliedArg> args;  ///< by index
+  uint32_t args_set = 0;         ///< of them set
   uint64_t stamp = 0;
-  std::vector<std::byte> block;   ///< the argument block that is in the driver as a whole; empty: none
+  std::vector<std::byte> block;  ///< the argument block that is in the driver as a whole; empty: none
   bool block_valid = false;
   std::vector<protocol::ObjectId> named;  ///< objects in that block
 };

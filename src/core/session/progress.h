@@ -26,7 +26,8 @@ class Progress {
   /// The command has ended. Says who asked to hear of a number that is now retired.
   Asked finish(uint64_t number) {
     ended_[number & (ended_.size() - 1)] = true;
-    while (retired_ < sent_ && ended_[(retired_ + 1) & (ended_.size() - 1)]) ended_[++retired_ & (ended_.size() - 1)] = false;
+    while (retired_ < sent_ && ended_[(retired_ + 1) & (ended_.size() - 1)])
+      ended_[++retired_ & (ended_.size() - 1)] = false;
     Asked asked = Asked::kNobody;
     while (!asked_.empty() && asked_.front().number <= retired_) {
       if (asked < asked_.front().by) asked = asked_.front().by;

@@ -8,8 +8,8 @@
 namespace amalgam::core {
 namespace {
 
-constexpr uint32_t kBuildStatus = 0x1181;      // CL_PROGRAM_BUILD_STATUS
-constexpr int32_t kBuildInProgress = -3;       // CL_BUILD_IN_PROGRESS
+constexpr uint32_t kBuildStatus = 0x1181;  // CL_PROGRAM_BUILD_STATUS
+constexpr int32_t kBuildInProgress = -3;   // CL_BUILD_IN_PROGRESS
 
 template <typename T>
 south::Bytes bytes_of(const T& value) {
@@ -54,7 +54,8 @@ Result<Session::Payload> Session::ask(const protocol::Query& m) {
       auto context = need<ContextObject>(m.object);
       if (!context) return std::unexpected(std::move(context.error()));
       uint64_t flags = 0;
-      if (m.input.size() != sizeof flags) return fail(Code::kInvalidArgument, "flags are eight bytes", native::kInvalidValue);
+      if (m.input.size() != sizeof flags)
+        return fail(Code::kInvalidArgument, "flags are eight bytes", native::kInvalidValue);
       std::memcpy(&flags, m.input.data(), sizeof flags);
       auto formats = (*context)->context->image_formats(flags, m.param);
       if (!formats) return std::unexpected(std::move(formats.error()));

@@ -30,13 +30,12 @@ Session::Session(SessionConfig config)
     : config_(std::move(config)),
       commands_(&config_.rings->command, bytes_of(config_.rings) + protocol::RingMemory::kCommandData, kCommandRingBytes),
       frame_(std::make_unique<protocol::Frame>()),
-      outbox_(protocol::RingProducer(&config_.rings->completion, bytes_of(config_.rings) + protocol::RingMemory::kCompletionData,
-                                     kCompletionRingBytes),
+      outbox_(protocol::RingProducer(&config_.rings->completion,
+                                     bytes_of(config_.rings) + protocol::RingMemory::kCompletionData, kCompletionRingBytes),
               [this] {
                 if (config_.on_congested) config_.on_congested();
               }),
-      output_(config_.output_fd, outbox_),
-      graveyard_([this] { poke(); }),
+      output_(config_.output_fd, outbox_), graveyard_([this] { poke(); }),
       heap_(config_.heap_fd, kStagingBytes, std::max(kStagingBytes, config_.heap_bytes & ~(Heap::kPage - 1))) {
   AMALGAM_ASSERT(config_.counters != nullptr && config_.purse != nullptr);
 }
@@ -52,7 +51,8 @@ Session::~Session() {
   for (auto& event : pending) (void)event->signal(native::kOutOfResources);
   auto busy = [this] {
     return in_flight_.load(std::memory_order_acquire) + pending_callbacks_.load(std::memory_order_acquire) +
-               lane_jobs_.load(std::memory_order_acquire) != 0;
+               lane_jobs_.load(std::memory_order_acquire) !=
+           0;
   };
   while (busy()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   run_mail();
@@ -194,7 +194,8 @@ Result<std::vector<south::Device*>> Session::devices_of(std::span<const protocol
 
 void Session::dispatch(const protocol::Frame& frame) {
   using protocol::CommandType;
-  if (heap_base_ == nullptr && frame.command() != CommandType::kHello) return break_session("the first command is not Hello");
+  if (heap_base_ == nullptr && frame.command() != CommandType::kHello)
+    return break_session("the first command is not Hello");
   switch (frame.command()) {
     case CommandType::kLaunch: return enqueue<protocol::Launch>(frame);
     case CommandType::kTransfer: return enqueue<protocol::Transfer>(frame);
@@ -213,7 +214,8 @@ void Session::dispatch(const protocol::Frame& frame) {
     case CommandType::kCreateImage: return handle<protocol::CreateImage>(frame);
     case CommandType::kCreateSampler: return handle<protocol::CreateSampler>(frame);
     case CommandType::kCreateUserEvent: return handle<protocol::CreateUserEvent>(frame);
-    case CommandType::kCreateModule: return with<protocol::CreateModule>(frame, [&](auto& m, auto c) { create_module(m, c); });
+    case CommandType::kCreateModule:
+      return with<protocol::CreateModule>(frame, [&](auto& m, auto c) { create_module(m, c); });
     case CommandType::kBuildModule: return with<protocol::BuildModule>(frame, [&](auto& m, auto c) { build(m, c); });
     case CommandType::kCompileModule: return with<protocol::CompileModule>(frame, [&](auto& m, auto c) { compile(m, c); });
     case CommandType::kLinkModule: return with<protocol::LinkModule>(frame, [&](auto& m, auto c) { link(m, c); });

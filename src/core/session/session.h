@@ -46,12 +46,12 @@ struct SessionConfig {
   protocol::RingMemory* rings = nullptr;  ///< mapped by the caller, RingMemory::kBytes
   int heap_fd = -1;                       ///< kept by the caller
   uint64_t heap_bytes = 0;
-  uint64_t quota_bytes = 0;               ///< 0: none
-  int output_fd = -1;                     ///< read end of what fd 1 writes to, or -1
+  uint64_t quota_bytes = 0;  ///< 0: none
+  int output_fd = -1;        ///< read end of what fd 1 writes to, or -1
   model::Counters* counters = nullptr;
   Purse* purse = nullptr;
   std::vector<SessionDevice> devices;
-  std::function<void()> on_congested;     ///< somebody should call flush_outbox() by the clock
+  std::function<void()> on_congested;  ///< somebody should call flush_outbox() by the clock
 };
 
 class Session {
@@ -99,7 +99,8 @@ class Session {
   Result<T*> need(protocol::ObjectId id) const;
   Result<std::span<std::byte>> bulk(protocol::BulkRef ref) const;
   HeapView view() const { return {heap_base_, config_.heap_bytes}; }
-  Result<std::vector<south::Device*>> devices_of(std::span<const protocol::ObjectId> ids, std::vector<Ref<DeviceObject>>* held);
+  Result<std::vector<south::Device*>> devices_of(std::span<const protocol::ObjectId> ids,
+                                                 std::vector<Ref<DeviceObject>>* held);
 
   // create.cc
   Result<protocol::HelloReply> execute(const protocol::Hello&);
@@ -171,6 +172,8 @@ class Session {
   void ask_retired(StreamObject& stream, Progress::Asked by);
   void gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status);
   void end_user(const south::EventPtr& user, int32_t status);
+  /// Counts a callback other than a flight's, from now until it has run or was dropped.
+  std::shared_ptr<void> pending_callback();
 
   SessionConfig config_;
   std::atomic<uint32_t> interrupt_{0};  ///< the dispatcher has mail or dead objects
@@ -189,8 +192,8 @@ class Session {
   std::atomic<uint64_t> pending_callbacks_{0};  ///< other callbacks that will still use this session
   std::atomic<uint64_t> lane_jobs_{0};
   std::vector<Ref<StreamObject>> touched_;
-  std::vector<south::Event*> waits_;          ///< scratch of the enqueue that is being executed
-  std::vector<south::EventPtr> bridges_;      ///< likewise
+  std::vector<south::Event*> waits_;      ///< scratch of the enqueue that is being executed
+  std::vector<south::EventPtr> bridges_;  ///< likewise
   const char* broken_ = nullptr;
   protocol::SpinBudget spin_;
 

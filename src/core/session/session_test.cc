@@ -72,9 +72,9 @@ TEST_F(SessionTest, OutOfOrderStreamsRetireByPrefix) {
 TEST_F(SessionTest, CountsRefusedCommandsAndNeverRetiresEarly) {
   open_all();
   ObjectId refused = client.id(), later = client.id();
-  marker(0);                                   // 1: in flight until the clock runs
-  launch(12345, {}, refused);                  // 2: no such kernel
-  marker(later);                               // 3
+  marker(0);                   // 1: in flight until the clock runs
+  launch(12345, {}, refused);  // 2: no such kernel
+  marker(later);               // 3
   auto done = client.done_of(refused);
   ASSERT_TRUE(done);
   EXPECT_EQ(-48, done->status);

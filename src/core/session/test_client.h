@@ -45,7 +45,8 @@ class TestClient {
     rings->version = protocol::kWireVersion;
     auto* base = reinterpret_cast<std::byte*>(rings);
     commands = protocol::RingProducer(&rings->command, base + protocol::RingMemory::kCommandData, kCommandRingBytes);
-    completions = protocol::RingConsumer(&rings->completion, base + protocol::RingMemory::kCompletionData, kCompletionRingBytes);
+    completions =
+        protocol::RingConsumer(&rings->completion, base + protocol::RingMemory::kCompletionData, kCompletionRingBytes);
   }
   ~TestClient() {
     ::munmap(rings, protocol::RingMemory::kBytes);
@@ -185,10 +186,11 @@ class TestClient {
     switch (frame->completion()) {
       case Type::kReply: {
         auto reply = read<protocol::Reply>();
-        EXPECT_FALSE(replies.contains(frame->header.call)) << "answered twice: " << frame->header.call << " now " << reply.message << ", before "
-                                                           << replies[frame->header.call].message;
-        replies[frame->header.call] = {reply.code, reply.native, std::string(reply.message),
-                                       {reply.payload.begin(), reply.payload.end()}};
+        EXPECT_FALSE(replies.contains(frame->header.call))
+            << "answered twice: " << frame->header.call << " now " << reply.message << ", before "
+            << replies[frame->header.call].message;
+        replies[frame->header.call] = {
+            reply.code, reply.native, std::string(reply.message), {reply.payload.begin(), reply.payload.end()}};
         return;
       }
       case Type::kEventDone: dones.push_back(read<protocol::EventDone>()); return;
@@ -209,7 +211,8 @@ class TestClient {
 };
 
 /// One argument of a launch, encoded.
-inline void put_arg(std::vector<std::byte>& block, uint32_t index, protocol::ArgKind kind, uint64_t size, const void* value) {
+inline void put_arg(std::vector<std::byte>& block, uint32_t index, protocol::ArgKind kind, uint64_t size,
+                    const void* value) {
   protocol::ArgHead head;
   head.index = index;
   head.kind = kind;

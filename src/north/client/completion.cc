@@ -109,6 +109,7 @@ void Session::on_event_done(const protocol::EventDone& done) {
   ids_.find(done.stream, [&](Tracked* object) {
     if (object->tracked_kind != Tracked::TrackedKind::kStream) return;
     auto* stream = static_cast<Stream*>(object);
+    stream->note_end(done.times.ended);
     if (stream->in_order) stream->retire(done.number);
   });
   if (event != nullptr) event->release();
@@ -119,8 +120,10 @@ void Session::on_event_status(const protocol::EventStatus& status) {
   ids_.find(status.event, [&](Tracked* object) {
     if (object->tracked_kind != Tracked::TrackedKind::kEvent) return;
     event = static_cast<Event*>(object);
-    if (event->owed_.load(std::memory_order_acquire)) event->retain();
-    else event = nullptr;
+    if (event->owed_.load(std::memory_order_acquire))
+      event->retain();
+    else
+      event = nullptr;
   });
   if (event == nullptr) return;
   if (status.status > kComplete) event->settle(status.status, {});
@@ -279,8 +282,10 @@ void Session::need_service() {
       },
       this);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (created == 0) pthread_detach(thread);
-  else service_started_.store(false, std::memory_order_release);
+  if (created == 0)
+    pthread_detach(thread);
+  else
+    service_started_.store(false, std::memory_order_release);
 }
 
 void Session::service_loop() {

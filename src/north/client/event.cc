@@ -38,7 +38,7 @@ bool Event::settle(int32_t status, const protocol::Timestamps& times) {
     std::lock_guard lock(callbacks_mutex_);
     int32_t before = status_.load(std::memory_order_relaxed);
     if (before <= kComplete || before <= status) return false;
-    if (status <= kComplete) times_ = times;
+    if (status <= kComplete && times.ended != 0) times_ = times;
     status_.store(status, std::memory_order_release);
     // Statuses are passed in their order: submitted before running before complete.
     for (int32_t step = kSubmitted; step >= kComplete; --step)
@@ -50,7 +50,8 @@ bool Event::settle(int32_t status, const protocol::Timestamps& times) {
     std::erase_if(callbacks_, [](const Callback& c) { return !c.reached; });
   }
   for (Callback& callback : due) {
-    session_->defer([reached = std::move(callback.reached), at = callback.at, status] { reached(status < 0 ? status : at); });
+    session_->defer(
+        [reached = std::move(callback.reached), at = callback.at, status] { reached(status < 0 ? status : at); });
     session_->drop_service();
   }
   return true;

@@ -46,6 +46,8 @@ class Event : public Tracked {
 
   /// Sets a status of the event's own making (user events, local commands). Falls only, and once final stays: false then.
   bool settle(int32_t status, const protocol::Timestamps& times);
+  /// Times of work that this process does itself, for a later settle() that brings none. Before the final status only.
+  void note_times(const protocol::Timestamps& times) { times_ = times; }
   /// Gives the event an id on the waist without owing it an EventDone (user events). False at the bound of objects.
   bool adopt_id();
 

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "protocol/commands.h"
@@ -40,6 +41,8 @@ class IdPool {
     pin(slots_[slot].object);
     return slots_[slot].object;
   }
+  /// In a forked child: whoever held the lock is not there.
+  void after_fork() { new (&mutex_) std::mutex; }
   /// Calls `visit` with every tracked object, under the lock.
   template <typename Visit>
   void each(Visit visit) {

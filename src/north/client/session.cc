@@ -12,12 +12,13 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 namespace amalgam::client {
 namespace {
 
 constexpr int kOpenTimeoutMs = 60'000;
-constexpr int kConnectTries = 50;           // a daemon that is being restarted comes back within this many steps
+constexpr int kConnectTries = 50;  // a daemon that is being restarted comes back within this many steps
 constexpr useconds_t kConnectStepUs = 100'000;
 constexpr int kAddressTries = 16;
 // Where the heap is looked for: far from where Linux puts programs, libraries, stacks and the usual sanitizers' shadows.
@@ -46,9 +47,17 @@ Session::~Session() = default;
 
 std::unexpected<Error> Session::dead_error() { return fail(Code::kDeviceLost, "the session's worker is gone"); }
 
+void Session::abandon() {
+  dead_.store(true, std::memory_order_release);
+  for (std::mutex* mutex : {&send_mutex_, &leader_, &calls_mutex_, &gates_mutex_, &jobs_mutex_}) new (mutex) std::mutex;
+  ids_.after_fork();
+  staging_.after_fork();
+}
+
 Result<std::unique_ptr<Session>> Session::open(const protocol::Token& slice) {
   std::unique_ptr<Session> session(new Session);
-  if (auto opened = session->connect(slice); !opened) return std::unexpected(std::move(opened.error()).within("open session"));
+  if (auto opened = session->connect(slice); !opened)
+    return std::unexpected(std::move(opened.error()).within("open session"));
   return session;
 }
 
@@ -174,9 +183,7 @@ bool Session::throttle(Stream& stream) {
   if (sent - stream.retired.load(std::memory_order_acquire) < kHigh) return true;
   post(protocol::Notify{stream.id});
   uint64_t end = protocol::monotonic_ns() + kPatienceNs;
-  wait_until([&] {
-    return sent - stream.retired.load(std::memory_order_acquire) < kLow || protocol::monotonic_ns() > end;
-  });
+  wait_until([&] { return sent - stream.retired.load(std::memory_order_acquire) < kLow || protocol::monotonic_ns() > end; });
   return sent - stream.retired.load(std::memory_order_acquire) < kHigh;
 }
 

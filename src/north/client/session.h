@@ -51,7 +51,8 @@ class Session {
 
   bool dead() const { return dead_.load(std::memory_order_acquire); }
   /// After fork, in the child: nothing of this session may be touched any more.
-  void abandon() { dead_.store(true, std::memory_order_release); }
+  /// Locks are made anew: whoever held one is not in this process.
+  void abandon();
 
   /// Device ids ("opencl:0") in the order that OpenDevice.index means.
   const std::vector<std::string>& devices() const { return devices_; }
@@ -152,7 +153,10 @@ class Session {
   /// Runs `job` on the service thread.
   void defer(std::function<void()> job);
   /// Balances one unit of pending work that keeps the service thread draining.
-  void hold_service() { service_holds_.fetch_add(1, std::memory_order_acq_rel); need_service(); }
+  void hold_service() {
+    service_holds_.fetch_add(1, std::memory_order_acq_rel);
+    need_service();
+  }
   void drop_service() { service_holds_.fetch_sub(1, std::memory_order_acq_rel); }
 
  private:
@@ -234,11 +238,11 @@ class Session {
   std::mutex leader_;  ///< whoever holds it drains
   protocol::RingConsumer completions_;
   std::unique_ptr<protocol::Frame> frame_;
-  std::atomic<uint32_t> progress_{0};   ///< bumped after every drained batch; followers sleep on it
+  std::atomic<uint32_t> progress_{0};  ///< bumped after every drained batch; followers sleep on it
   std::atomic<uint32_t> followers_{0};
   std::atomic<uint32_t> app_waiters_{0};
   std::atomic<bool> service_leads_{false};
-  protocol::SpinBudget spin_;           ///< under leader_, for threads of the program
+  protocol::SpinBudget spin_;  ///< under leader_, for threads of the program
 
   IdPool ids_;
   Staging staging_;

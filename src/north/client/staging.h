@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <new>
 
 #include "protocol/commands.h"
 
@@ -24,6 +25,8 @@ class Staging {
   protocol::BulkRef take(uint64_t size);
   void give_back(protocol::BulkRef block);
   std::byte* at(protocol::BulkRef block) const { return base_ + block.offset; }
+  /// In a forked child: whoever held the lock is not there.
+  void after_fork() { new (&mutex_) std::mutex; }
   uint64_t capacity() const { return bytes_; }
 
  private:
@@ -37,8 +40,11 @@ class Staging {
 class StagedBlock {
  public:
   StagedBlock() = default;
-  StagedBlock(Staging& staging, uint64_t size) : staging_(&staging), block_(size == 0 ? protocol::BulkRef{} : staging.take(size)), size_(size) {}
-  StagedBlock(StagedBlock&& other) noexcept : staging_(other.staging_), block_(other.block_), size_(other.size_) { other.block_ = {}; }
+  StagedBlock(Staging& staging, uint64_t size)
+      : staging_(&staging), block_(size == 0 ? protocol::BulkRef{} : staging.take(size)), size_(size) {}
+  StagedBlock(StagedBlock&& other) noexcept : staging_(other.staging_), block_(other.block_), size_(other.size_) {
+    other.block_ = {};
+  }
   StagedBlock& operator=(StagedBlock&& other) noexcept {
     if (this != &other) {
       reset();

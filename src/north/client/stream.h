@@ -28,13 +28,20 @@ class Stream : public Tracked {
     }
   }
 
+  void note_end(uint64_t ended) {
+    uint64_t known = last_ended.load(std::memory_order_relaxed);
+    while (known < ended && !last_ended.compare_exchange_weak(known, ended, std::memory_order_relaxed)) {
+    }
+  }
+
   Session* session;
   protocol::ObjectId id = 0;
   bool in_order = true;
   std::mutex mutex;
-  uint64_t sent = 0;                 ///< enqueues given to the worker; each takes the next number
-  std::atomic<uint64_t> retired{0};  ///< in-order: all up to this number are complete
-  Event* barrier = nullptr;          ///< out-of-order: the last barrier, retained; null if none is pending
+  uint64_t sent = 0;                    ///< enqueues given to the worker; each takes the next number
+  std::atomic<uint64_t> retired{0};     ///< in-order: all up to this number are complete
+  std::atomic<uint64_t> last_ended{0};  ///< latest end that an event of ours has shown, in the device's clock
+  Event* barrier = nullptr;             ///< out-of-order: the last barrier, retained; null if none is pending
 };
 
 }  // namespace amalgam::client

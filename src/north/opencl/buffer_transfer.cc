@@ -64,7 +64,8 @@ cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool block
   if (cl_int bad = check_range(queue, buffer, offset, size, ptr, kNoHostWrite); bad != CL_SUCCESS) return bad;
   if (cl_int bad = waits.take(queue->context, count, events); bad != CL_SUCCESS) return bad;
   if (!buffer->shared)
-    return staged_write(queue, linear(buffer, offset), size, ptr, blocking != CL_FALSE, waits, CL_COMMAND_WRITE_BUFFER, event);
+    return staged_write(queue, linear(buffer, offset), size, ptr, blocking != CL_FALSE, waits, CL_COMMAND_WRITE_BUFFER,
+                        event);
   auto copy = [hold = MemHold(buffer), offset, size, ptr] {
     std::memcpy(hold.mem()->bytes + offset, ptr, size);
     return 0;

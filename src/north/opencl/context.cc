@@ -116,7 +116,9 @@ cl_context make_context(const cl_context_properties* properties, cl_uint count, 
     context->svm &= device_number(device, CL_DEVICE_SVM_CAPABILITIES) != 0;
   }
   if (notify != nullptr)
-    context->notify = [notify, user_data](const char* text, const void* data, size_t size) { notify(text, data, size, user_data); };
+    context->notify = [notify, user_data](const char* text, const void* data, size_t size) {
+      notify(text, data, size, user_data);
+    };
   report(errcode_ret, CL_SUCCESS);
   return context.release();
 }
@@ -125,14 +127,14 @@ cl_context make_context(const cl_context_properties* properties, cl_uint count, 
 
 namespace api {
 
-cl_context clCreateContext(const cl_context_properties* properties, cl_uint count, const cl_device_id* devices, Notify notify,
-                           void* user_data, cl_int* errcode_ret) {
+cl_context clCreateContext(const cl_context_properties* properties, cl_uint count, const cl_device_id* devices,
+                           Notify notify, void* user_data, cl_int* errcode_ret) {
   if (count == 0 || devices == nullptr) return refuse(errcode_ret, CL_INVALID_VALUE);
   return make_context(properties, count, devices, notify, user_data, errcode_ret);
 }
 
-cl_context clCreateContextFromType(const cl_context_properties* properties, cl_device_type type, Notify notify, void* user_data,
-                                   cl_int* errcode_ret) {
+cl_context clCreateContextFromType(const cl_context_properties* properties, cl_device_type type, Notify notify,
+                                   void* user_data, cl_int* errcode_ret) {
   std::vector<cl_device_id> devices;
   cl_uint count = 0;
   cl_int found = api::clGetDeviceIDs(Runtime::get().platform(), type, 0, nullptr, &count);
@@ -162,7 +164,8 @@ cl_int clGetContextInfo(cl_context context, cl_context_info param, size_t room, 
     case CL_CONTEXT_DEVICES:
       return answer(context->devices.data(), context->devices.size() * sizeof(cl_device_id), room, out, size_ret);
     case CL_CONTEXT_PROPERTIES:
-      return answer(context->properties.data(), context->properties.size() * sizeof(cl_context_properties), room, out, size_ret);
+      return answer(context->properties.data(), context->properties.size() * sizeof(cl_context_properties), room, out,
+                    size_ret);
     default: return CL_INVALID_VALUE;
   }
 }

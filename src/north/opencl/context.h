@@ -10,8 +10,8 @@
 
 namespace amalgam::opencl {
 
-/// Checks a clCreateContext property list against our platform. `given` is the list for CL_CONTEXT_PROPERTIES (empty if there
-/// is none), `passed` what the driver shall see of it.
+/// Checks a clCreateContext property list against our platform. `given` is the list for CL_CONTEXT_PROPERTIES (empty if
+/// there is none), `passed` what the driver shall see of it.
 cl_int read_context_properties(const cl_context_properties* properties, cl_platform_id platform,
                                std::vector<cl_context_properties>& given, std::vector<int64_t>& passed);
 

@@ -25,9 +25,9 @@ bool matches(cl_device_id device, cl_device_type type) {
 }
 
 bool is_device_type(cl_device_type type) {
-  constexpr cl_device_type kAny = CL_DEVICE_TYPE_DEFAULT | CL_DEVICE_TYPE_CPU | CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_ACCELERATOR |
-                                  CL_DEVICE_TYPE_CUSTOM;
-  return type == CL_DEVICE_TYPE_ALL || (type != 0 && (type & ~kAny) == 0);
+  constexpr cl_device_type kAny =
+      CL_DEVICE_TYPE_DEFAULT | CL_DEVICE_TYPE_CPU | CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_ACCELERATOR | CL_DEVICE_TYPE_CUSTOM;
+  return type == CL_DEVICE_TYPE_ALL || (type & ~kAny) == 0;
 }
 
 /// The two clocks of the device's driver at one moment.
@@ -78,7 +78,8 @@ cl_int clGetDeviceInfo(cl_device_id device, cl_device_info param, size_t room, v
       return answer(device->parent == nullptr ? cl_uint{1} : device->references.load(), room, out, size_ret);
     case CL_DEVICE_PARTITION_TYPE:
       if (device->parent == nullptr) break;
-      return answer(device->partition.data(), device->partition.size() * sizeof(cl_device_partition_property), room, out, size_ret);
+      return answer(device->partition.data(), device->partition.size() * sizeof(cl_device_partition_property), room, out,
+                    size_ret);
     default: break;
   }
   const std::vector<uint8_t>* value = device_property(device, param);
@@ -88,9 +89,9 @@ cl_int clGetDeviceInfo(cl_device_id device, cl_device_info param, size_t room, v
 
 cl_int clGetDeviceAndHostTimer(cl_device_id device, cl_ulong* device_ns, cl_ulong* host_ns) {
   if (!valid(device, Kind::kDevice)) return CL_INVALID_DEVICE;
-  if (device_ns == nullptr || host_ns == nullptr) return CL_INVALID_VALUE;
   cl_ulong clocks[2] = {};
-  if (cl_int bad = read_clocks(device, clocks); bad != CL_SUCCESS) return bad;
+  if (cl_int bad = read_clocks(device, clocks); bad != CL_SUCCESS) return bad;  // before null pointers, as drivers judge
+  if (device_ns == nullptr || host_ns == nullptr) return CL_INVALID_VALUE;
   *device_ns = clocks[0];
   *host_ns = clocks[1];
   return CL_SUCCESS;
@@ -98,9 +99,9 @@ cl_int clGetDeviceAndHostTimer(cl_device_id device, cl_ulong* device_ns, cl_ulon
 
 cl_int clGetHostTimer(cl_device_id device, cl_ulong* host_ns) {
   if (!valid(device, Kind::kDevice)) return CL_INVALID_DEVICE;
-  if (host_ns == nullptr) return CL_INVALID_VALUE;
   cl_ulong clocks[2] = {};
   if (cl_int bad = read_clocks(device, clocks); bad != CL_SUCCESS) return bad;
+  if (host_ns == nullptr) return CL_INVALID_VALUE;
   *host_ns = clocks[1];
   return CL_SUCCESS;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dispatch table that every handle begins with. Sharing with GL and EGL is not carried, nor are the functions that core
-// OpenCL has replaced under the same table; their slots answer so. The slots of Direct3D are null, as loaders on Linux expect.
+// OpenCL has replaced under the same table; their slots answer so. The slots of Direct3D are null, as loaders on Linux
+// expect.
 //
 // This is a table of the loader's first generation: loaders of the second one use it as it is. Marking it as second
 // generation would make the loader own a word of every handle and buys nothing while there is one platform.
@@ -23,8 +24,10 @@ struct Refusal<R (*)(A...)> {
   static void code(T) {}
   static R call(A... arguments) {
     (code(arguments), ...);
-    if constexpr (std::is_pointer_v<R>) return nullptr;
-    else return CL_INVALID_OPERATION;
+    if constexpr (std::is_pointer_v<R>)
+      return nullptr;
+    else
+      return CL_INVALID_OPERATION;
   }
 };
 

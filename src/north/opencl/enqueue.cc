@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "north/opencl/enqueue.h"
 
+#include <algorithm>
+
 #include "base/limits.h"
 
 namespace amalgam::opencl {
@@ -15,8 +17,10 @@ cl_int WaitList::take(cl_context context, cl_uint count, const cl_event* events)
     if (event->context != context) return CL_INVALID_CONTEXT;
     int32_t status = event->status();
     if (status == client::kComplete) continue;
-    if (status < 0) failed_ = true;
-    else ++pending_;
+    if (status < 0)
+      failed_ = true;
+    else
+      ++pending_;
     if (event->id() == 0) continue;
     if (count_ < few_.size() && more_.empty()) {
       few_[count_++] = event->id();
@@ -59,10 +63,21 @@ cl_event make_event(cl_command_queue queue, cl_command_type type) {
   return nullptr;
 }
 
+namespace {
+
+/// A moment of our clock in the device's. The two are matched to some microseconds only, so what this process does in a
+/// queue's order is never put before an end that the queue has shown already.
+uint64_t local_time(cl_command_queue queue, uint64_t monotonic) {
+  const uint64_t time = monotonic + static_cast<uint64_t>(queue->context->device_clock);
+  return queue->in_order ? std::max(time, queue->last_ended.load(std::memory_order_relaxed)) : time;
+}
+
+}  // namespace
+
 void give_local_event(cl_command_queue queue, cl_command_type type, uint64_t began_ns, cl_event* out) {
   auto* event = new _cl_event(queue->session, queue->context, queue, type);
-  uint64_t began = began_ns + static_cast<uint64_t>(queue->context->device_clock);
-  uint64_t ended = protocol::monotonic_ns() + static_cast<uint64_t>(queue->context->device_clock);
+  const uint64_t began = local_time(queue, began_ns), ended = std::max(began, local_time(queue, protocol::monotonic_ns()));
+  queue->note_end(ended);
   event->settle(client::kComplete, {began, began, began, ended});
   *out = event;
 }
@@ -70,8 +85,10 @@ void give_local_event(cl_command_queue queue, cl_command_type type, uint64_t beg
 cl_int finish_blocking(cl_event event, cl_event* out) {
   bool alive = event->session()->wait(*event);
   int32_t status = event->status();
-  if (out != nullptr) *out = event;
-  else drop_event(event);
+  if (out != nullptr)
+    *out = event;
+  else
+    drop_event(event);
   if (!alive) return CL_OUT_OF_RESOURCES;
   return status < 0 ? CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST : CL_SUCCESS;
 }
@@ -82,16 +99,27 @@ cl_int gated_command(cl_command_queue queue, const WaitList& waits, cl_command_t
   if (!session.throttle(*queue)) return CL_OUT_OF_RESOURCES;
   cl_event event = make_event(queue, type);
   if (event == nullptr) return CL_OUT_OF_RESOURCES;
+  // No driver sees the work, so its times are ours. Event and queue outlive it: the worker ends a gate after its signal.
+  auto timed = [event, queue, queued = local_time(queue, protocol::monotonic_ns()), work = std::move(work)] {
+    const uint64_t began = std::max(queued, local_time(queue, protocol::monotonic_ns()));
+    const int32_t status = work();
+    const uint64_t ended = std::max(began, local_time(queue, protocol::monotonic_ns()));
+    queue->note_end(ended);
+    event->note_times({queued, began, began, ended});
+    return status;
+  };
   {
     std::lock_guard lock(queue->mutex);
-    if (!session.enqueue_gate(*queue, waits.ids(), *event, std::move(work))) {
+    if (!session.enqueue_gate(*queue, waits.ids(), *event, std::move(timed))) {
       forget_event(event);
       return CL_OUT_OF_RESOURCES;
     }
   }
   if (blocking) return finish_blocking(event, out);
-  if (out != nullptr) *out = event;
-  else drop_event(event);
+  if (out != nullptr)
+    *out = event;
+  else
+    drop_event(event);
   return CL_SUCCESS;
 }
 

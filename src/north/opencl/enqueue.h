@@ -27,7 +27,8 @@ class WaitList {
   /// long). Complete events are left out.
   cl_int take(cl_context context, cl_uint count, const cl_event* events);
   std::span<const protocol::ObjectId> ids() const {
-    return more_.empty() ? std::span<const protocol::ObjectId>(few_.data(), count_) : std::span<const protocol::ObjectId>(more_);
+    return more_.empty() ? std::span<const protocol::ObjectId>(few_.data(), count_)
+                         : std::span<const protocol::ObjectId>(more_);
   }
   /// Nothing to wait for.
   bool clear() const { return pending_ == 0 && !failed_; }
@@ -82,8 +83,10 @@ cl_int submit(cl_command_queue queue, M& message, const WaitList& waits, cl_comm
       result = CL_OUT_OF_RESOURCES;
     }
   }
-  if (result != CL_SUCCESS) forget_event(event);
-  else if (out != nullptr) *out = event;
+  if (result != CL_SUCCESS)
+    forget_event(event);
+  else if (out != nullptr)
+    *out = event;
   return result;
 }
 

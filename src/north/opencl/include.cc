@@ -39,8 +39,10 @@ std::string code_of(std::string_view line, bool& in_comment) {
       code += line[i];
       while (++i < line.size()) {
         code += line[i];
-        if (line[i] == '\\' && i + 1 < line.size()) code += line[++i];
-        else if (line[i] == quote) break;
+        if (line[i] == '\\' && i + 1 < line.size())
+          code += line[++i];
+        else if (line[i] == quote)
+          break;
       }
     } else {
       code += line[i];
@@ -232,10 +234,14 @@ std::vector<std::string> split_options(std::string_view options) {
       continue;
     }
     in_word = true;
-    if (c == '\\' && quote != '\'' && i + 1 < options.size()) word += options[++i];
-    else if (quote == 0 && (c == '"' || c == '\'')) quote = c;
-    else if (c == quote) quote = 0;
-    else word += c;
+    if (c == '\\' && quote != '\'' && i + 1 < options.size())
+      word += options[++i];
+    else if (quote == 0 && (c == '"' || c == '\''))
+      quote = c;
+    else if (c == quote)
+      quote = 0;
+    else
+      word += c;
   }
   if (in_word) words.push_back(std::move(word));
   return words;

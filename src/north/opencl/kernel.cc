@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernels: creation, cloning, lifetime.
 //
-// The first kernel of a name is made by a call, so that the driver's verdict comes back. From then on the name is known to be
-// good until the program is built again, and making another one is a command that needs no answer.
+// The first kernel of a name is made by a call, so that the driver's verdict comes back. From then on the name is known to
+// be good until the program is built again, and making another one is a command that needs no answer.
 #include <cstring>
 
 #include "north/opencl/kernel_facts.h"
@@ -70,7 +70,8 @@ std::shared_ptr<KernelFacts> known_facts(cl_program program, const std::string& 
 }
 
 /// A handle for a kernel that the worker has, or will have by the time that it hears of it.
-cl_kernel adopt_kernel(cl_program program, protocol::ObjectId id, const std::string& name, std::shared_ptr<KernelFacts> facts) {
+cl_kernel adopt_kernel(cl_program program, protocol::ObjectId id, const std::string& name,
+                       std::shared_ptr<KernelFacts> facts) {
   auto* kernel = new _cl_kernel;
   kernel->program = retained(program);
   kernel->id = id;

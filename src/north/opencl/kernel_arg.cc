@@ -111,9 +111,7 @@ cl_int encode(cl_kernel kernel, Class what, const void* data, Value& value) {
     case Class::kImage:
     case Class::kPipe: return encode_mem(kernel, data, value);
     case Class::kSampler: return encode_sampler(kernel, data, value);
-    case Class::kLocal:
-      value.head.kind = ArgKind::kLocal;
-      return data == nullptr ? CL_SUCCESS : CL_INVALID_ARG_VALUE;
+    case Class::kLocal: value.head.kind = ArgKind::kLocal; return data == nullptr ? CL_SUCCESS : CL_INVALID_ARG_VALUE;
     case Class::kQueue: return CL_INVALID_DEVICE_QUEUE;
     case Class::kValue: return encode_bytes(data, value);
     case Class::kUnknown: return encode_unknown(kernel, data, value);

@@ -38,7 +38,9 @@ struct KernelFacts {
 };
 
 /// True for codes that say something of the request, not of the moment.
-inline bool is_lasting(cl_int code) { return code == CL_SUCCESS || code <= CL_INVALID_VALUE || code == CL_KERNEL_ARG_INFO_NOT_AVAILABLE; }
+inline bool is_lasting(cl_int code) {
+  return code == CL_SUCCESS || code <= CL_INVALID_VALUE || code == CL_KERNEL_ARG_INFO_NOT_AVAILABLE;
+}
 
 /// The driver's answer to a question about the kernel; from memory if it was asked before.
 KernelFacts::Answer ask_kernel(cl_kernel kernel, const protocol::Query& query);

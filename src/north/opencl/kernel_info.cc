@@ -22,8 +22,10 @@ KernelFacts::Answer ask_kernel(cl_kernel kernel, const protocol::Query& query) {
   asked.object = kernel->id;
   auto payload = ask(*kernel->program->context->session, asked);
   KernelFacts::Answer answer;
-  if (payload) answer.bytes = std::move(*payload);
-  else answer.code = to_cl(payload.error());
+  if (payload)
+    answer.bytes = std::move(*payload);
+  else
+    answer.code = to_cl(payload.error());
   if (!is_lasting(answer.code)) return answer;
   std::lock_guard lock(facts.mutex);
   if (facts.answers.size() >= KernelFacts::kMostRemembered) facts.answers.clear();
@@ -120,7 +122,8 @@ cl_int clGetKernelInfo(cl_kernel kernel, cl_kernel_info param, size_t room, void
   return forward(kernel, query, room, out, size_ret);
 }
 
-cl_int clGetKernelArgInfo(cl_kernel kernel, cl_uint index, cl_kernel_arg_info param, size_t room, void* out, size_t* size_ret) {
+cl_int clGetKernelArgInfo(cl_kernel kernel, cl_uint index, cl_kernel_arg_info param, size_t room, void* out,
+                          size_t* size_ret) {
   if (!valid(kernel, Kind::kKernel)) return CL_INVALID_KERNEL;
   if (index >= kernel->args.size()) return CL_INVALID_ARG_INDEX;
   protocol::Query query;
@@ -130,8 +133,8 @@ cl_int clGetKernelArgInfo(cl_kernel kernel, cl_uint index, cl_kernel_arg_info pa
   return forward(kernel, query, room, out, size_ret);
 }
 
-cl_int clGetKernelWorkGroupInfo(cl_kernel kernel, cl_device_id device, cl_kernel_work_group_info param, size_t room, void* out,
-                                size_t* size_ret) {
+cl_int clGetKernelWorkGroupInfo(cl_kernel kernel, cl_device_id device, cl_kernel_work_group_info param, size_t room,
+                                void* out, size_t* size_ret) {
   if (!valid(kernel, Kind::kKernel)) return CL_INVALID_KERNEL;
   if (cl_int bad = pick_device(kernel, device); bad != CL_SUCCESS) return bad;
   if (param == CL_KERNEL_LOCAL_MEM_SIZE) return local_memory(kernel, device, room, out, size_ret);

@@ -35,7 +35,8 @@ bool surely_legal(const DeviceLimits& device, const _cl_kernel::Limits& kernel, 
     uint64_t global = launch.global[i], local = launch.local[i];
     if (global == 0 || global > UINT32_MAX || (launch.has_offset && launch.offset[i] > UINT32_MAX)) return false;
     if (!launch.has_local) continue;
-    if (local == 0 || local > device.items[i] || global % local != 0 || (required && local != kernel.required[i])) return false;
+    if (local == 0 || local > device.items[i] || global % local != 0 || (required && local != kernel.required[i]))
+      return false;
     group *= local;
   }
   return !launch.has_local || (group <= device.group && group <= kernel.work_group_size);
@@ -53,8 +54,8 @@ uint64_t local_bytes(cl_kernel kernel) {
   return sum;
 }
 
-cl_int launch(cl_command_queue queue, cl_kernel kernel, protocol::Launch& message, const WaitList& waits, cl_command_type type,
-              cl_event* event) {
+cl_int launch(cl_command_queue queue, cl_kernel kernel, protocol::Launch& message, const WaitList& waits,
+              cl_command_type type, cl_event* event) {
   message.kernel = kernel->id;
   // The block is copied into the ring under the kernel's lock: another thread may set arguments for its own next launch.
   std::lock_guard lock(kernel->mutex);
@@ -88,14 +89,14 @@ cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint 
   if (!valid(kernel, Kind::kKernel)) return CL_INVALID_KERNEL;
   if (queue->context != kernel->program->context) return CL_INVALID_CONTEXT;
   if (dimensions < 1 || dimensions > 3) return CL_INVALID_WORK_DIMENSION;
-  if (global == nullptr) return CL_INVALID_GLOBAL_WORK_SIZE;
   if (cl_int bad = waits.take(queue->context, count, events); bad != CL_SUCCESS) return bad;
   protocol::Launch message;
   message.dimensions = static_cast<uint8_t>(dimensions);
   message.has_offset = offset != nullptr;
   message.has_local = local != nullptr;
   for (cl_uint i = 0; i < dimensions; ++i) {
-    message.global[i] = global[i];
+    // From OpenCL 2.1 on no global size means a launch of nothing; the driver knows whether it is that new.
+    if (global != nullptr) message.global[i] = global[i];
     if (offset != nullptr) message.offset[i] = offset[i];
     if (local != nullptr) message.local[i] = local[i];
   }

@@ -23,8 +23,10 @@ size_t name_length(std::string_view text) {
 size_t quoted_length(std::string_view text) {
   if (text.empty() || text[0] != '"') return 0;
   for (size_t i = 1; i < text.size(); ++i) {
-    if (text[i] == '\\') ++i;
-    else if (text[i] == '"') return i + 1;
+    if (text[i] == '\\')
+      ++i;
+    else if (text[i] == '"')
+      return i + 1;
   }
   return text.size();
 }
@@ -85,10 +87,13 @@ void Macros::define(std::string_view definition) {
 
 void Macros::define_option(std::string_view option) {
   std::string definition(option);
-  const size_t from = definition.find(')') == std::string::npos || definition.find('=') < definition.find('(') ? 0 : definition.find(')');
+  const size_t from =
+      definition.find(')') == std::string::npos || definition.find('=') < definition.find('(') ? 0 : definition.find(')');
   const size_t equals = definition.find('=', from);
-  if (equals != std::string::npos) definition[equals] = ' ';
-  else definition += " 1";
+  if (equals != std::string::npos)
+    definition[equals] = ' ';
+  else
+    definition += " 1";
   define(definition);
 }
 
@@ -140,7 +145,8 @@ std::string Macros::expand(std::string_view text, int depth) const {
         size_t used = n;
         if (macro.function) {
           const size_t open = text.find_first_not_of(" \t", i + n);
-          const size_t length = open != std::string_view::npos && text[open] == '(' ? read_arguments(text.substr(open), arguments) : 0;
+          const size_t length =
+              open != std::string_view::npos && text[open] == '(' ? read_arguments(text.substr(open), arguments) : 0;
           used = length == 0 ? 0 : open - i + length;
         }
         if (used != 0) {

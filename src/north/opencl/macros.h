@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Macros: just enough of the preprocessor to spell the file name of an include.
 //
-// Object-like and function-like macros with parameters and `#`; no `##`, no variable arguments. Expansion is bounded in depth
-// and size; beyond that the text stays as it is, and names no file.
+// Object-like and function-like macros with parameters and `#`; no `##`, no variable arguments. Expansion is bounded in
+// depth and size; beyond that the text stays as it is, and names no file.
 //
 // Threads: plain values.
 #pragma once

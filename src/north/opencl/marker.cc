@@ -31,8 +31,10 @@ cl_int barrier(cl_command_queue queue, const WaitList& waits, cl_event* event) {
     before = std::exchange(queue->barrier, made);
   }
   if (before != nullptr) before->release();
-  if (event != nullptr) *event = made;
-  else drop_event(made);
+  if (event != nullptr)
+    *event = made;
+  else
+    drop_event(made);
   return CL_SUCCESS;
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The OpenCL handles: what a program holds, and what answers its queries without asking the worker.
 //
-// Every handle begins with the dispatch pointer and a word that ICD loaders of version 2 own. References: `references` is the
-// count that the API shows; implicit holds (a queue of its context, a kernel of its program, …) are counted in it, as the
-// common drivers do. Events are special: see client/event.h.
+// Every handle begins with the dispatch pointer and a word that ICD loaders of version 2 own. References: `references` is
+// the count that the API shows; implicit holds (a queue of its context, a kernel of its program, …) are counted in it, as
+// the common drivers do. Events are special: see client/event.h.
 //
 // Ownership: context → queues, memory objects, programs, samplers, events by count; program → kernels; parent → sub-buffer.
 // Handles of a dead session stay valid as handles; calls on them return CL_OUT_OF_RESOURCES or CL_DEVICE_NOT_AVAILABLE.
@@ -31,7 +31,16 @@
 namespace amalgam::opencl {
 
 enum class Kind : uint32_t {
-  kDead = 0, kPlatform = 0x616d0001, kDevice, kContext, kQueue, kMem, kSampler, kProgram, kKernel, kEvent,
+  kDead = 0,
+  kPlatform = 0x616d0001,
+  kDevice,
+  kContext,
+  kQueue,
+  kMem,
+  kSampler,
+  kProgram,
+  kKernel,
+  kEvent,
 };
 
 struct Handle {
@@ -79,11 +88,11 @@ struct _cl_platform_id : amalgam::opencl::Handle {
 
 struct _cl_device_id : amalgam::opencl::Handle {
   _cl_device_id() : Handle(amalgam::opencl::Kind::kDevice) {}
-  amalgam::protocol::DeviceEntry entry;  ///< of the root device; properties hold every CL_DEVICE_* value
-  uint32_t index = 0;                    ///< in SessionOpened.devices; found by entry.device.id when a session opens
+  amalgam::protocol::DeviceEntry entry;         ///< of the root device; properties hold every CL_DEVICE_* value
+  uint32_t index = 0;                           ///< in SessionOpened.devices; found by entry.device.id when a session opens
   amalgam::client::Session* session = nullptr;  ///< where `id` means something; root devices: the process's current session
   amalgam::protocol::ObjectId id = 0;
-  cl_device_id parent = nullptr;  ///< sub-devices: retained parent
+  cl_device_id parent = nullptr;                        ///< sub-devices: retained parent
   std::vector<cl_device_partition_property> partition;  ///< sub-devices: how they were made
   bool shared() const { return entry.device.residency == amalgam::model::Residency::kShared; }
 };
@@ -123,8 +132,7 @@ struct _cl_command_queue : amalgam::opencl::Handle, amalgam::client::Stream {
 struct _cl_event : amalgam::opencl::Handle, amalgam::client::Event {
   _cl_event(amalgam::client::Session* s, cl_context c, cl_command_queue q, cl_command_type t)
       : Handle(amalgam::opencl::Kind::kEvent),
-        Event(s, [](amalgam::client::Event* e) { delete static_cast<_cl_event*>(e); }),
-        context(c), queue(q), type(t) {
+        Event(s, [](amalgam::client::Event* e) { delete static_cast<_cl_event*>(e); }), context(c), queue(q), type(t) {
     amalgam::opencl::retained(context);
     if (queue != nullptr) amalgam::opencl::retained(queue);
   }
@@ -142,16 +150,16 @@ struct _cl_mem : amalgam::opencl::Handle {
   cl_mem_object_type type = CL_MEM_OBJECT_BUFFER;
   cl_mem_flags flags = 0;
   size_t size = 0;
-  void* host_ptr = nullptr;      ///< CL_MEM_USE_HOST_PTR: the program's memory, a copy that maps and unmaps keep in step
-  cl_mem parent = nullptr;       ///< sub-buffer's buffer, or an image's buffer; retained
-  size_t offset = 0;             ///< in the parent
-  std::byte* bytes = nullptr;    ///< heap range: the region itself if `shared`, else the shadow that maps go through
+  void* host_ptr = nullptr;    ///< CL_MEM_USE_HOST_PTR: the program's memory, a copy that maps and unmaps keep in step
+  cl_mem parent = nullptr;     ///< sub-buffer's buffer, or an image's buffer; retained
+  size_t offset = 0;           ///< in the parent
+  std::byte* bytes = nullptr;  ///< heap range: the region itself if `shared`, else the shadow that maps go through
   bool shared = false;
-  bool svm_backed = false;       ///< CL_MEM_USE_HOST_PTR on an SVM allocation of this context
+  bool svm_backed = false;  ///< CL_MEM_USE_HOST_PTR on an SVM allocation of this context
   std::vector<cl_mem_properties> properties;
   // Images.
   cl_image_format format{};
-  cl_image_desc desc{};          ///< as created; pitches 0 where the program gave 0
+  cl_image_desc desc{};                                     ///< as created; pitches 0 where the program gave 0
   size_t element_size = 0, row_pitch = 0, slice_pitch = 0;  ///< row/slice: of `bytes`
   std::mutex mutex;
   std::vector<std::function<void()>> destructors;  ///< run last-in first-out
@@ -182,8 +190,8 @@ struct _cl_program : amalgam::opencl::Handle {
   amalgam::protocol::ObjectId id = 0;
   std::vector<cl_device_id> devices;  ///< retained by the context
   std::string source;
-  bool has_source = false;     ///< made with clCreateProgramWithSource
-  bool resolved = false;       ///< the worker's module is not `source` but that with its includes put in (include.h)
+  bool has_source = false;  ///< made with clCreateProgramWithSource
+  bool resolved = false;    ///< the worker's module is not `source` but that with its includes put in (include.h)
   std::mutex mutex;
   cl_uint kernels = 0;   ///< live kernels: a program with some cannot be built again
   cl_uint building = 0;  ///< builds under way

@@ -21,9 +21,7 @@ void wait_for_barrier(cl_command_queue queue, WaitList& waits) {
 
 cl_int ordered(cl_command_queue queue, WaitList& waits, cl_uint count, const cl_event* events, cl_command_type type,
                bool blocking, cl_event* out) {
-  if (blocking)
-    return host_command(
-        queue, waits, count, events, type, true, [] { return 0; }, out);
+  if (blocking) return host_command(queue, waits, count, events, type, true, [] { return 0; }, out);
   if (!queue->in_order && waits.clear()) wait_for_barrier(queue, waits);
   {
     std::lock_guard lock(queue->mutex);

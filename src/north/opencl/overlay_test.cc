@@ -84,7 +84,8 @@ TEST(Overlay, native_kernels_need_shared_regions) {
     entry.device.residency = residency;
     put<cl_device_exec_capabilities>(entry, CL_DEVICE_EXECUTION_CAPABILITIES, CL_EXEC_KERNEL | CL_EXEC_NATIVE_KERNEL);
     overlay(entry);
-    const bool native = (number<cl_device_exec_capabilities>(entry, CL_DEVICE_EXECUTION_CAPABILITIES) & CL_EXEC_NATIVE_KERNEL) != 0;
+    const bool native =
+        (number<cl_device_exec_capabilities>(entry, CL_DEVICE_EXECUTION_CAPABILITIES) & CL_EXEC_NATIVE_KERNEL) != 0;
     EXPECT_EQ(native, residency == model::Residency::kShared);
   }
 }

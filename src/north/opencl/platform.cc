@@ -117,8 +117,9 @@ cl_int clGetPlatformInfo(cl_platform_id platform, cl_platform_info param, size_t
     case CL_PLATFORM_HOST_TIMER_RESOLUTION: return answer(timer_resolution(), room, out, size_ret);
     case CL_PLATFORM_VERSION: {
       const Version version = platform_version();
-      return answer_text("OpenCL " + std::to_string(version.major) + "." + std::to_string(version.minor) + " Amalgam " AMALGAM_VERSION,
-                         room, out, size_ret);
+      return answer_text(
+          "OpenCL " + std::to_string(version.major) + "." + std::to_string(version.minor) + " Amalgam " AMALGAM_VERSION,
+          room, out, size_ret);
     }
     case CL_PLATFORM_NUMERIC_VERSION: {
       const Version version = platform_version();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs: creation from source, IL, binaries and built-in kernels; lifetime. Source, IL and binaries travel through staging.
+// Programs: creation from source, IL, binaries and built-in kernels; lifetime. Source, IL and binaries travel through
+// staging.
 #include "north/opencl/program.h"
 
 #include <algorithm>
@@ -29,7 +30,8 @@ cl_int take_program_devices(const std::vector<cl_device_id>& own, cl_uint count,
                             std::vector<protocol::ObjectId>& ids) {
   if ((devices == nullptr) != (count == 0)) return CL_INVALID_VALUE;
   for (cl_uint i = 0; i < count; ++i) {
-    if (!valid(devices[i], Kind::kDevice) || std::find(own.begin(), own.end(), devices[i]) == own.end()) return CL_INVALID_DEVICE;
+    if (!valid(devices[i], Kind::kDevice) || std::find(own.begin(), own.end(), devices[i]) == own.end())
+      return CL_INVALID_DEVICE;
     if (std::find(ids.begin(), ids.end(), devices[i]->id) == ids.end()) ids.push_back(devices[i]->id);
   }
   return CL_SUCCESS;
@@ -165,8 +167,8 @@ cl_program clCreateProgramWithBinary(cl_context context, cl_uint count, const cl
   return adopt_program(context, id.keep(), std::vector<cl_device_id>(devices, devices + count));
 }
 
-cl_program clCreateProgramWithBuiltInKernels(cl_context context, cl_uint count, const cl_device_id* devices, const char* names,
-                                             cl_int* errcode_ret) {
+cl_program clCreateProgramWithBuiltInKernels(cl_context context, cl_uint count, const cl_device_id* devices,
+                                             const char* names, cl_int* errcode_ret) {
   if (!valid(context, Kind::kContext)) return refuse(errcode_ret, CL_INVALID_CONTEXT);
   if (names == nullptr) return refuse(errcode_ret, CL_INVALID_VALUE);
   if (cl_int bad = check_devices(context, count, devices); bad != CL_SUCCESS) return refuse(errcode_ret, bad);

@@ -140,12 +140,14 @@ cl_int clBuildProgram(cl_program program, cl_uint count, const cl_device_id* dev
   return run_build(program, message, notify, user_data);
 }
 
-cl_int clCompileProgram(cl_program program, cl_uint count, const cl_device_id* devices, const char* options, cl_uint header_count,
-                        const cl_program* headers, const char** header_names, Notify notify, void* user_data) {
+cl_int clCompileProgram(cl_program program, cl_uint count, const cl_device_id* devices, const char* options,
+                        cl_uint header_count, const cl_program* headers, const char** header_names, Notify notify,
+                        void* user_data) {
   std::vector<protocol::ObjectId> ids, header_ids;
   if (cl_int bad = check_build(program, count, devices, options, notify, user_data, ids); bad != CL_SUCCESS) return bad;
   protocol::CompileModule message;
-  if (cl_int bad = take_headers(header_count, headers, header_names, header_ids, message.header_names); bad != CL_SUCCESS) return bad;
+  if (cl_int bad = take_headers(header_count, headers, header_names, header_ids, message.header_names); bad != CL_SUCCESS)
+    return bad;
   if (std::strlen(options) > kMaxBuildOptions) return CL_INVALID_COMPILER_OPTIONS;
   if (cl_int bad = begin_build(program); bad != CL_SUCCESS) return bad;
   if (cl_int bad = resolve_source(program, options, message.header_names); bad != CL_SUCCESS) {
@@ -159,14 +161,16 @@ cl_int clCompileProgram(cl_program program, cl_uint count, const cl_device_id* d
   return run_build(program, message, notify, user_data);
 }
 
-cl_program clLinkProgram(cl_context context, cl_uint count, const cl_device_id* devices, const char* options, cl_uint input_count,
-                         const cl_program* inputs, Notify notify, void* user_data, cl_int* errcode_ret) {
+cl_program clLinkProgram(cl_context context, cl_uint count, const cl_device_id* devices, const char* options,
+                         cl_uint input_count, const cl_program* inputs, Notify notify, void* user_data,
+                         cl_int* errcode_ret) {
   if (!valid(context, Kind::kContext)) return refuse(errcode_ret, CL_INVALID_CONTEXT);
   if (notify == nullptr && user_data != nullptr) return refuse(errcode_ret, CL_INVALID_VALUE);
   if (options == nullptr) options = "";
   if (std::strlen(options) > kMaxBuildOptions) return refuse(errcode_ret, CL_INVALID_LINKER_OPTIONS);
   std::vector<protocol::ObjectId> ids, input_ids;
-  if (cl_int bad = take_program_devices(context->devices, count, devices, ids); bad != CL_SUCCESS) return refuse(errcode_ret, bad);
+  if (cl_int bad = take_program_devices(context->devices, count, devices, ids); bad != CL_SUCCESS)
+    return refuse(errcode_ret, bad);
   if (cl_int bad = take_inputs(context, input_count, inputs, input_ids); bad != CL_SUCCESS) return refuse(errcode_ret, bad);
   const std::vector<cl_device_id> own = count == 0 ? context->devices : std::vector<cl_device_id>(devices, devices + count);
   protocol::LinkModule message;

@@ -84,7 +84,8 @@ cl_int clGetProgramBuildInfo(cl_program program, cl_device_id device, cl_program
                              size_t* size_ret) {
   if (!valid(program, Kind::kProgram)) return CL_INVALID_PROGRAM;
   if (!valid(device, Kind::kDevice)) return CL_INVALID_DEVICE;
-  if (std::find(program->devices.begin(), program->devices.end(), device) == program->devices.end()) return CL_INVALID_DEVICE;
+  if (std::find(program->devices.begin(), program->devices.end(), device) == program->devices.end())
+    return CL_INVALID_DEVICE;
   if (param == CL_PROGRAM_BUILD_STATUS && is_building(program))
     return answer(cl_build_status{CL_BUILD_IN_PROGRESS}, room, out, size_ret);
   protocol::Query query;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "north/opencl/enqueue.h"
 #include "north/opencl/util.h"
 
 namespace amalgam::opencl {
@@ -46,20 +47,49 @@ void destroy(cl_command_queue queue) {
 
 namespace {
 
-/// Device time − our clock, once a context: profiling times of commands that we do ourselves must fit the device's.
-void learn_device_clock(cl_context context) {
-  std::lock_guard lock(context->mutex);
-  if (context->device_clock != 0) return;
+/// Device time − our clock by the driver's own timer; 0 if it has none.
+int64_t ask_device_clock(cl_command_queue queue) {
   protocol::Query query;
   query.target = protocol::QueryTarget::kDeviceTimer;
-  query.object = context->devices[0]->id;
+  query.object = queue->device->id;
   const uint64_t before = protocol::monotonic_ns();
-  auto payload = ask(*context->session, query);
+  auto payload = ask(*queue->session, query);
   const uint64_t after = protocol::monotonic_ns();
   cl_ulong device_ns = 0;
-  if (!payload || payload->size() < sizeof device_ns) return;
+  if (!payload || payload->size() < sizeof device_ns) return 0;
   std::memcpy(&device_ns, payload->data(), sizeof device_ns);
-  context->device_clock = static_cast<int64_t>(device_ns - (before + (after - before) / 2));
+  return static_cast<int64_t>(device_ns - (before + (after - before) / 2));
+}
+
+/// The same by what markers say of their end. We see it too late by the way back, so the largest difference of several is
+/// the nearest; and too small is the side on which our own commands begin after what they followed.
+int64_t measure_device_clock(cl_command_queue queue) {
+  constexpr int kMarkers = 4;
+  int64_t largest = 0;
+  for (int i = 0; i < kMarkers; ++i) {
+    protocol::Marker marker;
+    cl_event event = nullptr;
+    if (submit(queue, marker, WaitList(), CL_COMMAND_MARKER, &event, false) != CL_SUCCESS) return largest;
+    const bool ended = queue->session->wait(*event) && event->status() == client::kComplete && event->times().ended != 0;
+    const auto difference = static_cast<int64_t>(event->times().ended - protocol::monotonic_ns());
+    drop_event(event);
+    if (!ended) return largest;
+    if (i == 0 || difference > largest) largest = difference;
+  }
+  return largest;
+}
+
+/// Once a context: profiling times of commands that we do ourselves must fit the device's.
+void learn_device_clock(cl_command_queue queue) {
+  cl_context context = queue->context;
+  {
+    std::lock_guard lock(context->mutex);
+    if (context->device_clock != 0) return;
+  }
+  int64_t clock = ask_device_clock(queue);
+  if (clock == 0) clock = measure_device_clock(queue);
+  std::lock_guard lock(context->mutex);
+  context->device_clock = clock;
 }
 
 cl_command_queue make_queue(cl_context context, cl_device_id device, const cl_queue_properties* passed,
@@ -85,7 +115,7 @@ cl_command_queue make_queue(cl_context context, cl_device_id device, const cl_qu
     return refuse(errcode_ret, to_cl(made.error(), CL_DEVICE_NOT_AVAILABLE));
   }
   queue->context = retained(context);
-  if (queue->profiling()) learn_device_clock(context);
+  if (queue->profiling()) learn_device_clock(queue.get());
   report(errcode_ret, CL_SUCCESS);
   return queue.release();
 }
@@ -141,12 +171,14 @@ cl_int clGetCommandQueueInfo(cl_command_queue queue, cl_command_queue_info param
     case CL_QUEUE_SIZE: return CL_INVALID_COMMAND_QUEUE;  // asked of device-side queues only
     case CL_QUEUE_DEVICE_DEFAULT: return answer(cl_command_queue{nullptr}, room, out, size_ret);
     case CL_QUEUE_PROPERTIES_ARRAY:
-      return answer(queue->property_list.data(), queue->property_list.size() * sizeof(cl_queue_properties), room, out, size_ret);
+      return answer(queue->property_list.data(), queue->property_list.size() * sizeof(cl_queue_properties), room, out,
+                    size_ret);
     default: return CL_INVALID_VALUE;
   }
 }
 
-cl_int clSetCommandQueueProperty(cl_command_queue queue, cl_command_queue_properties, cl_bool, cl_command_queue_properties*) {
+cl_int clSetCommandQueueProperty(cl_command_queue queue, cl_command_queue_properties, cl_bool,
+                                 cl_command_queue_properties*) {
   // Gone since OpenCL 1.1; the common drivers refuse it too.
   return valid(queue, Kind::kQueue) ? CL_INVALID_OPERATION : CL_INVALID_COMMAND_QUEUE;
 }

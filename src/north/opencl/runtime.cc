@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one object of a process: its platform, its devices, its session.
 //
-// Leaked on purpose: programs call OpenCL from destructors that run after ours would have, and service threads may still run.
+// Leaked on purpose: programs call OpenCL from destructors that run after ours would have, and service threads may still
+// run.
 #include <pthread.h>
 #include <unistd.h>
 
@@ -29,7 +30,10 @@ bool slice_token(protocol::Token& token) {
   if (std::strlen(text) != 32) return false;
   for (int i = 0; i < 32; ++i) {
     const char c = text[i];
-    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    const int digit = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
     if (digit < 0) return false;
     token[i / 16] = token[i / 16] << 4 | static_cast<uint64_t>(digit);
   }

@@ -54,8 +54,13 @@ cl_sampler make_sampler(cl_context context, const cl_sampler_properties* propert
   if (!has_images(context)) return refuse(errcode_ret, CL_INVALID_OPERATION);
   client::Session& session = *context->session;
   NewId id(session);
-  const uint64_t all[] = {CL_SAMPLER_NORMALIZED_COORDS, sampler->normalized, CL_SAMPLER_ADDRESSING_MODE, sampler->addressing,
-                          CL_SAMPLER_FILTER_MODE, sampler->filter, 0};
+  const uint64_t all[] = {CL_SAMPLER_NORMALIZED_COORDS,
+                          sampler->normalized,
+                          CL_SAMPLER_ADDRESSING_MODE,
+                          sampler->addressing,
+                          CL_SAMPLER_FILTER_MODE,
+                          sampler->filter,
+                          0};
   protocol::CreateSampler message;
   message.id = id.get();
   message.context = context->id;
@@ -83,7 +88,8 @@ bool legal_format_flags(cl_mem_flags flags) {
 }
 
 /// The driver's list; asked once for each pair of flags and type.
-cl_int image_formats(cl_context context, cl_mem_flags flags, cl_mem_object_type type, std::vector<cl_image_format>& formats) {
+cl_int image_formats(cl_context context, cl_mem_flags flags, cl_mem_object_type type,
+                     std::vector<cl_image_format>& formats) {
   std::lock_guard lock(context->mutex);
   if (auto known = context->image_formats.find({flags, type}); known != context->image_formats.end()) {
     formats = known->second;
@@ -114,8 +120,13 @@ cl_sampler clCreateSamplerWithProperties(cl_context context, const cl_sampler_pr
 cl_sampler clCreateSampler(cl_context context, cl_bool normalized, cl_addressing_mode addressing, cl_filter_mode filter,
                            cl_int* errcode_ret) {
   if (!valid(context, Kind::kContext)) return refuse(errcode_ret, CL_INVALID_CONTEXT);
-  const cl_sampler_properties properties[] = {CL_SAMPLER_NORMALIZED_COORDS, normalized != CL_FALSE, CL_SAMPLER_ADDRESSING_MODE,
-                                              addressing, CL_SAMPLER_FILTER_MODE, filter, 0};
+  const cl_sampler_properties properties[] = {CL_SAMPLER_NORMALIZED_COORDS,
+                                              normalized != CL_FALSE,
+                                              CL_SAMPLER_ADDRESSING_MODE,
+                                              addressing,
+                                              CL_SAMPLER_FILTER_MODE,
+                                              filter,
+                                              0};
   return make_sampler(context, properties, false, errcode_ret);
 }
 
@@ -140,7 +151,8 @@ cl_int clGetSamplerInfo(cl_sampler sampler, cl_sampler_info param, size_t room, 
     case CL_SAMPLER_ADDRESSING_MODE: return answer(sampler->addressing, room, out, size_ret);
     case CL_SAMPLER_FILTER_MODE: return answer(sampler->filter, room, out, size_ret);
     case CL_SAMPLER_PROPERTIES:
-      return answer(sampler->properties.data(), sampler->properties.size() * sizeof(cl_sampler_properties), room, out, size_ret);
+      return answer(sampler->properties.data(), sampler->properties.size() * sizeof(cl_sampler_properties), room, out,
+                    size_ret);
     default: return CL_INVALID_VALUE;
   }
 }

@@ -74,8 +74,10 @@ cl_int staged_write(cl_command_queue queue, protocol::Endpoint to, size_t size, 
     done += now;
   }
   if (blocking) return finish_blocking(last, event);
-  if (event != nullptr) *event = last;
-  else drop_event(last);
+  if (event != nullptr)
+    *event = last;
+  else
+    drop_event(last);
   return CL_SUCCESS;
 }
 
@@ -108,8 +110,10 @@ cl_int staged_read(cl_command_queue queue, protocol::Endpoint from, size_t size,
     from.offset += now;
     done += now;
   }
-  if (event != nullptr) *event = last;
-  else drop_event(last);
+  if (event != nullptr)
+    *event = last;
+  else
+    drop_event(last);
   return CL_SUCCESS;
 }
 

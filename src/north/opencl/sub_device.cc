@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// clCreateSubDevices: the driver partitions, we keep a handle for each part with the properties that differ from its parent's.
+// clCreateSubDevices: the driver partitions, we keep a handle for each part with the properties that differ from its
+// parent's.
 #include "north/opencl/sub_device.h"
 
 #include <cstring>
@@ -13,18 +14,21 @@ constexpr size_t kMaxParts = 4096;
 
 // Every other property of a part is its parent's.
 constexpr cl_uint kOwnProperties[] = {
-    CL_DEVICE_MAX_COMPUTE_UNITS, CL_DEVICE_PARTITION_MAX_SUB_DEVICES, CL_DEVICE_PARTITION_PROPERTIES,
-    CL_DEVICE_PARTITION_AFFINITY_DOMAIN, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE, CL_DEVICE_BUILT_IN_KERNELS,
-    CL_DEVICE_MAX_WORK_GROUP_SIZE, CL_DEVICE_LOCAL_MEM_SIZE,
+    CL_DEVICE_MAX_COMPUTE_UNITS,     CL_DEVICE_PARTITION_MAX_SUB_DEVICES,
+    CL_DEVICE_PARTITION_PROPERTIES,  CL_DEVICE_PARTITION_AFFINITY_DOMAIN,
+    CL_DEVICE_GLOBAL_MEM_CACHE_SIZE, CL_DEVICE_BUILT_IN_KERNELS,
+    CL_DEVICE_MAX_WORK_GROUP_SIZE,   CL_DEVICE_LOCAL_MEM_SIZE,
 };
 
 void replace_property(model::Device& device, cl_uint key, const client::Payload& bytes) {
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   for (model::Property& property : device.properties)
-    if (property.interface == model::Interface::kOpenCl && property.key == key) property.value.assign(data, data + bytes.size());
+    if (property.interface == model::Interface::kOpenCl && property.key == key)
+      property.value.assign(data, data + bytes.size());
 }
 
-cl_device_id make_part(cl_device_id parent, protocol::ObjectId id, const std::vector<cl_device_partition_property>& partition) {
+cl_device_id make_part(cl_device_id parent, protocol::ObjectId id,
+                       const std::vector<cl_device_partition_property>& partition) {
   auto* device = new _cl_device_id;
   device->entry = parent->entry;
   device->index = parent->index;
@@ -54,7 +58,8 @@ Result<uint32_t> count_parts(cl_device_id parent, const std::vector<int64_t>& pr
   return reply->count;
 }
 
-cl_int make_parts(cl_device_id parent, const std::vector<int64_t>& properties, uint32_t count, std::vector<protocol::ObjectId>& ids) {
+cl_int make_parts(cl_device_id parent, const std::vector<int64_t>& properties, uint32_t count,
+                  std::vector<protocol::ObjectId>& ids) {
   client::Session& session = *parent->session;
   while (ids.size() < count) {
     protocol::ObjectId id = session.ids().make(nullptr);

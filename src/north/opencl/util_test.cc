@@ -86,7 +86,8 @@ TEST(QueueProperties, say_what_is_unknown_and_what_is_not_carried) {
 TEST(Partition, lists_are_read_to_their_end) {
   const cl_device_partition_property equally[] = {CL_DEVICE_PARTITION_EQUALLY, 1, 0};
   EXPECT_EQ(read_partition(equally), std::vector<cl_device_partition_property>(equally, equally + 3));
-  const cl_device_partition_property counts[] = {CL_DEVICE_PARTITION_BY_COUNTS, 1, 3, CL_DEVICE_PARTITION_BY_COUNTS_LIST_END, 0};
+  const cl_device_partition_property counts[] = {CL_DEVICE_PARTITION_BY_COUNTS, 1, 3, CL_DEVICE_PARTITION_BY_COUNTS_LIST_END,
+                                                 0};
   EXPECT_EQ(read_partition(counts), std::vector<cl_device_partition_property>(counts, counts + 5));
   const cl_device_partition_property two[] = {CL_DEVICE_PARTITION_EQUALLY, 1, CL_DEVICE_PARTITION_EQUALLY, 0};
   EXPECT_TRUE(read_partition(two).empty());

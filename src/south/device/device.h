@@ -89,12 +89,12 @@ class Stream;
 struct Argument {
   uint32_t index = 0;
   protocol::ArgKind kind = protocol::ArgKind::kBytes;
-  uint64_t size = 0;                    ///< as the program gave it
-  std::span<const std::byte> bytes;     ///< kBytes
-  Region* region = nullptr;             ///< kRegion, may be null
-  Sampler* sampler = nullptr;           ///< kSampler
-  Stream* stream = nullptr;             ///< kStream
-  std::byte* pointer = nullptr;         ///< kPointer: address in this process, may be null
+  uint64_t size = 0;                 ///< as the program gave it
+  std::span<const std::byte> bytes;  ///< kBytes
+  Region* region = nullptr;          ///< kRegion, may be null
+  Sampler* sampler = nullptr;        ///< kSampler
+  Stream* stream = nullptr;          ///< kStream
+  std::byte* pointer = nullptr;      ///< kPointer: address in this process, may be null
 };
 
 class Kernel {
