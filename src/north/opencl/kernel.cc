@@ -187,7 +187,9 @@ cl_int clReleaseKernel(cl_kernel kernel) {
 cl_int clSetKernelExecInfo(cl_kernel kernel, cl_kernel_exec_info param, size_t size, const void* value) {
   if (!valid(kernel, Kind::kKernel)) return CL_INVALID_KERNEL;
   if (!kernel->program->context->svm) return CL_INVALID_OPERATION;
-  if (value == nullptr || size == 0) return CL_INVALID_VALUE;
+  // No pointers at all takes back those that were set before.
+  bool takes_back = param == CL_KERNEL_EXEC_INFO_SVM_PTRS && size == 0;
+  if (!takes_back && (value == nullptr || size == 0)) return CL_INVALID_VALUE;
   if (size > kMaxFrameBytes / 2) return CL_OUT_OF_RESOURCES;
   // System allocations are out of every kernel's reach here, whatever the bare driver could do.
   if (param == CL_KERNEL_EXEC_INFO_SVM_FINE_GRAIN_SYSTEM) {

@@ -51,7 +51,8 @@ Result<void> ClKernel::set_arg(const Argument& arg) {
 }
 
 Result<void> ClKernel::set_exec_info(uint32_t param, std::span<const std::byte> value) {
-  return AMALGAM_CL(*platform_, handle(), clSetKernelExecInfo, handle(), param, value.size(), value.data());
+  return AMALGAM_CL(*platform_, handle(), clSetKernelExecInfo, handle(), param, value.size(),
+                    value.empty() ? nullptr : value.data());
 }
 
 Result<std::unique_ptr<Kernel>> ClKernel::clone() {
