@@ -49,6 +49,8 @@ Platform::Platform(cl_platform_id id)
     : id_(id), name_(platform_text(id, CL_PLATFORM_NAME)), version_text_(platform_text(id, CL_PLATFORM_VERSION)) {
   version_ = parse_version(version_text_);
   table_bytes_ = table_bytes(version_);
+  // Two threads in Oclgrind 21.10's clBuildProgram crash it.
+  builds_one_by_one_ = name_ == "Oclgrind";
 }
 
 void* Platform::extension(const char* function) const {

@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,12 +56,18 @@ class Platform {
   }
   /// An extension's function, null if there is none.
   void* extension(const char* function) const;
+  /// Held around a build, a compilation or a link. Empty where the driver can do several at once; some cannot, and crash.
+  std::unique_lock<std::mutex> build_turn() const {
+    return builds_one_by_one_ ? std::unique_lock(build_mutex_) : std::unique_lock<std::mutex>();
+  }
 
  private:
   cl_platform_id id_;
   size_t table_bytes_ = sizeof(cl_icd_dispatch);
   uint32_t version_ = 0;
   std::string name_, version_text_;
+  bool builds_one_by_one_ = false;
+  mutable std::mutex build_mutex_;
 };
 using PlatformPtr = std::shared_ptr<const Platform>;
 

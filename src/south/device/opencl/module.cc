@@ -90,6 +90,7 @@ Result<void> link_program(const PlatformPtr& platform, cl_context context, std::
   if (link == nullptr) return fail(missing_entry("clLinkProgram"));
   std::vector<cl_device_id> ids = handles_of(devices);
   std::vector<cl_program> programs = programs_of(inputs);
+  auto turn = platform->build_turn();
   cl_int code = CL_SUCCESS;
   cl_program program = link(context, static_cast<cl_uint>(ids.size()), data_or_null(ids), options.c_str(),
                             static_cast<cl_uint>(programs.size()), data_or_null(programs), nullptr, nullptr, &code);
@@ -100,6 +101,7 @@ Result<void> link_program(const PlatformPtr& platform, cl_context context, std::
 
 Result<void> ClModule::build(std::span<Device* const> devices, const std::string& options) {
   std::vector<cl_device_id> ids = handles_of(devices);
+  auto turn = platform_->build_turn();
   return AMALGAM_CL(*platform_, handle(), clBuildProgram, handle(), static_cast<cl_uint>(ids.size()), data_or_null(ids),
                     options.c_str(), nullptr, nullptr);
 }
@@ -113,6 +115,7 @@ Result<void> ClModule::compile(std::span<Device* const> devices, const std::stri
   std::vector<cl_program> programs = programs_of(headers);
   std::vector<const char*> names;
   for (const std::string& name : header_names) names.push_back(name.c_str());
+  auto turn = platform_->build_turn();
   return AMALGAM_CL(*platform_, handle(), clCompileProgram, handle(), static_cast<cl_uint>(ids.size()), data_or_null(ids),
                     options.c_str(), static_cast<cl_uint>(programs.size()), data_or_null(programs), data_or_null(names),
                     nullptr, nullptr);
