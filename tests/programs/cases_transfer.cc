@@ -61,6 +61,44 @@ void map_nonblocking() {
   clReleaseKernel(slow);
 }
 
+/// A write sends what a read before it, in the same queue, has brought to the program's memory meanwhile.
+void write_after_read() {
+  Fixture f;
+  cl_kernel slow = f.kernel(kBasicSource, "slow");
+  std::vector<int> init(kCount, 5), host(kCount, -1);
+  cl_mem from = f.buffer(kCount * sizeof(int), CL_MEM_COPY_HOST_PTR, init.data()), to = f.buffer(kCount * sizeof(int));
+  set_args(slow, from, kTurns);
+  launch(f.queue, slow, kCount);
+  const size_t bytes = kCount * sizeof(int);
+  CHECK_CL(clEnqueueReadBuffer(f.queue, from, CL_FALSE, 0, bytes, host.data(), 0, nullptr, nullptr));
+  CHECK_CL(clEnqueueWriteBuffer(f.queue, to, CL_FALSE, 0, bytes, host.data(), 0, nullptr, nullptr));
+  for (int value : f.read_ints(to, kCount)) CHECK_EQ(value, 6);
+  clReleaseMemObject(from);
+  clReleaseMemObject(to);
+  clReleaseKernel(slow);
+}
+
+/// The program fills its memory while the write of a rectangle still waits for a user event.
+void rect_write_behind_user_event() {
+  Fixture f;
+  constexpr size_t kSide = 64, kRow = kSide * sizeof(int);
+  cl_mem mem = f.buffer(kRow * kSide);
+  std::vector<int> source(kSide * kSide, -1);
+  cl_int code = 0;
+  cl_event gate = clCreateUserEvent(f.context, &code);
+  CHECK_CL(code);
+  const size_t zero[3] = {}, region[3] = {kRow, kSide, 1};
+  CHECK_CL(clEnqueueWriteBufferRect(f.queue, mem, CL_FALSE, zero, zero, region, kRow, 0, kRow, 0, source.data(), 1, &gate,
+                                    nullptr));
+  CHECK_CL(clFlush(f.queue));
+  std::iota(source.begin(), source.end(), 0);
+  CHECK_CL(clSetUserEventStatus(gate, CL_COMPLETE));
+  std::vector<int> got = f.read_ints(mem, kSide * kSide);
+  CHECK(got == source);
+  clReleaseEvent(gate);
+  clReleaseMemObject(mem);
+}
+
 /// A rectangle is read and written right behind kernels that still run.
 void rect_after_kernels() {
   Fixture f;
@@ -255,6 +293,8 @@ void odd_sizes_and_offsets() {
 constexpr Case kCases[] = {
     {"map_after_kernels", map_after_kernels},
     {"map_nonblocking", map_nonblocking},
+    {"write_after_read", write_after_read},
+    {"rect_write_behind_user_event", rect_write_behind_user_event},
     {"rect_after_kernels", rect_after_kernels},
     {"rect_copy_slices", rect_copy_slices},
     {"write_then_reuse_memory", write_then_reuse_memory},

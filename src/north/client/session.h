@@ -73,14 +73,16 @@ class Session {
   }
 
   /// Sends a command and waits for its Reply. The driver's code is in Error::native; a failed call's payload (LinkReply,
-  /// StatusListReply) goes to `error_payload` if that is given.
+  /// StatusListReply) goes to `error_payload` if that is given; `sent`, if given, counts one up once the command is on its
+  /// way.
   template <typename M>
-  Result<Payload> call(const M& message, Payload* error_payload = nullptr) {
+  Result<Payload> call(const M& message, Payload* error_payload = nullptr, uint64_t* sent = nullptr) {
     PendingCall pending;
     if (!begin_call(pending)) return dead_error();
     {
       std::unique_lock lock(send_mutex_);
       if (!send_locked(message, pending.number, lock)) return end_call(pending);
+      if (sent != nullptr) ++*sent;
     }
     wait_until([&] { return pending.done.load(std::memory_order_acquire); });
     if (error_payload != nullptr) *error_payload = std::move(pending.error_payload);
@@ -123,8 +125,7 @@ class Session {
   /// event's EventDone with the error; the caller drops the event.
   template <typename M>
   Result<void> enqueue_checked(Stream& stream, const M& message) {
-    ++stream.sent;
-    auto reply = call(message);
+    auto reply = call(message, nullptr, &stream.sent);
     if (!reply) return std::unexpected(std::move(reply.error()));
     return {};
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 namespace amalgam::opencl {
 namespace {
@@ -58,18 +59,20 @@ cl_int staged_write(cl_command_queue queue, protocol::Endpoint to, size_t size, 
   cl_event last = nullptr;
   for (size_t done = 0; done < size;) {
     size_t now = std::min(size - done, kPiece);
-    client::StagedBlock block = take_staging(session, now);
-    if (!block.ok()) return CL_OUT_OF_HOST_MEMORY;
-    std::memcpy(block.data(), bytes + done, now);
-    if (last != nullptr) {
-      if (cl_int bad = one_after(last, waits, queue->context); bad != CL_SUCCESS) return bad;
+    auto block = std::make_shared<client::StagedBlock>(take_staging(session, now));
+    cl_int result = block->ok() ? CL_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+    if (result == CL_SUCCESS && last != nullptr) result = one_after(last, waits, queue->context);
+    forget_event(std::exchange(last, nullptr));
+    if (result == CL_SUCCESS) {
+      // The block is held by the copy too: it may run although the transfer behind it could not be sent.
+      result = fill_staging(queue, waits, type, [block, to = block->data(), from = bytes + done, now] {
+        std::memcpy(to, from, now);
+        return 0;
+      });
     }
-    cl_event made = nullptr;
-    cl_int result = piece(queue, heap_end(block), to, now, waits, type, &made);
-    if (last != nullptr) drop_event(last);
+    if (result == CL_SUCCESS) result = piece(queue, heap_end(*block), to, now, waits, type, &last);
     if (result != CL_SUCCESS) return result;
-    free_when_done(*made, session, std::move(block));
-    last = made;
+    free_when_done(*last, session, std::move(*block));
     to.offset += now;
     done += now;
   }

@@ -2,8 +2,8 @@
 // Staged transfers: bytes between program memory and regions that live on the device, through the heap's staging.
 //
 // Large ranges go in pieces of at most kPiece, so that a few transfers overlap and no request is too large for staging.
-// Non-blocking writes take their copy of the program's bytes at once where staging has room; non-blocking reads land in
-// staging and a gate copies them out, in the queue's order.
+// The program's bytes are taken and given in the queue's order, at once or by a gate: a write may send what a read before
+// it has brought, or what the program puts there before it lets a user event go.
 //
 // Threads: as every entry point. The events are the program's own.
 #pragma once
@@ -39,5 +39,17 @@ cl_int staged_write(cl_command_queue queue, protocol::Endpoint to, size_t size, 
 client::StagedBlock take_staging(client::Session& session, size_t size);
 /// Gives a block back when the event ends.
 void free_when_done(client::Event& event, client::Session& session, client::StagedBlock block);
+
+/// Has `work` fill a staging block in the queue's order. Afterwards `waits` is what the transfer of that block waits for.
+template <typename Work>
+cl_int fill_staging(cl_command_queue queue, WaitList& waits, cl_command_type type, Work work) {
+  cl_event filled = nullptr;
+  if (cl_int bad = host_command(queue, waits, 0, nullptr, type, false, std::move(work), &filled); bad != CL_SUCCESS)
+    return bad;
+  waits = WaitList();
+  cl_int bad = waits.take(queue->context, 1, &filled);
+  drop_event(filled);
+  return bad;
+}
 
 }  // namespace amalgam::opencl

@@ -33,13 +33,9 @@ Ends ends_of(const DeviceBox& box, const Piece& piece, const client::StagedBlock
   return ends;
 }
 
-/// One piece's transfer behind `before` (null: behind `waits`), with an event that the caller must drop.
+/// One piece's transfer, with an event that the caller must drop.
 cl_int enqueue_piece(cl_command_queue queue, const DeviceBox& box, const Ends& ends, bool read, const Piece& piece,
-                     cl_event before, WaitList& waits, cl_command_type type, cl_event* made) {
-  if (before != nullptr) {
-    waits = WaitList();
-    if (cl_int bad = waits.take(queue->context, 1, &before); bad != CL_SUCCESS) return bad;
-  }
+                     const WaitList& waits, cl_command_type type, cl_event* made) {
   protocol::Transfer transfer;
   transfer.from = read ? ends.device : ends.heap;
   transfer.to = read ? ends.heap : ends.device;
@@ -55,7 +51,12 @@ class Last {
   Last(const Last&) = delete;
   Last& operator=(const Last&) = delete;
   ~Last() { forget_event(event_); }
-  cl_event get() const { return event_; }
+  /// The next piece waits for the one before it; the first for `waits` as they are.
+  cl_int put_before(WaitList& waits, cl_context context) const {
+    if (event_ == nullptr) return CL_SUCCESS;
+    waits = WaitList();
+    return waits.take(context, 1, &event_);
+  }
   void replace(cl_event event) {
     forget_event(event_);
     event_ = event;
@@ -79,8 +80,9 @@ cl_int staged_box_read(cl_command_queue queue, const DeviceBox& from, std::byte*
   cl_int result = for_each_piece(from.extent, from.element_bytes, kPieceBytes, [&](const Piece& piece) {
     auto block = std::make_shared<client::StagedBlock>(take_staging(session, bytes_of(from, piece)));
     if (!block->ok()) return CL_OUT_OF_RESOURCES;
+    if (cl_int bad = last.put_before(waits, queue->context); bad != CL_SUCCESS) return bad;
     cl_event landed = nullptr;
-    cl_int bad = enqueue_piece(queue, from, ends_of(from, piece, *block), true, piece, last.get(), waits, type, &landed);
+    cl_int bad = enqueue_piece(queue, from, ends_of(from, piece, *block), true, piece, waits, type, &landed);
     if (bad != CL_SUCCESS) return bad;
     WaitList after;
     after.take(queue->context, 1, &landed);
@@ -103,15 +105,20 @@ cl_int staged_box_write(cl_command_queue queue, const DeviceBox& to, const std::
   client::Session& session = *queue->session;
   Last last;
   cl_int result = for_each_piece(to.extent, to.element_bytes, kPieceBytes, [&](const Piece& piece) {
-    client::StagedBlock block = take_staging(session, bytes_of(to, piece));
-    if (!block.ok()) return CL_OUT_OF_RESOURCES;
-    size_t row = row_bytes(to, piece);
-    copy_box(block.data(), packed(row, piece.extent[1]), from + host_offset(to, piece, pitches), pitches, row,
-             piece.extent[1], piece.extent[2]);
+    auto block = std::make_shared<client::StagedBlock>(take_staging(session, bytes_of(to, piece)));
+    if (!block->ok()) return CL_OUT_OF_RESOURCES;
+    if (cl_int bad = last.put_before(waits, queue->context); bad != CL_SUCCESS) return bad;
+    // The block is held by the copy too: it may run although the transfer behind it could not be sent.
+    auto copy_in = [block, at = block->data(), source = from + host_offset(to, piece, pitches), pitches,
+                    extent = piece.extent, row = row_bytes(to, piece)] {
+      copy_box(at, packed(row, extent[1]), source, pitches, row, extent[1], extent[2]);
+      return 0;
+    };
+    if (cl_int bad = fill_staging(queue, waits, type, std::move(copy_in)); bad != CL_SUCCESS) return bad;
     cl_event made = nullptr;
-    cl_int bad = enqueue_piece(queue, to, ends_of(to, piece, block), false, piece, last.get(), waits, type, &made);
+    cl_int bad = enqueue_piece(queue, to, ends_of(to, piece, *block), false, piece, waits, type, &made);
     if (bad != CL_SUCCESS) return bad;
-    free_when_done(*made, session, std::move(block));
+    free_when_done(*made, session, std::move(*block));
     last.replace(made);
     return CL_SUCCESS;
   });
