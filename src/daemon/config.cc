@@ -153,7 +153,15 @@ std::function<std::string(const toml::node&)> into_table(std::vector<Key> keys, 
 }
 
 std::vector<Key> memory_keys(Config& config) {
-  return {{"host_bytes", "a size such as \"48GiB\", or a number of bytes", into_size(config.host_bytes)}};
+  return {{"host_bytes", "a size such as \"48GiB\", or a number of bytes", into_size(config.host_bytes)},
+          {"shared", "true or false", into(config.shared_memory)}};
+}
+
+std::vector<Key> scheduling_keys(Config& config) {
+  return {{"policy", "a policy's name as a string, e.g. \"fair\"", into(config.policy)},
+          {"quantum_ms", "1 to 1000", into_count(config.quantum_ms, kLongestQuantumMs)},
+          {"freeze", "true or false", into(config.freeze)},
+          {"piece_us", "microseconds as a whole number, 0 for never", into_count(config.piece_us, kLongestPieceUs)}};
 }
 
 std::vector<Key> metrics_keys(Config& config) {
@@ -188,6 +196,7 @@ std::vector<Key> top_keys(Config& config, const std::string& name, Error& inner)
       {"idle_exit", "seconds as a whole number", into_count(config.idle_exit_s, UINT32_MAX)},
       {"keep_sessions_on_exit", "true or false", into(config.keep_sessions_on_exit)},
       {"memory", "a table [memory]", into_table(memory_keys(config), "memory.", name, inner)},
+      {"scheduling", "a table [scheduling]", into_table(scheduling_keys(config), "scheduling.", name, inner)},
       {"metrics", "a table [metrics]", into_table(metrics_keys(config), "metrics.", name, inner)},
       {"environment", "a table [environment] of strings",
        [&config](const toml::node& node) { return take_environment(node, config.environment); }},

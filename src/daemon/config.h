@@ -28,7 +28,12 @@ struct Config {
   uint64_t warm_workers = 1;
   uint64_t idle_exit_s = 0;  ///< 0: never
   bool keep_sessions_on_exit = false;
-  uint64_t host_bytes = 0;                         ///< 0: 90 % of the machine's memory
+  uint64_t host_bytes = 0;      ///< 0: 90 % of the machine's memory
+  bool shared_memory = true;    ///< false: no region is shared with its client, whatever the probe finds
+  std::string policy = "fair";  ///< who runs next on a device that several slices want
+  uint64_t quantum_ms = 10;
+  bool freeze = true;                              ///< workers on CPU devices are stopped when it is not their turn
+  uint64_t piece_us = 1000;                        ///< long launches are cut into pieces of about so long; 0: never
   std::string metrics;                             ///< "127.0.0.1:9464"; empty: off
   std::map<std::string, std::string> environment;  ///< of probes and workers
 };

@@ -27,6 +27,7 @@ idle_exit = 600
 keep_sessions_on_exit = false
 [memory]
 host_bytes = "1.5GiB"
+shared = false
 [metrics]
 address = "off"
 [environment]
@@ -45,6 +46,7 @@ POCL_DEVICES = "cpu cpu"
   EXPECT_EQ(config->idle_exit_s, 600u);
   EXPECT_FALSE(config->keep_sessions_on_exit);
   EXPECT_EQ(config->host_bytes, kGiB + kGiB / 2);
+  EXPECT_FALSE(config->shared_memory);
   EXPECT_EQ(config->metrics, "");
   EXPECT_EQ(config->environment.at("POCL_DEVICES"), "cpu cpu");
 }
@@ -63,7 +65,7 @@ TEST(ConfigTest, ErrorsNamePlaceKeyAndRemedy) {
   EXPECT_EQ(complaint("\n\nbakends = [\"opencl\"]"),
             "amalgamd.toml:3:1: unknown key \"bakends\": did you mean \"backends\"?");
   EXPECT_EQ(complaint("[memory]\nhost = 3"),
-            "amalgamd.toml:2:1: unknown key \"memory.host\": remove it, or use one of host_bytes");
+            "amalgamd.toml:2:1: unknown key \"memory.host\": remove it, or use one of host_bytes, shared");
   EXPECT_EQ(complaint("warm_workers = \"one\""),
             "amalgamd.toml:1:16: \"warm_workers\": wrong type; give a small whole number");
   EXPECT_EQ(complaint("warm_workers = -1"),

@@ -27,8 +27,9 @@ uint64_t physical_bytes() {
 
 }  // namespace
 
-Result<std::unique_ptr<Daemon>> Daemon::create(Config config, spdlog::logger& log, uint64_t open_files, Reload reload) {
-  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), log, std::move(reload)));
+Result<std::unique_ptr<Daemon>> Daemon::create(Config config, Guardian guardian, spdlog::logger& log, uint64_t open_files,
+                                               Reload reload) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(guardian), log, std::move(reload)));
   if (auto prepared = daemon->prepare(open_files); !prepared) return std::unexpected(std::move(prepared.error()));
   return daemon;
 }
@@ -74,6 +75,11 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   discovery_ = std::make_unique<Discovery>(*loop_, log_, *launcher_);
   slices_ = std::make_unique<SliceRegistry>(*context_, next_id_);
   sessions_ = std::make_unique<SessionRegistry>(*context_, *slices_, *pool_, next_id_);
+  Arbitration::Options options{config_.policy, {}, config_.freeze, config_.piece_us};
+  options.hints.quantum_ns = config_.quantum_ms * 1'000'000;
+  auto arbitration = Arbitration::start(options, guardian_, log_);
+  if (!arbitration) return std::unexpected(std::move(arbitration.error()));
+  arbitration_ = std::move(*arbitration);
   reservations_ = std::make_unique<Reservations>(*context_, *sessions_);
   collector_ = std::make_unique<Collector>(*context_, *slices_, *sessions_, *reservations_);
   AMALGAM_TRY(watch_signals(), "start");
@@ -108,7 +114,10 @@ void Daemon::join_parts() {
   sessions_->listener.message = [this](Session& session, const protocol::Packet& packet) {
     reservations_->on_message(session, packet);
   };
+  sessions_->listener.live = [this](Session& session) { govern(session); };
+  sessions_->listener.leaving = [this](const Session& session) { arbitration_->release(session.id); };
   sessions_->listener.ended = [this](const Session& session) {
+    arbitration_->remove(session.id);
     collector_->session_ended(session);
     reservations_->session_ended(session.id);
     loop_->later([this] {
@@ -117,6 +126,23 @@ void Daemon::join_parts() {
     });
   };
   sessions_->listener.returned = [this] { loop_->later([this] { check_ready(); }); };
+}
+
+void Daemon::govern(const Session& session) {
+  const Slice& slice = *slices_->find(session.slice);
+  Arbitration::Member member;
+  member.session = session.id;
+  member.slice = session.slice;
+  member.slice_name = slice.name;
+  for (const std::string& id : session.devices) {
+    const model::Device* device = devices_.find(id);
+    member.devices.push_back({id, device != nullptr && device->kind == model::DeviceKind::kCpu});
+  }
+  member.counters = session.counters.get();
+  member.grants = session.grants.get();
+  member.pidfd = session.worker.process.pidfd.get();
+  member.bell = session.bell.get();
+  arbitration_->add(member);
 }
 
 void Daemon::run() {
@@ -187,6 +213,11 @@ uint64_t Daemon::host_bytes() const {
 }
 
 void Daemon::on_found(std::vector<model::Device> devices) {
+  for (model::Device& device : devices) {
+    if (config_.shared_memory) break;
+    device.residency = model::Residency::kStaged;
+    device.svm_on_heap = false;
+  }
   devices_.update(std::move(devices));
   std::map<std::string, uint64_t> pools;
   for (const model::Device& device : devices_.all())
@@ -243,6 +274,7 @@ void Daemon::reload() {
     config_.idle_exit_s = fresh->idle_exit_s;
     config_.keep_sessions_on_exit = fresh->keep_sessions_on_exit;
     config_.host_bytes = fresh->host_bytes;
+    config_.shared_memory = fresh->shared_memory;
     config_.environment = fresh->environment;
     log_.set_level(spdlog::level::from_str(config_.log_level));
     launcher_->set_environment(config_.environment);

@@ -16,8 +16,10 @@
 #include <memory>
 #include <optional>
 
+#include "daemon/arbitration.h"
 #include "daemon/collector.h"
 #include "daemon/discovery.h"
+#include "daemon/guardian.h"
 #include "daemon/metrics_server.h"
 #include "daemon/requests.h"
 
@@ -27,7 +29,8 @@ class Daemon {
  public:
   using Reload = std::function<Result<Config>()>;
   /// Everything but the loop. `open_files`: the soft limit before it was raised for us.
-  static Result<std::unique_ptr<Daemon>> create(Config config, spdlog::logger& log, uint64_t open_files, Reload reload);
+  static Result<std::unique_ptr<Daemon>> create(Config config, Guardian guardian, spdlog::logger& log, uint64_t open_files,
+                                                Reload reload);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -36,12 +39,13 @@ class Daemon {
   void run();
 
  private:
-  Daemon(Config config, spdlog::logger& log, Reload reload)
-      : config_(std::move(config)), log_(log), reload_(std::move(reload)) {}
+  Daemon(Config config, Guardian guardian, spdlog::logger& log, Reload reload)
+      : config_(std::move(config)), guardian_(std::move(guardian)), log_(log), reload_(std::move(reload)) {}
   Result<void> prepare(uint64_t open_files);
   Result<void> prepare_places();
   Result<void> watch_signals();
   void join_parts();
+  void govern(const Session& session);
   Result<void> recover();
   void probe();
   void on_found(std::vector<model::Device> devices);
@@ -56,6 +60,7 @@ class Daemon {
   uint64_t host_bytes() const;
 
   Config config_;
+  Guardian guardian_;
   spdlog::logger& log_;
   Reload reload_;
   UniqueFd lock_, signals_;
@@ -71,6 +76,7 @@ class Daemon {
   std::unique_ptr<Discovery> discovery_;
   std::unique_ptr<SliceRegistry> slices_;
   std::unique_ptr<SessionRegistry> sessions_;
+  std::unique_ptr<Arbitration> arbitration_;  ///< goes before the sessions, whose pages it writes
   std::unique_ptr<Reservations> reservations_;
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<Requests> requests_;

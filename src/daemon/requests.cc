@@ -105,7 +105,7 @@ void Requests::shut_down(Server::Connection& connection) {
   on_shutdown();
 }
 
-void Requests::worker_back(Server::Connection& connection, const protocol::Packet& packet) {
+void Requests::worker_back(Server::Connection& connection, protocol::Packet& packet) {
   auto hello = packet.as<protocol::WorkerHello>();
   if (!hello) return parts_.server.refuse(connection.id, hello.error());
   uint64_t id = connection.id;

@@ -2,12 +2,15 @@
 #include "daemon/session_memory.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <string>
+#include <type_traits>
 
 #include "base/limits.h"
 #include "protocol/ring.h"
@@ -30,6 +33,13 @@ Result<UniqueFd> make_memory(const char* name, uint64_t bytes) {
   return fd;
 }
 
+/// Another descriptor of the same memory, with other rights.
+Result<UniqueFd> open_again(int fd, int flags) {
+  UniqueFd again(::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), flags | O_CLOEXEC));
+  if (!again) return fail(system_error("open session memory again", errno));
+  return again;
+}
+
 Result<void> initialise_ring(int fd) {
   void* memory = ::mmap(nullptr, protocol::RingMemory::kCommandData, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) return fail(system_error("map ring", errno));
@@ -42,26 +52,33 @@ Result<void> initialise_ring(int fd) {
 
 }  // namespace
 
-CountersPage& CountersPage::operator=(CountersPage&& other) noexcept {
-  std::swap(page_, other.page_);
-  return *this;
+template <typename T>
+SharedPage<T>::~SharedPage() {
+  if (page_ != nullptr) ::munmap(const_cast<std::remove_const_t<T>*>(page_), sizeof(T));
 }
 
-CountersPage::~CountersPage() {
-  if (page_ != nullptr) ::munmap(const_cast<model::Counters*>(page_), sizeof *page_);
-}
-
-Result<CountersPage> CountersPage::map(int fd) {
+template <typename T>
+Result<SharedPage<T>> SharedPage<T>::map(int fd) {
   struct stat info{};
-  if (::fstat(fd, &info) != 0) return fail(system_error("look at counters", errno));
+  if (::fstat(fd, &info) != 0) return fail(system_error("look at session memory", errno));
   int seals = ::fcntl(fd, F_GET_SEALS);
-  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || static_cast<uint64_t>(info.st_size) < sizeof(model::Counters))
-    return fail(Code::kProtocol, "the counters are too small or not sealed");
-  void* memory = ::mmap(nullptr, sizeof(model::Counters), PROT_READ, MAP_SHARED, fd, 0);
-  if (memory == MAP_FAILED) return fail(system_error("map counters", errno));
-  CountersPage page;
-  page.page_ = static_cast<const model::Counters*>(memory);
+  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || static_cast<uint64_t>(info.st_size) < sizeof(T))
+    return fail(Code::kProtocol, "session memory is too small or not sealed");
+  constexpr int kProtection = std::is_const_v<T> ? PROT_READ : PROT_READ | PROT_WRITE;
+  void* memory = ::mmap(nullptr, sizeof(T), kProtection, MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) return fail(system_error("map session memory", errno));
+  SharedPage page;
+  page.page_ = static_cast<T*>(memory);
   return page;
+}
+
+template class SharedPage<const model::Counters>;
+template class SharedPage<model::Grants>;
+
+Result<GrantsPage> reopen_grants(int fd) {
+  auto writable = open_again(fd, O_RDWR);
+  if (!writable) return std::unexpected(std::move(writable.error()));
+  return GrantsPage::map(writable->get());
 }
 
 uint64_t heap_bytes_for(uint64_t largest_pool) {
@@ -79,7 +96,16 @@ Result<SessionMemory> make_session_memory(uint64_t heap_bytes) {
   if (!counters) return std::unexpected(std::move(counters.error()));
   auto page = CountersPage::map(counters->get());
   if (!page) return std::unexpected(std::move(page.error()));
-  return SessionMemory{std::move(*ring), std::move(*heap), std::move(*counters), std::move(*page)};
+  auto grants = make_memory("amalgam-grants", sizeof(model::Grants));
+  if (!grants) return std::unexpected(std::move(grants.error()));
+  auto grants_page = GrantsPage::map(grants->get());
+  if (!grants_page) return std::unexpected(std::move(grants_page.error()));
+  auto readable = open_again(grants->get(), O_RDONLY);
+  if (!readable) return std::unexpected(std::move(readable.error()));
+  UniqueFd bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!bell) return fail(system_error("make a bell", errno));
+  return SessionMemory{std::move(*ring), std::move(*heap), std::move(*counters),   std::move(*readable),
+                       std::move(bell),  std::move(*page), std::move(*grants_page)};
 }
 
 }  // namespace amalgam::daemon

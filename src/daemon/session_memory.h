@@ -1,41 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memories of a session: rings, heap and counters, made and sealed by the daemon so that neither client nor worker can
-// shrink them under the other's feet.
+// The memories of a session: rings, heap, counters and grants, made and sealed by the daemon so that neither client nor
+// worker can shrink them under the other's feet. Counters are the worker's to write and ours to read, grants the reverse.
 //
-// Threads: plain values. Blocking: never; the heap is sparse, nothing is touched but the first page of ring and counters.
+// Threads: plain values. Blocking: never; the heap is sparse, nothing is touched but the first page of the others.
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "base/error.h"
 #include "base/unique_fd.h"
 #include "model/counters.h"
+#include "model/grants.h"
 
 namespace amalgam::daemon {
 
-/// A counters page, mapped for reading. Movable.
-class CountersPage {
+/// One page of a session's memory as T, mapped until destruction. Movable. T const: for reading.
+template <typename T>
+class SharedPage {
  public:
-  CountersPage() = default;
+  SharedPage() = default;
   /// Maps a descriptor that may come from a worker: kProtocol if it is too small or could shrink later.
-  static Result<CountersPage> map(int fd);
-  CountersPage(CountersPage&& other) noexcept : page_(std::exchange(other.page_, nullptr)) {}
-  CountersPage& operator=(CountersPage&& other) noexcept;
-  ~CountersPage();
+  static Result<SharedPage> map(int fd);
+  SharedPage(SharedPage&& other) noexcept : page_(std::exchange(other.page_, nullptr)) {}
+  SharedPage& operator=(SharedPage&& other) noexcept {
+    std::swap(page_, other.page_);
+    return *this;
+  }
+  ~SharedPage();
 
   /// Null if there is none.
-  const model::Counters* get() const { return page_; }
+  T* get() const { return page_; }
 
  private:
-  const model::Counters* page_ = nullptr;
+  T* page_ = nullptr;
 };
+using CountersPage = SharedPage<const model::Counters>;
+using GrantsPage = SharedPage<model::Grants>;
 
 struct SessionMemory {
   UniqueFd ring, heap, counters;
+  UniqueFd grants;  ///< open for reading only
+  UniqueFd bell;    ///< eventfd: the worker wants the arbiter's attention
   CountersPage page;
+  GrantsPage grants_page;
 };
 
 Result<SessionMemory> make_session_memory(uint64_t heap_bytes);
+
+/// Grants that a worker brings back: opened again for writing. kProtocol if they are none.
+Result<GrantsPage> reopen_grants(int fd);
 
 /// Size of a heap for devices of which the largest memory pool has so many bytes.
 uint64_t heap_bytes_for(uint64_t largest_pool);

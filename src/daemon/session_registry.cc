@@ -83,6 +83,7 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
   session->devices = (*slice)->devices;
   session->opened_unix_ms = unix_ms();
   session->counters = std::move(opening.memory.page);
+  session->grants = std::move(opening.memory.grants_page);
   uint64_t id = session->id;
   slices_.session_opened(session->slice);
   context_.ledger.open_session(id, session->slice, session->program + ", pid " + std::to_string(session->client.pid));
@@ -133,8 +134,12 @@ Result<void> SessionRegistry::send_adopt(Session& session, Opening& opening) {
     adopt.devices.push_back(*device);
     adopt.devices.back().properties.clear();
   }
-  int fds[] = {worker_end.get(), opening.memory.ring.get(), opening.memory.heap.get(), opening.memory.counters.get()};
-  return session.worker.channel.send(adopt, fds, 0);
+  const SessionMemory& memory = opening.memory;
+  int fds[] = {worker_end.get(),      memory.ring.get(),   memory.heap.get(),
+               memory.counters.get(), memory.grants.get(), memory.bell.get()};
+  auto sent = session.worker.channel.send(adopt, fds, 0);
+  session.bell = std::move(opening.memory.bell);
+  return sent;
 }
 
 void SessionRegistry::on_ready(Session& session, const protocol::Packet& packet) {
@@ -156,6 +161,7 @@ void SessionRegistry::on_ready(Session& session, const protocol::Packet& packet)
   opened.client_end = std::move(opening.client_end);
   opened.ring = std::move(opening.memory.ring);
   opened.heap = std::move(opening.memory.heap);
+  listener.live(session);
   opening.answer(std::move(opened));
 }
 
@@ -221,6 +227,7 @@ void SessionRegistry::on_packet(Session& session, const protocol::Packet& packet
 void SessionRegistry::on_client_end(uint64_t id) {
   Session& session = *find(id);
   context_.loop.unwatch(session.client.pidfd.get());
+  listener.leaving(session);
   context_.loop.after_ms(kOrphanMs, [this, id] {
     if (Session* late = find(id)) kill(*late, "its client has ended");
   });
@@ -274,8 +281,10 @@ void SessionRegistry::save(const Session& session) {
 }
 
 void SessionRegistry::end_all(uint64_t ask_ms, uint64_t kill_ms) {
-  for (auto& [id, session] : sessions_)
+  for (auto& [id, session] : sessions_) {
+    listener.leaving(*session);
     if (session->worker.channel) (void)session->worker.channel.send(protocol::Shutdown{}, {}, 0);
+  }
   auto everybody = [this](int number) {
     for (auto& [id, session] : sessions_) signal_group(session->worker.process, number);
   };
@@ -318,22 +327,27 @@ Result<void> SessionRegistry::restore(const SessionRow& row) {
 }
 
 Result<void> SessionRegistry::attach(protocol::Channel& channel, const protocol::WorkerHello& hello,
-                                     const protocol::Packet& packet) {
+                                     protocol::Packet& packet) {
   Session* session = find(hello.session);
   if (session == nullptr) return fail(Code::kNotFound, "there is no session " + std::to_string(hello.session));
   auto peer = channel.peer();
   bool right = hello.version == protocol::kControlVersion && hello.secret == session->worker.secret && peer &&
                peer->pid == session->worker.process.pid;
   if (!right) return fail(Code::kPermissionDenied, "this is not the worker of session " + std::to_string(hello.session));
-  if (packet.fds.size() != 1) return fail(Code::kProtocol, "a worker comes back with its counters");
+  if (packet.fds.size() != 3) return fail(Code::kProtocol, "a worker comes back with its counters, grants and bell");
   auto counters = CountersPage::map(packet.fds[0].get());
   if (!counters) return std::unexpected(std::move(counters.error()));
+  auto grants = reopen_grants(packet.fds[1].get());
+  if (!grants) return std::unexpected(std::move(grants.error()));
   AMALGAM_TRY(context_.ledger.restore(session->id, hello.granted_bytes), "come back");
   if (session->worker.channel) context_.loop.unwatch(session->worker.channel.fd());
   session->worker.channel = std::move(channel);
   session->counters = std::move(*counters);
+  session->grants = std::move(*grants);
+  session->bell = std::move(packet.fds[2]);
   session->state = Session::State::kLive;
   watch_channel(*session);
+  listener.live(*session);
   if (auto sent = session->worker.channel.send(protocol::Done{}, {}, 0); !sent) kill(*session, sent.error().message);
   context_.log.info("session {}: worker {} is back and holds {}", hello.session, session->worker.process.pid,
                     core::human_bytes(hello.granted_bytes));

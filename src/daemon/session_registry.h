@@ -31,6 +31,8 @@ struct Session {
   Process client;
   Worker worker;
   CountersPage counters;
+  GrantsPage grants;
+  UniqueFd bell;  ///< rung by the worker
   std::vector<std::string> devices;
   uint64_t opened_unix_ms = 0;
   uint64_t stored_granted = 0;  ///< what the state file says
@@ -51,7 +53,9 @@ class SessionRegistry {
   };
   /// Who wants to know.
   struct Listener {
+    std::function<void(Session&)> live;                              ///< its worker serves commands from now on
     std::function<void(Session&, const protocol::Packet&)> message;  ///< from a live session's worker
+    std::function<void(const Session&)> leaving;                     ///< its client has gone, its worker is to follow
     std::function<void(const Session&)> ended;                       ///< its numbers are still there
     std::function<void()> returned;                                  ///< a lost session is live again, or gone
   };
@@ -64,7 +68,7 @@ class SessionRegistry {
   /// Answers once, when the worker is ready or has refused.
   void open(Client client, const protocol::OpenSession& request, Answer answer);
   /// A worker that came back. Takes the channel if it is the session's own.
-  Result<void> attach(protocol::Channel& channel, const protocol::WorkerHello& hello, const protocol::Packet& packet);
+  Result<void> attach(protocol::Channel& channel, const protocol::WorkerHello& hello, protocol::Packet& packet);
 
   /// A session of an earlier daemon, whose worker may come back. kNotFound: the worker is gone.
   Result<void> restore(const SessionRow& row);

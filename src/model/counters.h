@@ -25,6 +25,14 @@ struct Counters {
   std::atomic<uint64_t> memory_now;     ///< bytes of live objects
   std::atomic<uint64_t> memory_peak;
   std::atomic<uint64_t> memory_granted;  ///< bytes reserved in the ledger (memory_now plus slack)
+
+  /// What the arbiter wants to know; the other half is Grants.
+  struct Claim {
+    std::atomic<uint32_t> in_flight;      ///< commands that work on the device, handed to the driver, not completed
+    std::atomic<uint32_t> wanting;        ///< 1: the next command waits for a grant
+    std::atomic<uint64_t> idle_since_ns;  ///< CLOCK_MONOTONIC when in_flight last became 0
+  };
+  alignas(64) Claim claims[kMaxSessionDevices];
 };
 
 }  // namespace amalgam::model

@@ -6,7 +6,7 @@
 // A slice is asked for once and then named by its 128-bit token, which is the capability to open sessions on it.
 //
 //   client: OpenSession → SessionOpened + [worker socket, ring memory, heap memory]
-//   worker: WorkerHello → Adopt + [client socket, ring, heap, counters]      (the daemon starts the worker)
+//   worker: WorkerHello → Adopt + [client socket, ring, heap, counters, grants, bell]   (the daemon starts the worker)
 //           Reserve → Granted | Refused;  Return (no answer);  daemon: Reclaim → Return
 #pragma once
 
@@ -232,7 +232,8 @@ struct MetricsText {
 // ------------------------------------------------------------------------------------------------------
 
 /// First message of a worker, also when it comes back after the daemon was gone; then `session` ≠ 0 and it says what it
-/// holds. The secret is what the daemon gave it at its start (worker's environment); a wrong one closes the connection.
+/// holds, with fds [0] counters, [1] grants, [2] bell. The secret is what the daemon gave it at its start (worker's
+/// environment); a wrong one closes the connection.
 struct WorkerHello {
   static constexpr ControlType kType = ControlType::kWorkerHello;
   uint32_t version = kControlVersion;
@@ -244,7 +245,8 @@ struct WorkerHello {
     a(version, secret, session, granted_bytes);
   }
 };
-/// With it: fds [0] socket to the client, [1] ring memory, [2] heap memory, [3] counters memory.
+/// With it: fds [0] socket to the client, [1] ring memory, [2] heap memory, [3] counters memory, [4] grants memory (to be
+/// read only), [5] the eventfd that wakes the arbiter.
 struct Adopt {
   static constexpr ControlType kType = ControlType::kAdopt;
   uint64_t session = 0;

@@ -81,6 +81,7 @@ void Control::on_packet(const protocol::Packet& packet) {
       if (state_ != State::kGreeting) return;
       state_ = State::kUp;
       purse_->on_back();
+      session_->set_free(false);
       return;
     case ControlType::kRefused: {
       // A daemon that does not want us back may be another one; it may still change its mind.
@@ -95,6 +96,7 @@ void Control::on_packet(const protocol::Packet& packet) {
 
 void Control::lose() {
   purse_->on_lost();
+  session_->set_free(true);
   state_ = State::kLost;
   config_.daemon = protocol::Channel();
   next_try_ns_ = protocol::monotonic_ns() + kRetryNs;
@@ -113,8 +115,7 @@ void Control::greet() {
   hello.secret = config_.secret;
   hello.session = config_.session;
   hello.granted_bytes = purse_->granted();
-  int fds[] = {config_.counters_fd};
-  if (!daemon->send(hello, fds)) return;
+  if (!daemon->send(hello, config_.shown)) return;
   config_.daemon = std::move(*daemon);
   state_ = State::kGreeting;
   next_try_ns_ = protocol::monotonic_ns() + kGreetingNs;

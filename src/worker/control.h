@@ -10,6 +10,7 @@
 // while the purse counts as lost, when nobody sends. Lifetime: that of the process.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <string>
 
@@ -27,8 +28,9 @@ class Control final : public core::Purse::Ledger {
     std::string socket_path;  ///< to come back to the daemon; empty: never
     protocol::Token secret{};
     uint64_t session = 0;
-    int counters_fd = -1;  ///< shown to a daemon that has come back; kept by the caller
-    int output_fd = -1;    ///< read end of standard output; kept by the caller
+    /// Counters, grants and bell: shown to a daemon that has come back; kept by the caller.
+    std::array<int, 3> shown{-1, -1, -1};
+    int output_fd = -1;  ///< read end of standard output; kept by the caller
   };
   explicit Control(Config config);
 

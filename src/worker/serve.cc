@@ -23,16 +23,17 @@ constexpr int kAdoptTimeoutMs = -1;  // a warm worker waits as long as its daemo
 /// What Adopt brought, mapped.
 struct Adopted {
   protocol::Adopt terms;
-  UniqueFd client, rings_fd, heap, counters_fd;
+  UniqueFd client, rings_fd, heap, counters_fd, grants_fd, bell;
   protocol::RingMemory* rings = nullptr;
   model::Counters* counters = nullptr;
+  const model::Grants* grants = nullptr;
 };
 
-Result<void*> map_shared(int fd, uint64_t bytes, const char* what) {
+Result<void*> map_shared(int fd, uint64_t bytes, int protection, const char* what) {
   struct stat status{};
   if (::fstat(fd, &status) != 0) return fail(system_error(what, errno));
   if (static_cast<uint64_t>(status.st_size) < bytes) return fail(Code::kProtocol, std::string(what) + " is too small");
-  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void* memory = ::mmap(nullptr, bytes, protection, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) return fail(system_error(what, errno));
   return memory;
 }
@@ -43,15 +44,19 @@ Result<Adopted> adopt(const protocol::Channel& daemon, const protocol::Token& se
   std::vector<UniqueFd> fds;
   auto terms = daemon.call<protocol::Adopt>(hello, kAdoptTimeoutMs, &fds);
   if (!terms) return std::unexpected(std::move(terms.error()).within("adopt"));
-  if (fds.size() != 4) return fail(Code::kProtocol, "Adopt comes with four descriptors");
-  Adopted adopted{
-      std::move(*terms), std::move(fds[0]), std::move(fds[1]), std::move(fds[2]), std::move(fds[3]), nullptr, nullptr};
-  auto rings = map_shared(adopted.rings_fd.get(), protocol::RingMemory::kBytes, "ring memory");
+  if (fds.size() != 6) return fail(Code::kProtocol, "Adopt comes with six descriptors");
+  Adopted adopted{std::move(*terms), std::move(fds[0]), std::move(fds[1]), std::move(fds[2]),
+                  std::move(fds[3]), std::move(fds[4]), std::move(fds[5])};
+  constexpr int kBoth = PROT_READ | PROT_WRITE;
+  auto rings = map_shared(adopted.rings_fd.get(), protocol::RingMemory::kBytes, kBoth, "ring memory");
   if (!rings) return std::unexpected(std::move(rings.error()));
   adopted.rings = static_cast<protocol::RingMemory*>(*rings);
-  auto counters = map_shared(adopted.counters_fd.get(), sizeof(model::Counters), "counters memory");
+  auto counters = map_shared(adopted.counters_fd.get(), sizeof(model::Counters), kBoth, "counters memory");
   if (!counters) return std::unexpected(std::move(counters.error()));
   adopted.counters = static_cast<model::Counters*>(*counters);
+  auto grants = map_shared(adopted.grants_fd.get(), sizeof(model::Grants), PROT_READ, "grants memory");
+  if (!grants) return std::unexpected(std::move(grants.error()));
+  adopted.grants = static_cast<const model::Grants*>(*grants);
   adopted.rings_fd.reset();
   return adopted;
 }
@@ -93,8 +98,13 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   if (!devices) return give_up(daemon, devices.error());
   if (auto fenced = fence_calls(report); !fenced) return give_up(daemon, fenced.error());
 
-  Control control({std::move(adopted->client), std::move(daemon), socket_path, secret, adopted->terms.session,
-                   adopted->counters_fd.get(), output->get()});
+  Control control({std::move(adopted->client),
+                   std::move(daemon),
+                   socket_path,
+                   secret,
+                   adopted->terms.session,
+                   {adopted->counters_fd.get(), adopted->grants_fd.get(), adopted->bell.get()},
+                   output->get()});
   core::Purse purse(control, adopted->counters, adopted->terms.quota_bytes);
   core::SessionConfig config;
   config.rings = adopted->rings;
@@ -103,6 +113,8 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   config.quota_bytes = adopted->terms.quota_bytes;
   config.output_fd = output->get();
   config.counters = adopted->counters;
+  config.grants = adopted->grants;
+  config.bell_fd = adopted->bell.get();
   config.purse = &purse;
   config.devices = std::move(*devices);
   config.on_congested = [&control] { control.on_congested(); };

@@ -85,11 +85,14 @@ def clean_environment():
 
 
 class Pool:
-    def __init__(self, icds=("pocl.icd",), environment=None, options=()):
+    def __init__(self, icds=("pocl.icd",), environment=None, options=(), configuration=""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="amalgam-test-"))
         self.socket = self.folder / "d.sock"
         self.log_path = self.folder / "daemon.log"
         self.options = list(options)
+        if configuration:
+            (self.folder / "amalgamd.toml").write_text(configuration)
+            self.options += ["--config", self.folder / "amalgamd.toml"]
         vendors = self.folder / "driver-vendors"
         vendors.mkdir()
         for icd in icds:

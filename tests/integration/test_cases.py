@@ -35,6 +35,10 @@ class Cases(unittest.TestCase):
     def test_cl_cases_on_two_devices(self):
         self.compare(CL_CASES, environment={"POCL_DEVICES": "pthread pthread"})
 
+    def test_cl_cases_staged(self):
+        """The same device as if it had memory of its own: every byte passes through staging."""
+        self.compare(CL_CASES, configuration="[memory]\nshared = false\n")
+
     def test_dlopen(self):
         self.compare(PROGRAMS / "cl_dlopen")
 

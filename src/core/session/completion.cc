@@ -11,8 +11,11 @@ void Session::finish(Flight* raw, const south::Outcome& outcome) {
   std::unique_ptr<Flight> flight(raw);
   model::Counters& counters = *config_.counters;
   uint32_t device = flight->stream->device->index;
-  if (outcome.times.started != 0 && outcome.times.ended > outcome.times.started && device < model::kMaxSessionDevices)
-    counters.device_time_ns[device].fetch_add(outcome.times.ended - outcome.times.started, std::memory_order_relaxed);
+  if (flight->in_turn) turnstile_.leave(device);
+  if (outcome.times.started != 0 && outcome.times.ended > outcome.times.started && device < model::kMaxSessionDevices) {
+    uint64_t ran_ns = turnstile_.without_frozen(device, outcome.times.ended - outcome.times.started);
+    counters.device_time_ns[device].fetch_add(ran_ns, std::memory_order_relaxed);
+  }
   if (outcome.status < 0) counters.errors.fetch_add(1, std::memory_order_relaxed);
   counters.in_flight_now.fetch_sub(1, std::memory_order_relaxed);
   if (flight->prints) output_.drain();

@@ -3,17 +3,30 @@
 #include "core/session/enqueue.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "core/session/image_layout.h"
 
 namespace amalgam::core {
 
+namespace {
+
+/// Whether a command keeps the device busy; the others only order.
+template <typename M>
+constexpr bool kWorksOnDevice =
+    std::is_same_v<M, protocol::Launch> || std::is_same_v<M, protocol::Transfer> || std::is_same_v<M, protocol::Fill>;
+
+}  // namespace
+
 template <typename M>
 void Session::enqueue(const protocol::Frame& frame) {
   M message;
   if (!decode(frame, message)) return;
+  bool in_turn = false;
+  if constexpr (kWorksOnDevice<M>) in_turn = take_turn(message.head.stream);
   Ticket ticket;
   ticket.flight = flights_.take();
+  ticket.flight->in_turn = in_turn;
   bridges_.clear();
   Result<void> verdict = admit(message.head, ticket);
   if (verdict) {
@@ -33,6 +46,21 @@ template void Session::enqueue<protocol::Fill>(const protocol::Frame&);
 template void Session::enqueue<protocol::Marker>(const protocol::Frame&);
 template void Session::enqueue<protocol::Migrate>(const protocol::Frame&);
 template void Session::enqueue<protocol::Gate>(const protocol::Frame&);
+
+/// Waits for the session's turn on the stream's device. False if there is nothing to wait for: no such stream, or the
+/// session is ending. Everything else that wants the dispatcher goes on meanwhile, but for the client's further commands.
+bool Session::take_turn(protocol::ObjectId id) {
+  auto* stream = table_.find<StreamObject>(id);
+  if (stream == nullptr) return false;
+  uint32_t device = stream->device->index;
+  while (!turnstile_.enter(device)) {
+    if (commands_.closed()) return false;
+    settle_batch();
+    turnstile_.wait(device, interrupt_);
+    if (interrupt_.exchange(0, std::memory_order_seq_cst) != 0) run_mail();
+  }
+  return true;
+}
 
 Result<void> Session::admit(const protocol::Enqueue& head, Ticket& ticket) {
   auto stream = need<StreamObject>(head.stream);
@@ -105,7 +133,10 @@ Result<void> Session::launch_flight(const protocol::Enqueue& head, Ticket& ticke
 void Session::refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t native) {
   south::Outcome outcome;
   outcome.status = native < 0 ? native : native::kOutOfResources;
-  if (ticket.flight) flights_.give_back(std::move(ticket.flight));
+  if (ticket.flight) {
+    if (ticket.flight->in_turn && ticket.stream != nullptr) turnstile_.leave(ticket.stream->device->index);
+    flights_.give_back(std::move(ticket.flight));
+  }
   if (head.event != 0 && table_.check_free(head.event)) {
     auto object = make_object<EventObject>(graveyard_);
     (void)table_.insert(head.event, std::move(object));

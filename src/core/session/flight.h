@@ -23,6 +23,7 @@ struct Flight {
   uint64_t number = 0;
   protocol::ObjectId event = 0;
   bool prints = false;
+  bool in_turn = false;  ///< has passed the turnstile and must leave it
   south::EventPtr gate;  ///< a gate's event, which has nobody else once the client has released it
   std::vector<Ref<Object>> held;
 };
@@ -41,6 +42,7 @@ class FlightPool {
     flight->stream = {};
     flight->gate = nullptr;
     flight->prints = false;
+    flight->in_turn = false;
     flight->event = 0;
     std::lock_guard lock(mutex_);
     if (free_.size() < kKept) free_.push_back(std::move(flight));

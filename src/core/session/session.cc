@@ -27,7 +27,7 @@ std::byte* bytes_of(protocol::RingMemory* rings) { return reinterpret_cast<std::
 }  // namespace
 
 Session::Session(SessionConfig config)
-    : config_(std::move(config)),
+    : config_(std::move(config)), turnstile_(config_.grants, *config_.counters, config_.bell_fd),
       commands_(&config_.rings->command, bytes_of(config_.rings) + protocol::RingMemory::kCommandData, kCommandRingBytes),
       frame_(std::make_unique<protocol::Frame>()),
       outbox_(protocol::RingProducer(&config_.rings->completion,
@@ -65,6 +65,7 @@ Session::~Session() {
 void Session::close() {
   protocol::close_ring(&config_.rings->completion);
   protocol::close_ring(&config_.rings->command);
+  turnstile_.wake();
 }
 
 Result<void> Session::run() {
@@ -125,7 +126,9 @@ void Session::settle_batch() {
 
 void Session::poke() {
   interrupt_.store(1, std::memory_order_seq_cst);
-  if (std::this_thread::get_id() != dispatcher_) commands_.poke();
+  if (std::this_thread::get_id() == dispatcher_) return;
+  commands_.poke();
+  turnstile_.wake();
 }
 
 void Session::mail(std::function<void()> job) {

@@ -37,6 +37,7 @@
 #include "core/session/outbox.h"
 #include "core/session/output_pipe.h"
 #include "core/session/slow_lane.h"
+#include "core/session/turnstile.h"
 #include "model/counters.h"
 #include "protocol/ring.h"
 
@@ -49,6 +50,8 @@ struct SessionConfig {
   uint64_t quota_bytes = 0;  ///< 0: none
   int output_fd = -1;        ///< read end of what fd 1 writes to, or -1
   model::Counters* counters = nullptr;
+  const model::Grants* grants = nullptr;  ///< null: nobody else wants the devices, ever
+  int bell_fd = -1;                       ///< the arbiter's eventfd
   Purse* purse = nullptr;
   std::vector<SessionDevice> devices;
   std::function<void()> on_congested;  ///< somebody should call flush_outbox() by the clock
@@ -70,6 +73,8 @@ class Session {
   /// Sends on what kernels have printed so far, unless the client does not read.
   void drain_output();
   bool congested() const { return outbox_.congested(); }
+  /// Whether nobody governs the devices now, because the daemon is gone. From any thread.
+  void set_free(bool free) { turnstile_.set_free(free); }
 
  private:
   using Payload = south::Bytes;
@@ -157,6 +162,7 @@ class Session {
   Result<south::EventPtr> issue(const protocol::Gate&, Ticket&);
   template <typename M>
   void enqueue(const protocol::Frame& frame);
+  bool take_turn(protocol::ObjectId stream);
   Result<void> admit(const protocol::Enqueue& head, Ticket& ticket);
   Result<void> resolve_waits(const protocol::Enqueue& head, Ticket& ticket);
   Result<void> resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out, RegionObject*& region);
@@ -176,6 +182,7 @@ class Session {
   std::shared_ptr<void> pending_callback();
 
   SessionConfig config_;
+  Turnstile turnstile_;
   std::atomic<uint32_t> interrupt_{0};  ///< the dispatcher has mail or dead objects
   std::thread::id dispatcher_;
   protocol::RingConsumer commands_;

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/arbitration.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "protocol/ring.h"
+
+namespace amalgam::daemon {
+namespace {
+
+constexpr uint64_t kPollNs = 1'000'000;           // how soon an idle holder is found while others want the device
+constexpr uint64_t kCalmPollNs = 100'000'000;     // how often a holder that runs alone is looked at
+constexpr uint64_t kParkAfterNs = 1'000'000'000;  // a rest after which it has to ring again
+constexpr uint64_t kShortGapNs = 300'000;         // shorter than a look by the clock can tell from work
+constexpr uint64_t kDrainPollNs = 200'000;        // revoked work rings when it has ended; a bell can be missed
+constexpr int kUrgentNice = -15;                  // of our thread, where we may: it sleeps, and decides when it wakes
+
+void send_signal(int pidfd, int number) { ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0); }
+
+Result<void> listen(int epoll, int fd, uint32_t events) {
+  epoll_event event{};
+  event.events = events;
+  event.data.fd = fd;
+  if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) return fail(system_error("watch", errno));
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Arbitration>> Arbitration::start(Options options, Guardian& guardian, spdlog::logger& log) {
+  std::unique_ptr<Arbitration> made(new Arbitration(std::move(options), guardian, log));
+  if (auto prepared = made->prepare(); !prepared) return fail(std::move(prepared.error()).within("arbitration"));
+  return made;
+}
+
+Result<void> Arbitration::prepare() {
+  policy_ = options_.policy;
+  if (auto known = core::find_policy(policy_); !known) return fail(std::move(known.error()));
+  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!epoll_ || !timer_ || !wake_) return fail(system_error("descriptors", errno));
+  for (int fd : {timer_.get(), wake_.get()}) AMALGAM_TRY(listen(epoll_.get(), fd, EPOLLIN | EPOLLET), "epoll");
+  thread_ = std::thread([this] { run(); });
+  return {};
+}
+
+Arbitration::~Arbitration() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  poke();
+  thread_.join();
+  uint64_t now = protocol::monotonic_ns();
+  for (auto& [id, desk] : desks_)
+    for (Seat& seat : desk->seats) let_go(seat, now);
+}
+
+void Arbitration::poke() const {
+  uint64_t one = 1;
+  (void)!::write(wake_.get(), &one, sizeof one);
+}
+
+void Arbitration::run() {
+  // Refused without the right to; then the scheduler's own favour for those who sleep has to do.
+  (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kUrgentNice);
+  for (;;) {
+    // Edges, and nothing is read: a bell belongs to a worker, which could make a read of it block.
+    epoll_event events[64];
+    if (::epoll_wait(epoll_.get(), events, 64, -1) < 0 && errno != EINTR) return;
+    std::lock_guard lock(mutex_);
+    if (stop_) return;
+    uint64_t now = protocol::monotonic_ns(), wake = UINT64_MAX;
+    for (auto& [id, desk] : desks_) {
+      attend(*desk, now);
+      wake = std::min(wake, desk->wake_ns);
+    }
+    itimerspec when{};
+    if (wake != UINT64_MAX) {
+      wake = std::max(wake, uint64_t{1});
+      when.it_value = {static_cast<time_t>(wake / 1'000'000'000), static_cast<long>(wake % 1'000'000'000)};
+    }
+    ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+  }
+}
+
+Arbitration::Sight Arbitration::look(const Desk& desk, core::SliceId slice, uint64_t now_ns) const {
+  Sight sight;
+  sight.idle_for_ns = UINT64_MAX;
+  for (const Seat& seat : desk.seats) {
+    if (seat.slice != slice || seat.released) continue;
+    const auto& claim = seat.claim();
+    sight.pending |= claim.wanting.load(std::memory_order_seq_cst) != 0;
+    sight.in_flight |= claim.in_flight.load(std::memory_order_seq_cst) != 0;
+    uint64_t since = claim.idle_since_ns.load(std::memory_order_relaxed);
+    sight.idle_for_ns = std::min(sight.idle_for_ns, now_ns - std::min(now_ns, since));
+  }
+  // Too short to be told from work that goes on.
+  if (sight.idle_for_ns < kShortGapNs && slice == desk.arbiter.holder()) sight.in_flight = true;
+  return sight;
+}
+
+void Arbitration::attend(Desk& desk, uint64_t now_ns) {
+  size_t wanting = 0;
+  for (const auto& [slice, seats] : desk.governed) {
+    Sight sight = look(desk, slice, now_ns);
+    bool busy = sight.pending || sight.in_flight;
+    wanting += busy ? 1 : 0;
+    desk.arbiter.observe(now_ns, slice, {sight.pending, sight.in_flight, busy ? 0 : sight.idle_for_ns, 0});
+    if (slice == desk.arbiter.draining() && !sight.in_flight) desk.arbiter.drained(now_ns, slice);
+    if (desk.parked && slice == desk.arbiter.holder() && sight.pending) {
+      desk.parked = false;
+      grant(desk, slice, now_ns);
+    }
+  }
+  auto step = desk.arbiter.step(now_ns);
+  for (const auto& action : step) carry_out(desk, action, now_ns);
+  desk.wake_ns = plan(desk, step, wanting, now_ns);
+}
+
+/// When to look again. Parks a holder that rests.
+uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns) {
+  uint64_t wake = step.next_wake_ns;
+  if (desk.arbiter.draining() != 0) return std::min(wake, now_ns + kDrainPollNs);
+  core::SliceId holder = desk.arbiter.holder();
+  if (holder == 0 || desk.parked) return wake;
+  if (wanting > 1) return std::min(wake, now_ns + kPollNs);
+  Sight sight = look(desk, holder, now_ns);
+  if (!sight.in_flight && !sight.pending && sight.idle_for_ns >= kParkAfterNs) {
+    revoke(desk, holder, now_ns);
+    desk.parked = true;
+    return wake;
+  }
+  return std::min(wake, now_ns + kCalmPollNs);
+}
+
+void Arbitration::carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns) {
+  switch (action.kind) {
+    case core::Arbiter::ActionKind::kGrant: desk.parked = false; return grant(desk, action.slice, now_ns);
+    case core::Arbiter::ActionKind::kRevoke: desk.parked = false; return revoke(desk, action.slice, now_ns);
+    case core::Arbiter::ActionKind::kHung:
+      log_.error("{}: slice {} was asked to leave the device and does not; the others go on without waiting for it", desk.id,
+                 action.slice);
+      return;
+  }
+}
+
+void Arbitration::grant(Desk& desk, core::SliceId slice, uint64_t now_ns) {
+  for (Seat& seat : desk.seats) {
+    if (seat.slice != slice) continue;
+    thaw(seat, now_ns);
+    auto& word = seat.grant().granted;
+    if (word.exchange(1, std::memory_order_seq_cst) == 0) protocol::futex_wake_all(&word);
+  }
+}
+
+void Arbitration::revoke(Desk& desk, core::SliceId slice, uint64_t now_ns) {
+  for (Seat& seat : desk.seats) {
+    if (seat.slice != slice || seat.released) continue;
+    seat.grant().granted.store(0, std::memory_order_seq_cst);
+    if (desk.freezable) freeze(desk, seat, now_ns);
+  }
+}
+
+bool Arbitration::freeze(Desk& desk, Seat& seat, uint64_t now_ns) {
+  if (seat.frozen || seat.claim().in_flight.load(std::memory_order_seq_cst) == 0) return false;
+  for (uint32_t other = 0; other < model::kMaxSessionDevices; ++other)
+    if (other != seat.index && seat.counters->claims[other].in_flight.load(std::memory_order_relaxed) != 0) return false;
+  if (!guardian_.alive()) {
+    if (desk.freezable) log_.error("{}: the guardian is gone; nothing is frozen any more", desk.id);
+    desk.freezable = false;
+    return false;
+  }
+  send_signal(seat.pidfd, SIGSTOP);
+  seat.frozen = true;
+  seat.frozen_at_ns = now_ns;
+  return true;
+}
+
+void Arbitration::thaw(Seat& seat, uint64_t now_ns) {
+  if (!seat.frozen) return;
+  seat.frozen = false;
+  seat.grant().frozen_ns.fetch_add(now_ns - std::min(now_ns, seat.frozen_at_ns), std::memory_order_relaxed);
+  send_signal(seat.pidfd, SIGCONT);
+}
+
+void Arbitration::let_go(Seat& seat, uint64_t now_ns) {
+  seat.released = true;
+  auto& word = seat.grant().granted;
+  word.store(1, std::memory_order_seq_cst);
+  thaw(seat, now_ns);
+  protocol::futex_wake_all(&word);
+}
+
+Arbitration::Desk& Arbitration::desk_of(const DeviceUse& device, uint64_t now_ns) {
+  auto& desk = desks_[device.id];
+  if (desk == nullptr) {
+    core::Arbiter::Options options;
+    options.freezable = device.freezable && options_.freeze;
+    options.hints = options_.hints;
+    desk = std::make_unique<Desk>(device.id, options, now_ns);
+    (void)desk->arbiter.set_policy(now_ns, policy_);  // checked at the start
+  }
+  return *desk;
+}
+
+void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns) {
+  Seat seat{member.session, member.slice, index, member.counters, member.grants, member.pidfd};
+  uint32_t& seats = desk.governed[member.slice];
+  if (seats == 0) {
+    if (auto added = desk.arbiter.add_slice(now_ns, member.slice, member.slice_name, member.terms); !added) {
+      log_.error("{}: slice {} is not governed: {}", desk.id, member.slice_name, added.error().text());
+      desk.governed.erase(member.slice);
+      return let_go(seat, now_ns);
+    }
+  }
+  ++seats;
+  seat.grant().piece_us.store(desk.freezable ? 0 : options_.piece_us, std::memory_order_relaxed);
+  bool holds = desk.arbiter.holder() == member.slice && !desk.parked;
+  seat.grant().granted.store(holds ? 1 : 0, std::memory_order_seq_cst);
+  desk.seats.push_back(seat);
+}
+
+void Arbitration::add(const Member& member) {
+  {
+    std::lock_guard lock(mutex_);
+    uint64_t now = protocol::monotonic_ns();
+    if (options_.freeze && !guardian_.watch(member.pidfd)) log_.error("the guardian is gone; nothing is frozen any more");
+    for (uint32_t index = 0; index < member.devices.size(); ++index)
+      take_seat(desk_of(member.devices[index], now), member, index, now);
+    if (auto heard = listen(epoll_.get(), member.bell, EPOLLIN | EPOLLET); heard) bells_[member.session] = member.bell;
+  }
+  poke();
+}
+
+void Arbitration::remove(uint64_t session) {
+  {
+    std::lock_guard lock(mutex_);
+    uint64_t now = protocol::monotonic_ns();
+    for (auto& [id, desk] : desks_) {
+      for (Seat& seat : desk->seats) {
+        if (seat.session != session) continue;
+        thaw(seat, now);
+        if (auto governed = desk->governed.find(seat.slice); governed != desk->governed.end() && --governed->second == 0) {
+          desk->arbiter.remove_slice(now, seat.slice);
+          desk->governed.erase(governed);
+        }
+      }
+      std::erase_if(desk->seats, [&](const Seat& seat) { return seat.session == session; });
+    }
+    if (auto bell = bells_.extract(session)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, bell.mapped(), nullptr);
+  }
+  poke();
+}
+
+void Arbitration::release(uint64_t session) {
+  {
+    std::lock_guard lock(mutex_);
+    uint64_t now = protocol::monotonic_ns();
+    for (auto& [id, desk] : desks_)
+      for (Seat& seat : desk->seats)
+        if (seat.session == session) let_go(seat, now);
+  }
+  poke();
+}
+
+Result<void> Arbitration::set_terms(core::SliceId slice, const core::Terms& terms) {
+  {
+    std::lock_guard lock(mutex_);
+    uint64_t now = protocol::monotonic_ns();
+    for (auto& [id, desk] : desks_) {
+      if (!desk->governed.contains(slice)) continue;
+      auto held = desk->arbiter.holdings();
+      if (auto fits = core::admit(held, {slice, "", terms}); !fits) return fail(std::move(fits.error()).within(id));
+    }
+    for (auto& [id, desk] : desks_)
+      if (desk->governed.contains(slice)) AMALGAM_TRY(desk->arbiter.set_terms(now, slice, terms), id);
+  }
+  poke();
+  return {};
+}
+
+Result<void> Arbitration::set_policy(const std::string& name) {
+  {
+    std::lock_guard lock(mutex_);
+    if (auto known = core::find_policy(name); !known) return fail(std::move(known.error()));
+    policy_ = name;
+    for (auto& [id, desk] : desks_) AMALGAM_TRY(desk->arbiter.set_policy(protocol::monotonic_ns(), name), id);
+  }
+  poke();
+  return {};
+}
+
+std::vector<Arbitration::Account> Arbitration::accounts(core::SliceId slice) {
+  std::lock_guard lock(mutex_);
+  std::vector<Account> found;
+  uint64_t now = protocol::monotonic_ns();
+  for (auto& [id, desk] : desks_) {
+    const core::Totals* totals = desk->arbiter.totals(now, slice);
+    if (totals == nullptr) continue;
+    Account account{id, *totals, {}, desk->arbiter.history().list(), now, desk->arbiter.holder()};
+    for (const core::Holding& holding : desk->arbiter.holdings())
+      if (holding.slice == slice) account.terms = holding.terms;
+    found.push_back(std::move(account));
+  }
+  return found;
+}
+
+}  // namespace amalgam::daemon

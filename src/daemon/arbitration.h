@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arbitration: binds one core::Arbiter a device to the sessions that want it.
+//
+//   worker ─ bell, claims (Counters) ─▶ look ─▶ Arbiter::observe ─▶ step ─▶ grants (Grants), SIGSTOP, SIGCONT ─▶ worker
+//                                         ▲                           │
+//                                         └──── timer, poll ──────────┘
+//
+// Theory. A worker rings when it wants a device that it may not use, and when the last of its revoked work has ended; it
+// does not ring while it runs. So what the holder does is looked at by the clock: every kPollNs while somebody else wants
+// the device (this is how soon an idle holder is found), every kCalmPollNs while it runs alone, never while it rests. A
+// holder that rests for kParkAfterNs is *parked*: its grant is taken away without a decision, and the bell brings it back.
+// An idle machine therefore has no wake-ups, and a program alone pays one bell after a rest.
+//
+// Freezing. Where the device is the CPU, a worker whose grant is revoked with commands in flight is stopped (SIGSTOP), and
+// continued with its next grant: even an endless kernel gives the device up within microseconds. The Guardian continues all
+// of them if this process dies; without a guardian nothing is frozen. A session with commands on several devices is not
+// frozen for one of them: it starts nothing more there, and what runs runs out.
+//
+// Threads: one of its own, for all devices; every method may be called from any other. Lifetime: a session's pages, pidfd
+// and bell must stay until remove() has returned.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "core/sched/arbiter.h"
+#include "daemon/guardian.h"
+#include "model/grants.h"
+
+namespace amalgam::daemon {
+
+class Arbitration {
+ public:
+  struct Options {
+    std::string policy = "fair";
+    core::Hints hints;
+    bool freeze = true;
+    uint32_t piece_us = 0;  ///< what long launches are cut into while somebody else wants the device; 0: not at all
+  };
+  struct DeviceUse {
+    std::string id;
+    bool freezable = false;  ///< it is the CPU
+  };
+  struct Member {
+    uint64_t session = 0;
+    core::SliceId slice = 0;
+    std::string slice_name;
+    core::Terms terms;
+    std::vector<DeviceUse> devices;  ///< in the session's own order
+    const model::Counters* counters = nullptr;
+    model::Grants* grants = nullptr;
+    int pidfd = -1;
+    int bell = -1;
+  };
+
+  static Result<std::unique_ptr<Arbitration>> start(Options options, Guardian& guardian, spdlog::logger& log);
+  ~Arbitration();
+  Arbitration(const Arbitration&) = delete;
+  Arbitration& operator=(const Arbitration&) = delete;
+
+  /// The session's worker serves commands from now on. A slice that an arbiter refuses is served without one.
+  void add(const Member& member);
+  /// Thaws it, and forgets it.
+  void remove(uint64_t session);
+  /// Lets the session run whatever the arbiter thinks, because it is to end.
+  void release(uint64_t session);
+  /// On every device of the slice, or on none.
+  Result<void> set_terms(core::SliceId slice, const core::Terms& terms);
+  Result<void> set_policy(const std::string& name);
+
+  /// Totals and last decisions of a slice on one device, oldest first; kNotFound.
+  struct Account {
+    std::string device;
+    core::Totals totals;
+    core::Terms terms;
+    std::vector<core::Record> decisions;
+    uint64_t now_ns = 0;
+    core::SliceId holder = 0;
+  };
+  std::vector<Account> accounts(core::SliceId slice);
+
+ private:
+  /// One session on one device.
+  struct Seat {
+    uint64_t session = 0;
+    core::SliceId slice = 0;
+    uint32_t index = 0;  ///< of the device in the session
+    const model::Counters* counters = nullptr;
+    model::Grants* grants = nullptr;
+    int pidfd = -1;
+    bool frozen = false;
+    bool released = false;
+    uint64_t frozen_at_ns = 0;
+
+    const model::Counters::Claim& claim() const { return counters->claims[index]; }
+    model::Grants::Device& grant() const { return grants->devices[index]; }
+  };
+  struct Desk {
+    Desk(const std::string& device_id, const core::Arbiter::Options& options, uint64_t now_ns)
+        : id(device_id), freezable(options.freezable), arbiter(options, now_ns) {}
+    std::string id;
+    bool freezable;
+    core::Arbiter arbiter;
+    std::vector<Seat> seats;
+    std::map<core::SliceId, uint32_t> governed;  ///< slices that the arbiter knows, with how many seats
+    bool parked = false;                         ///< the holder rests, its grant is taken away
+    uint64_t wake_ns = UINT64_MAX;
+  };
+  struct Sight {
+    bool pending = false, in_flight = false;
+    uint64_t idle_for_ns = 0;
+  };
+
+  Arbitration(Options options, Guardian& guardian, spdlog::logger& log)
+      : options_(std::move(options)), guardian_(guardian), log_(log) {}
+  Result<void> prepare();
+  void run();
+  void poke() const;
+  void attend(Desk& desk, uint64_t now_ns);
+  Sight look(const Desk& desk, core::SliceId slice, uint64_t now_ns) const;
+  void carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns);
+  void grant(Desk& desk, core::SliceId slice, uint64_t now_ns);
+  void revoke(Desk& desk, core::SliceId slice, uint64_t now_ns);
+  bool freeze(Desk& desk, Seat& seat, uint64_t now_ns);
+  void thaw(Seat& seat, uint64_t now_ns);
+  void let_go(Seat& seat, uint64_t now_ns);
+  uint64_t plan(Desk& desk, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns);
+  Desk& desk_of(const DeviceUse& device, uint64_t now_ns);
+  void take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns);
+
+  const Options options_;
+  Guardian& guardian_;
+  spdlog::logger& log_;
+  UniqueFd epoll_, timer_, wake_;
+  std::mutex mutex_;  ///< guards what follows
+  std::map<std::string, std::unique_ptr<Desk>> desks_;
+  std::map<uint64_t, int> bells_;  ///< by session
+  std::string policy_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace amalgam::daemon
