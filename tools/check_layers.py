@@ -18,6 +18,7 @@ MAY_INCLUDE = {
     "protocol": {"base", "model"},
     "south/device": VALUES,
     "core/memory": SOUTH,
+    "core/sched": {"base", "model"},
     "core/session": SOUTH | {"core/memory"},
     "north/client": VALUES,
     "north/opencl": VALUES | {"north/client"},

@@ -42,6 +42,13 @@ inline constexpr uint64_t kGrantSlackBytes = 16 * kMiB;    ///< most that a work
 inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;     ///< freed memory of a session that keeps its pages for reuse
 inline constexpr uint64_t kBuildThreads = 4;               ///< builds of one session that run side by side
 
+// The scheduler of a device.
+inline constexpr uint64_t kQuantumMs = 10;          ///< time that a device runs one slice's work while others wait
+inline constexpr uint64_t kLongestQuantumMs = 25;   ///< a longer one cannot keep a share in every second
+inline constexpr uint64_t kHangAfterMs = 10'000;    ///< a slice whose work has not left the device after a revoke is hung
+inline constexpr uint64_t kDecisionHistory = 1024;  ///< decisions of one device that are remembered
+inline constexpr uint64_t kWaitCauses = 64;         ///< pairs (whom, rule) that one slice's waiting is split by
+
 struct NamedLimit {
   const char* name;
   uint64_t value;
@@ -75,6 +82,11 @@ inline constexpr NamedLimit kLimits[] = {
     {"grant-slack-bytes", kGrantSlackBytes, "most that a worker holds reserved and unused"},
     {"heap-cache-bytes", kHeapCacheBytes, "freed memory of a session kept for reuse; over: given back to the kernel"},
     {"build-threads", kBuildThreads, "builds of one session side by side; over: they queue"},
+    {"quantum-ms", kQuantumMs, "time that a device runs one slice's work while others wait"},
+    {"longest-quantum-ms", kLongestQuantumMs, "largest quantum that may be set; over: it is this one"},
+    {"hang-after-ms", kHangAfterMs, "a revoked slice whose work stays on the device is reported as hung"},
+    {"decision-history", kDecisionHistory, "decisions of one device kept for explain; over: the oldest is forgotten"},
+    {"wait-causes", kWaitCauses, "causes that one slice's waiting is split by; over: summed as others"},
 };
 
 }  // namespace amalgam

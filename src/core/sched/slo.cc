@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/sched/slo.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace amalgam::core {
+namespace {
+
+constexpr uint32_t kFirstSharePpm = 50'000;  ///< where the search begins for a slice without a share
+
+std::string milliseconds(uint64_t ns) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g ms", static_cast<double>(ns) / 1e6);
+  return text;
+}
+
+}  // namespace
+
+void LatencySketch::add(uint64_t ns) {
+  ++count_;
+  most_ns_ = std::max(most_ns_, ns);
+  // Below kSub every value has a bucket; above, the four bits after the leading one choose it.
+  size_t octave = ns < kSub ? 0 : static_cast<size_t>(std::bit_width(ns)) - 4;
+  size_t bucket = octave == 0 ? ns : octave * kSub + ((ns >> (octave - 1)) - kSub);
+  ++buckets_[std::min(bucket, buckets_.size() - 1)];
+}
+
+uint64_t LatencySketch::quantile_ns(uint32_t quantile_ppm) const {
+  if (count_ == 0) return 0;
+  uint64_t wanted = (count_ * quantile_ppm + kWholePpm - 1) / kWholePpm, seen = 0;
+  for (size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
+    seen += buckets_[bucket];
+    if (seen < wanted || seen == 0) continue;
+    size_t octave = bucket / kSub;
+    uint64_t edge = octave == 0 ? bucket : ((bucket % kSub + kSub + 1) << (octave - 1)) - 1;
+    return std::min(edge, most_ns_);
+  }
+  return most_ns_;
+}
+
+void SloController::observe(uint64_t latency_ns) {
+  window_.add(latency_ns);
+  if (latency_ns > slo_.bound_ns) ++late_;
+}
+
+bool SloController::clearly_missed() const {
+  double allowed = static_cast<double>(window_.count()) * (kWholePpm - slo_.quantile_ppm) / kWholePpm;
+  return static_cast<double>(late_) > allowed + 2 * std::sqrt(allowed) + 1;
+}
+
+SloVerdict SloController::update(uint32_t share_ppm, uint32_t most_ppm) {
+  if (clearly_missed()) return raise(share_ppm, most_ppm);
+  uint64_t full = kWindowMisses * kWholePpm / (kWholePpm - slo_.quantile_ppm);
+  uint64_t measured = window_.quantile_ns(slo_.quantile_ppm);
+  if (window_.count() < full) return {SloState::kLearning, std::min(share_ppm, most_ppm), measured, {}};
+  raises_ = 0;
+  bool calm = measured < slo_.bound_ns / kWholePpm * kCalmPart;
+  calm_ = calm ? calm_ + 1 : 0;
+  if (calm_ < kCalmWindows || share_ppm <= kLeastSharePpm) return close(SloState::kHolds, std::min(share_ppm, most_ppm));
+  calm_ = 0;
+  return close(SloState::kLowered, std::max(kLeastSharePpm, share_ppm - share_ppm / 20));
+}
+
+SloVerdict SloController::raise(uint32_t share_ppm, uint32_t most_ppm) {
+  uint64_t measured = window_.quantile_ns(slo_.quantile_ppm);
+  calm_ = 0;
+  std::string goal = milliseconds(measured) + ", " + milliseconds(slo_.bound_ns) + " was asked for";
+  if (share_ppm >= most_ppm)
+    return close(SloState::kCannot, most_ppm,
+                 "with all of the " + part_text(most_ppm) + " that it may have it takes " + goal);
+  if (raises_ == 0) before_raises_ns_ = measured;
+  if (raises_ >= kVainRaises) {
+    bool helped = measured < before_raises_ns_ - before_raises_ns_ / 10;
+    if (!helped)
+      return close(SloState::kCannot, share_ppm,
+                   "a larger share than " + part_text(share_ppm) + " does not help: it takes " + goal);
+    raises_ = 0;
+    before_raises_ns_ = measured;
+  }
+  ++raises_;
+  double factor = std::clamp(static_cast<double>(measured) / static_cast<double>(slo_.bound_ns), 1.1, 2.0);
+  auto wanted = static_cast<uint32_t>(std::max(share_ppm, kFirstSharePpm / 2) * factor);
+  return close(SloState::kRaised, std::min(wanted, most_ppm));
+}
+
+SloVerdict SloController::close(SloState state, uint32_t share_ppm, std::string reason) {
+  SloVerdict verdict{state, share_ppm, window_.quantile_ns(slo_.quantile_ppm), std::move(reason)};
+  window_.clear();
+  late_ = 0;
+  return verdict;
+}
+
+}  // namespace amalgam::core
