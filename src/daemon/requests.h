@@ -42,10 +42,10 @@ class Requests {
     uint64_t connection;
     protocol::Packet packet;
   };
-  void list_devices(Server::Connection& connection, protocol::Packet& packet);
-  void open_session(Server::Connection& connection, protocol::Packet& packet);
-  void create_slice(Server::Connection& connection, protocol::Packet& packet);
-  void list_sessions(Server::Connection& connection, protocol::Packet& packet);
+  void list_devices(Server::Connection& connection, const protocol::Packet& packet);
+  void open_session(Server::Connection& connection, const protocol::Packet& packet);
+  void create_slice(Server::Connection& connection, const protocol::Packet& packet);
+  void list_sessions(Server::Connection& connection, const protocol::Packet& packet);
   void shut_down(Server::Connection& connection);
   void worker_back(Server::Connection& connection, protocol::Packet& packet);
 

@@ -19,7 +19,9 @@ void Turnstile::leave(uint32_t device) {
   model::Counters::Claim& claim = counters_.claims[device];
   // Before the count falls: whoever sees 0 also sees since when.
   claim.idle_since_ns.store(protocol::monotonic_ns(), std::memory_order_relaxed);
-  claim.in_flight.fetch_sub(1, std::memory_order_seq_cst);
+  bool last = claim.in_flight.fetch_sub(1, std::memory_order_seq_cst) == 1;
+  // The arbiter waits for the end of revoked work.
+  if (last && grants_->devices[device].granted.load(std::memory_order_seq_cst) == 0 && is_governed()) ring();
 }
 
 void Turnstile::wait(uint32_t device, const std::atomic<uint32_t>& interrupt) {

@@ -33,7 +33,7 @@ class Turnstile {
     counters_.claims[device].in_flight.fetch_add(1, std::memory_order_seq_cst);
     if (may_go(device)) [[likely]]
       return true;
-    leave(device);
+    counters_.claims[device].in_flight.fetch_sub(1, std::memory_order_seq_cst);
     return false;
   }
   /// The command has ended, or never went.
@@ -53,6 +53,7 @@ class Turnstile {
   bool may_go(uint32_t device) const {
     return grants_->devices[device].granted.load(std::memory_order_seq_cst) != 0 || free_.load(std::memory_order_relaxed);
   }
+  bool is_governed() const { return !free_.load(std::memory_order_relaxed); }
   void ring() const;
 
   const model::Grants* const grants_;

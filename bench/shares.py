@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures whether slices get what they were promised, and appends one JSON line to bench/results/shares.jsonl.
+
+    bench/shares.py [--build build/release] [--seconds 12] [--only shares,caps,urgent,endless] [--no-write] [--bare]
+
+Shares: greedy tenants that begin together; work is counted in work-groups that have ended (bench/cl_tenant_main.cc), so the
+meter knows nothing of the scheduler. Reported for each tenant: its part of all work over the middle ten seconds, the largest
+error of any one-second window, and the throughput of all together against one tenant alone. Urgent: waits of short kernels
+beside a neighbour that runs one long kernel after another, and what the neighbour loses. The bare driver is measured by the
+same meters as a negative control: it must fail them.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCE = pathlib.Path(__file__).resolve().parents[1]
+GROUP_US = 50
+
+# name, promised shares in per cent, kernels of each tenant in microseconds (several: in turn)
+MIXES = (
+    ("10/90 of 1 ms", (10, 90), ((1000,), (1000,))),
+    ("25/75 of 50 us", (25, 75), ((50,), (50,))),
+    ("30/70 of 20 ms", (30, 70), ((20000,), (20000,))),
+    ("30/70 of 1 ms", (30, 70), ((1000,), (1000,))),
+    ("50/50 of 2 s", (50, 50), ((2000000,), (2000000,))),
+    ("50/50 of 50 us and 20 ms", (50, 50), ((50,), (20000,))),
+    ("25/75 mixed", (25, 75), ((50, 1000, 20000), (2000000, 50))),
+    ("20/30/50 of 1 ms", (20, 30, 50), ((1000,), (1000,), (1000,))),
+)
+
+
+class Tenants:
+    """Starts programs together and collects what they print."""
+
+    def __init__(self, commands, environment):
+        self.children = [subprocess.Popen([str(w) for w in command], env=environment, stdin=subprocess.PIPE,
+                                          stdout=subprocess.PIPE, text=True) for command in commands]
+        for child in self.children:
+            if child.stdout.readline().strip() != "ready":
+                raise SystemExit("a tenant did not start")
+
+    def go(self, *which):
+        for index in which or range(len(self.children)):
+            self.children[index].stdin.write("go\n")
+            self.children[index].stdin.flush()
+
+    def results(self, *which):
+        return [json.loads(self.children[i].stdout.readline()) for i in which or range(len(self.children))]
+
+    def end(self):
+        for child in self.children:
+            child.kill()
+            child.wait()
+
+
+def work_at(samples, moment):
+    """Work-groups ended at a moment, interpolated between samples."""
+    before = after = samples[0]
+    for sample in samples:
+        after = sample
+        if sample[0] >= moment:
+            break
+        before = sample
+    if after[0] <= before[0]:
+        return after[1]
+    part = min(max((moment - before[0]) / (after[0] - before[0]), 0), 1)
+    return before[1] + part * (after[1] - before[1])
+
+
+def shares_of(results, seconds):
+    """Percentages over the middle of the run, the largest error of a window against them all, and work a second."""
+    begin = max(r["samples"][0][0] for r in results) + 1e9
+    end = begin + (seconds - 2) * 1e9
+    def parts(a, b):
+        work = [work_at(r["samples"], b) - work_at(r["samples"], a) for r in results]
+        whole = sum(work) or 1
+        return [100 * w / whole for w in work], whole
+    whole, done = parts(begin, end)
+    windows = []
+    at = begin
+    while at + 1e9 <= end + 1:
+        windows.append(parts(at, at + 1e9)[0])
+        at += 2.5e8
+    return whole, windows, done / ((end - begin) / 1e9)
+
+
+def groups(kernel_us):
+    return ",".join(str(max(1, round(us * os.cpu_count() / GROUP_US))) for us in kernel_us)
+
+
+class Bench:
+    def __init__(self, arguments, pool, bare_environment):
+        from pool import AMALGAM
+        self.program = arguments.build / "bench/cl_tenant"
+        self.seconds, self.pool, self.bare_environment = arguments.seconds, pool, bare_environment
+        self.amalgam = AMALGAM
+        self.turns = statistics.median(
+            int(subprocess.run([self.program, "calibrate"], env=bare_environment, capture_output=True, text=True).stdout)
+            for _ in range(3))
+
+    def command(self, bare, terms, *words):
+        program = [self.program, *words]
+        if bare:
+            return program
+        return [self.amalgam, "--socket", self.pool.socket, "run", *terms, "--", *program]
+
+    def environment(self, bare):
+        return self.bare_environment if bare else self.pool.environment
+
+    def greedy(self, bare, terms, kernels):
+        commands = [self.command(bare, t, "greedy", self.turns, groups(k), self.seconds) for t, k in zip(terms, kernels)]
+        tenants = Tenants(commands, self.environment(bare))
+        tenants.go()
+        results = tenants.results()
+        tenants.end()
+        return results
+
+    def shares(self, bare, promised, kernels):
+        """Negative controls have no way to ask for a share; they run as they are."""
+        results = self.greedy(bare, [["--share", f"{p}%"] for p in promised], kernels)
+        whole, windows, rate = shares_of(results, self.seconds)
+        alone = statistics.mean(shares_of(self.greedy(bare, [[]], [k]), self.seconds)[2] for k in dict.fromkeys(kernels))
+        return {"shares": [round(w, 2) for w in whole],
+                "error": round(max(abs(w - p) for w, p in zip(whole, promised)), 2),
+                "error_1s": round(max(abs(w - p) for window in windows for w, p in zip(window, promised)), 2),
+                "throughput": round(rate / alone, 4)}
+
+    def cap(self, cap):
+        alone = shares_of(self.greedy(False, [[]], [(1000,)]), self.seconds)[2]
+        capped = shares_of(self.greedy(False, [["--cap", f"{cap}%"]], [(1000,)]), self.seconds)[2]
+        return {"cap": cap, "got": round(100 * capped / alone, 2)}
+
+    def urgent(self, bare, long_us):
+        neighbour_terms, urgent_terms = ["--priority", "normal"], ["--priority", "high"]
+        alone = shares_of(self.greedy(bare, [neighbour_terms], [(long_us,)]), self.seconds)[2]
+        tenants = Tenants([self.command(bare, neighbour_terms, "greedy", self.turns, groups((long_us,)), self.seconds),
+                           self.command(bare, urgent_terms, "urgent", self.turns, groups((100,)), 50000, self.seconds - 1)],
+                          self.environment(bare))
+        tenants.go(0)
+        time.sleep(0.5)
+        tenants.go(1)
+        found = tenants.results()
+        tenants.end()
+        waits = sorted(found[1]["latencies_us"])
+        beside = shares_of([found[0]], self.seconds)[2]
+        return {"kernel_s": long_us / 1e6, "count": len(waits), "p50_us": waits[len(waits) // 2],
+                "p99_us": waits[min(len(waits) - 1, int(len(waits) * 0.99))], "max_us": waits[-1],
+                "neighbour": round(beside / alone, 4)}
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build" / "release")
+    parser.add_argument("--seconds", type=float, default=12)
+    parser.add_argument("--only", default="shares,caps,urgent")
+    parser.add_argument("--mixes", type=int, default=len(MIXES), help="only the first so many")
+    parser.add_argument("--bare", action="store_true", help="the negative controls too")
+    parser.add_argument("--configuration", default="", help="lines for the daemon's configuration")
+    parser.add_argument("--no-write", action="store_true")
+    arguments = parser.parse_args()
+    arguments.build = arguments.build.resolve()
+    return arguments
+
+
+def main():
+    arguments = parse()
+    os.environ["AMALGAM_BUILD"] = str(arguments.build)
+    sys.path[:0] = [str(SOURCE / "tests" / "integration"), str(SOURCE / "bench")]
+    from compare import commit_text, driver_text, machine_text
+    from pool import Pool, bare_environment
+    only = arguments.only.split(",")
+    numbers = {}
+    with tempfile.TemporaryDirectory() as folder, Pool(configuration=arguments.configuration) as pool:
+        bench = Bench(arguments, pool, bare_environment(folder))
+        def note(name, value):
+            numbers[name] = value
+            print(f"{name:34} {json.dumps(value)}", flush=True)
+        for name, promised, kernels in MIXES[:arguments.mixes]:
+            if "shares" in only:
+                note(f"shares {name}", bench.shares(False, promised, kernels))
+                if arguments.bare and promised[0] != promised[-1]:
+                    note(f"bare {name}", bench.shares(True, promised, kernels))
+        if "caps" in only:
+            for cap in (20, 50):
+                note(f"cap {cap}", bench.cap(cap))
+        if "urgent" in only:
+            note("urgent beside 6 s", bench.urgent(False, 6_000_000))
+            if arguments.bare:
+                note("bare urgent beside 6 s", bench.urgent(True, 6_000_000))
+        line = {"bench": "shares", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "commit": commit_text(),
+                "machine": machine_text(), "driver": driver_text(bench.bare_environment), "seconds": arguments.seconds,
+                "configuration": arguments.configuration, "numbers": numbers}
+    if not arguments.no_write:
+        with open(SOURCE / "bench/results/shares.jsonl", "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    main()
