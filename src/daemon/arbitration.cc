@@ -101,7 +101,9 @@ Arbitration::Sight Arbitration::look(const Desk& desk, core::SliceId slice, uint
     if (seat.slice != slice || seat.released) continue;
     const auto& claim = seat.claim();
     sight.pending |= claim.wanting.load(std::memory_order_seq_cst) != 0;
-    sight.in_flight |= claim.in_flight.load(std::memory_order_seq_cst) != 0;
+    // A frozen worker may have nothing in flight by now: its last command ended before the signal took hold. What it would
+    // do next it cannot say, so it counts as busy until its turn.
+    sight.in_flight |= seat.frozen || claim.in_flight.load(std::memory_order_seq_cst) != 0;
     uint64_t since = claim.idle_since_ns.load(std::memory_order_relaxed);
     sight.idle_for_ns = std::min(sight.idle_for_ns, now_ns - std::min(now_ns, since));
   }

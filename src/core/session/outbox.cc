@@ -20,7 +20,7 @@ bool Outbox::flush() {
     empty = waiting_.empty();
     if (empty) congested_.store(false, std::memory_order_release);
   }
-  wake();
+  ring_.wake();
   return empty;
 }
 

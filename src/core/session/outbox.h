@@ -41,10 +41,14 @@ class Outbox {
         queue(static_cast<uint16_t>(M::kType), call, message, kFixedBytes + variable_bytes);
       }
     }
+    fresh_.store(true, std::memory_order_release);
     if (newly) on_congested_();
   }
-  /// Wakes the client if it sleeps.
-  void wake() { ring_.wake(); }
+  /// Wakes the client if it sleeps and something was posted since the last time: most commands end without a message, and a
+  /// client that is woken for nothing costs two switches a command.
+  void wake() {
+    if (fresh_.load(std::memory_order_relaxed) && fresh_.exchange(false, std::memory_order_acq_rel)) ring_.wake();
+  }
   /// Moves what waits to the ring as far as there is room, and wakes the client. True if nothing waits any more.
   bool flush();
   /// True while something waits for room.
@@ -70,6 +74,7 @@ class Outbox {
   protocol::RingProducer ring_;
   std::deque<Waiting> waiting_;
   std::atomic<bool> congested_{false};
+  std::atomic<bool> fresh_{false};
   std::function<void()> on_congested_;
 };
 
