@@ -183,7 +183,7 @@ TEST(SimRandom, SharesAreKeptWhileTermsChangeTwoHundredTimesASecond) {
     }
     device.run_until(10 * kSecond);
     EXPECT_NEAR(static_cast<double>(device.tally(1).held_ns) / (10.0 * kSecond), 0.30, 0.01);
-    EXPECT_NEAR(static_cast<double>(device.tally(2).held_ns) / (10.0 * kSecond), promised / (10.0 * kSecond), 0.03);
+    EXPECT_NEAR(static_cast<double>(device.tally(2).held_ns) / (10.0 * kSecond), promised / (10.0 * kSecond), 0.01);
     for (SliceId slice = 1; slice <= 3; ++slice) expect_consistent(device, slice);
   }
 }
