@@ -47,7 +47,9 @@ inline constexpr uint64_t kQuantumMs = 10;          ///< time that a device runs
 inline constexpr uint64_t kLongestQuantumMs = 25;   ///< a longer one cannot keep a share in every second
 inline constexpr uint64_t kHangAfterMs = 10'000;    ///< a slice whose work has not left the device after a revoke is hung
 inline constexpr uint64_t kDecisionHistory = 1024;  ///< decisions of one device that are remembered
-inline constexpr uint64_t kWaitCauses = 64;         ///< pairs (whom, rule) that one slice's waiting is split by
+inline constexpr uint64_t kTraceLaunches = 10'000'000;  ///< launches of one trace that is replayed
+inline constexpr uint64_t kReplayPatience = 200;        ///< a replay ends after so many times its work
+inline constexpr uint64_t kWaitCauses = 64;             ///< pairs (whom, rule) that one slice's waiting is split by
 
 struct NamedLimit {
   const char* name;
@@ -86,6 +88,8 @@ inline constexpr NamedLimit kLimits[] = {
     {"longest-quantum-ms", kLongestQuantumMs, "largest quantum that may be set; over: it is this one"},
     {"hang-after-ms", kHangAfterMs, "a revoked slice whose work stays on the device is reported as hung"},
     {"decision-history", kDecisionHistory, "decisions of one device kept for explain; over: the oldest is forgotten"},
+    {"trace-launches", kTraceLaunches, "launches of one trace that is replayed; over: it is refused"},
+    {"replay-patience", kReplayPatience, "a replay that takes so many times its work is given up"},
     {"wait-causes", kWaitCauses, "causes that one slice's waiting is split by; over: summed as others"},
 };
 

@@ -21,13 +21,14 @@ Result<void> Arbiter::add_slice(uint64_t now_ns, SliceId slice, std::string name
   auto held = holdings();
   AMALGAM_TRY(admit(held, {slice, name, terms}), "add slice");
   settle(now_ns);
+  auto means = virtual_means();
   Standing standing{kLeastWeightPpm, 0};  // divide_again() knows better
   slices_.push_back({.id = slice,
                      .name = std::move(name),
                      .terms = terms,
                      .account = Account(standing, terms.cap_ppm, virtual_now(terms.priority)),
                      .idle_since_ns = now_ns_});
-  divide_again(slice, terms.priority);
+  divide_again(means, slice, terms.priority);
   return {};
 }
 
@@ -37,8 +38,9 @@ void Arbiter::remove_slice(uint64_t now_ns, SliceId slice) {
   settle(now_ns);
   set_competes(*found, false);
   if (slice == holder_ || slice == draining_) vacate(End::kRemoved);
+  auto means = virtual_means();
   std::erase_if(slices_, [&](const Slice& other) { return other.id == slice; });
-  divide_again(0, Priority::kNormal);
+  divide_again(means, 0, Priority::kNormal);
 }
 
 Result<void> Arbiter::set_terms(uint64_t now_ns, SliceId slice, const Terms& terms) {
@@ -54,8 +56,9 @@ Result<void> Arbiter::set_terms(uint64_t now_ns, SliceId slice, const Terms& ter
     found->ready_since_ns = now_ns_;
     arrival_ = true;
   }
+  auto means = virtual_means();
   found->terms = terms;
-  divide_again(slice, from_class);
+  divide_again(means, slice, from_class);
   return {};
 }
 

@@ -139,12 +139,14 @@ class Arbiter {
 
   Slice* find(SliceId slice);
   const Slice* find(SliceId slice) const;
-  int64_t virtual_now(Priority priority, SliceId except = 0) const;
+  int64_t virtual_now(Priority priority) const;
+  std::array<int64_t, kPriorities> virtual_means() const;
   void settle(uint64_t now_ns);
   void settle_slice(Slice& slice, const Slice* occupant, uint64_t elapsed_ns, uint64_t shared_ns, uint64_t used_ns);
   void note_service(const Slice* occupant, uint64_t used_ns);
   void rebase(Priority priority);
-  void divide_again(SliceId moved, Priority from_class);
+  /// Shares or weights changed. `means`: of the classes before that, about which lags are kept; `moved` was in `from_class`.
+  void divide_again(const std::array<int64_t, kPriorities>& means, SliceId moved, Priority from_class);
   void refresh();
   void set_competes(Slice& slice, bool competes);
   size_t rivals(const Slice& slice) const;

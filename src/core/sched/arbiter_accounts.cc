@@ -28,10 +28,10 @@ Arbiter::Slice* Arbiter::find(SliceId slice) {
 
 const Arbiter::Slice* Arbiter::find(SliceId slice) const { return const_cast<Arbiter*>(this)->find(slice); }
 
-int64_t Arbiter::virtual_now(Priority priority, SliceId except) const {
+int64_t Arbiter::virtual_now(Priority priority) const {
   Wide sum = 0, weights = 0;
   for (const Slice& slice : slices_) {
-    if (!slice.competes || slice.terms.priority != priority || slice.id == except) continue;
+    if (!slice.competes || slice.terms.priority != priority) continue;
     sum += static_cast<Wide>(slice.account.vruntime_ns()) * slice.account.weight_ppm();
     weights += slice.account.weight_ppm();
   }
@@ -97,9 +97,13 @@ void Arbiter::rebase(Priority priority) {
   }
 }
 
-void Arbiter::divide_again(SliceId moved, Priority from_class) {
+std::array<int64_t, kPriorities> Arbiter::virtual_means() const {
   std::array<int64_t, kPriorities> means{};
-  for (size_t i = 0; i < kPriorities; ++i) means[i] = virtual_now(static_cast<Priority>(i), moved);
+  for (size_t i = 0; i < kPriorities; ++i) means[i] = virtual_now(static_cast<Priority>(i));
+  return means;
+}
+
+void Arbiter::divide_again(const std::array<int64_t, kPriorities>& means, SliceId moved, Priority from_class) {
   auto standings = divide(holdings());
   for (size_t i = 0; i < slices_.size(); ++i) {
     Slice& slice = slices_[i];

@@ -56,7 +56,7 @@ SloVerdict SloController::update(uint32_t share_ppm, uint32_t most_ppm) {
   uint64_t measured = window_.quantile_ns(slo_.quantile_ppm);
   if (window_.count() < full) return {SloState::kLearning, std::min(share_ppm, most_ppm), measured, {}};
   raises_ = 0;
-  bool calm = measured < slo_.bound_ns / kWholePpm * kCalmPart;
+  bool calm = measured < slo_.bound_ns * kCalmPart / kWholePpm;
   calm_ = calm ? calm_ + 1 : 0;
   if (calm_ < kCalmWindows || share_ppm <= kLeastSharePpm) return close(SloState::kHolds, std::min(share_ppm, most_ppm));
   calm_ = 0;
