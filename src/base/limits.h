@@ -42,6 +42,14 @@ inline constexpr uint64_t kGrantSlackBytes = 16 * kMiB;    ///< most that a work
 inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;     ///< freed memory of a session that keeps its pages for reuse
 inline constexpr uint64_t kBuildThreads = 4;               ///< builds of one session that run side by side
 
+// The terms of slices.
+inline constexpr uint32_t kMinSharePpm = 1'000;             ///< least share or cap, in parts per million of a device
+inline constexpr uint64_t kMinSloNs = 10'000;               ///< shortest latency goal
+inline constexpr uint64_t kMaxSloNs = 3'600'000'000'000;    ///< longest latency goal
+inline constexpr uint64_t kMaxClasses = 256;                ///< classes of one daemon
+inline constexpr uint64_t kMaxClassUsers = 256;             ///< users and groups that one class names
+inline constexpr uint64_t kMaxClassFileBytes = 256 * kKiB;  ///< one file of classes
+
 struct NamedLimit {
   const char* name;
   uint64_t value;
@@ -75,6 +83,12 @@ inline constexpr NamedLimit kLimits[] = {
     {"grant-slack-bytes", kGrantSlackBytes, "most that a worker holds reserved and unused"},
     {"heap-cache-bytes", kHeapCacheBytes, "freed memory of a session kept for reuse; over: given back to the kernel"},
     {"build-threads", kBuildThreads, "builds of one session side by side; over: they queue"},
+    {"min-share-ppm", kMinSharePpm, "least share or cap, in parts per million of a device; under: refused"},
+    {"min-slo-ns", kMinSloNs, "shortest latency goal; under: refused"},
+    {"max-slo-ns", kMaxSloNs, "longest latency goal; over: refused"},
+    {"classes", kMaxClasses, "classes of one daemon; over: the files are refused"},
+    {"class-users", kMaxClassUsers, "users and groups that one class names; over: the files are refused"},
+    {"class-file-bytes", kMaxClassFileBytes, "one file of classes; over: the files are refused"},
 };
 
 }  // namespace amalgam
