@@ -56,6 +56,9 @@ Result<void> Daemon::prepare_places() {
 
 Result<void> Daemon::prepare(uint64_t open_files) {
   AMALGAM_TRY(prepare_places(), "start");
+  auto classes = Classes::load(config_.classes_dir);
+  if (!classes) return std::unexpected(std::move(classes.error()));
+  classes_ = std::move(*classes);
   auto loop = EventLoop::create();
   if (!loop) return std::unexpected(std::move(loop.error()));
   loop_ = std::move(*loop);
@@ -72,7 +75,7 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   launcher_ = std::move(*launcher);
   pool_ = std::make_unique<WorkerPool>(*loop_, log_, *launcher_, config_.warm_workers);
   discovery_ = std::make_unique<Discovery>(*loop_, log_, *launcher_);
-  slices_ = std::make_unique<SliceRegistry>(*context_, next_id_);
+  slices_ = std::make_unique<SliceRegistry>(*context_, classes_, next_id_);
   sessions_ = std::make_unique<SessionRegistry>(*context_, *slices_, *pool_, next_id_);
   reservations_ = std::make_unique<Reservations>(*context_, *sessions_);
   collector_ = std::make_unique<Collector>(*context_, *slices_, *sessions_, *reservations_);
@@ -104,7 +107,7 @@ void Daemon::join_parts() {
     check_idle();
   };
   requests_->on_shutdown = [this] { end(false, "it was asked to"); };
-  slices_->on_gone = [this] { check_idle(); };
+  slices_->on_gone = [this](const Slice&) { check_idle(); };
   sessions_->listener.message = [this](Session& session, const protocol::Packet& packet) {
     reservations_->on_message(session, packet);
   };
@@ -231,9 +234,12 @@ void Daemon::on_signal() {
 
 void Daemon::reload() {
   auto fresh = reload_();
-  if (!fresh) {
-    log_.error("the configuration is not read again: {}", fresh.error().text());
+  auto classes = fresh ? Classes::load(fresh->classes_dir) : Result<Classes>();
+  if (!fresh || !classes) {
+    log_.error("the configuration is not read again: {}", fresh ? classes.error().text() : fresh.error().text());
   } else {
+    classes_ = std::move(*classes);
+    config_.classes_dir = fresh->classes_dir;
     if (fresh->socket != config_.socket || fresh->state_dir != config_.state_dir || fresh->metrics != config_.metrics ||
         fresh->system != config_.system || fresh->worker_user != config_.worker_user)
       log_.warn("system, socket, state_dir, worker, worker_user and [metrics] change with the next start only");
@@ -250,7 +256,7 @@ void Daemon::reload() {
     // Warm workers have the old environment.
     pool_->discard();
     if (!config_.system) pool_->keep_warm(::geteuid());
-    log_.info("the configuration was read again");
+    log_.info("the configuration was read again; {} classes", classes_.size());
   }
   probe();
 }
