@@ -44,8 +44,8 @@ inline constexpr uint64_t kBuildThreads = 4;               ///< builds of one se
 
 // The terms of slices.
 inline constexpr uint32_t kMinSharePpm = 1'000;             ///< least share or cap, in parts per million of a device
-inline constexpr uint64_t kMinSloNs = 10'000;               ///< shortest latency goal
-inline constexpr uint64_t kMaxSloNs = 3'600'000'000'000;    ///< longest latency goal
+inline constexpr uint64_t kMinSloNs = 50'000;               ///< shortest latency goal
+inline constexpr uint64_t kMaxSloNs = 60'000'000'000;       ///< longest latency goal
 inline constexpr uint64_t kMaxClasses = 256;                ///< classes of one daemon
 inline constexpr uint64_t kMaxClassUsers = 256;             ///< users and groups that one class names
 inline constexpr uint64_t kMaxClassFileBytes = 256 * kKiB;  ///< one file of classes
