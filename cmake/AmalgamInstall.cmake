@@ -24,6 +24,9 @@ foreach(EXAMPLE amalgamd.toml)
   endif()
 endforeach()
 
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/slices.d/example.toml DESTINATION ${CMAKE_INSTALL_DATADIR}/amalgam
+        RENAME slices.toml.example)
+
 # A unit names amalgamd as @SBINDIR@.
 file(GLOB UNITS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/packaging/systemd/*.service ${CMAKE_SOURCE_DIR}/packaging/systemd/*.socket)
 foreach(UNIT ${UNITS})

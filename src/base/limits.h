@@ -51,6 +51,14 @@ inline constexpr uint64_t kTraceLaunches = 10'000'000;  ///< launches of one tra
 inline constexpr uint64_t kReplayPatience = 200;        ///< a replay ends after so many times its work
 inline constexpr uint64_t kWaitCauses = 64;             ///< pairs (whom, rule) that one slice's waiting is split by
 
+// The terms of slices.
+inline constexpr uint32_t kMinSharePpm = 10'000;            ///< least share or cap, in parts per million of a device
+inline constexpr uint64_t kMinSloNs = 50'000;               ///< shortest latency goal
+inline constexpr uint64_t kMaxSloNs = 60'000'000'000;       ///< longest latency goal
+inline constexpr uint64_t kMaxClasses = 256;                ///< classes of one daemon
+inline constexpr uint64_t kMaxClassUsers = 256;             ///< users and groups that one class names
+inline constexpr uint64_t kMaxClassFileBytes = 256 * kKiB;  ///< one file of classes
+
 struct NamedLimit {
   const char* name;
   uint64_t value;
@@ -91,6 +99,12 @@ inline constexpr NamedLimit kLimits[] = {
     {"trace-launches", kTraceLaunches, "launches of one trace that is replayed; over: it is refused"},
     {"replay-patience", kReplayPatience, "a replay that takes so many times its work is given up"},
     {"wait-causes", kWaitCauses, "causes that one slice's waiting is split by; over: summed as others"},
+    {"min-share-ppm", kMinSharePpm, "least share or cap, in parts per million of a device; under: refused"},
+    {"min-slo-ns", kMinSloNs, "shortest latency goal; under: refused"},
+    {"max-slo-ns", kMaxSloNs, "longest latency goal; over: refused"},
+    {"classes", kMaxClasses, "classes of one daemon; over: the files are refused"},
+    {"class-users", kMaxClassUsers, "users and groups that one class names; over: the files are refused"},
+    {"class-file-bytes", kMaxClassFileBytes, "one file of classes; over: the files are refused"},
 };
 
 }  // namespace amalgam

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "daemon/classes.h"
 #include "daemon/daemon.h"
 #include "daemon/paths.h"
 
@@ -63,7 +64,10 @@ int run(const Options& options) {
   auto config = configuration(options);
   if (!config) return complain(config.error());
   if (options.check_config) {
-    std::printf("%s: good\n", config->file.empty() ? "built-in defaults" : config->file.c_str());
+    auto classes = daemon::Classes::load(config->classes_dir);
+    if (!classes) return complain(classes.error());
+    std::printf("%s: good, with %zu classes\n", config->file.empty() ? "built-in defaults" : config->file.c_str(),
+                classes->size());
     return 0;
   }
   ::umask(077);
@@ -102,9 +106,10 @@ int main(int argc, char** argv) {
   app.add_option("--metrics", options.metrics, "Prometheus endpoint on the loopback, e.g. 127.0.0.1:9464")
       ->type_name("ADDR:PORT|off");
   app.add_option("--idle-exit", options.idle_exit_s, "Leave after so long without use; 0: never")->type_name("SECONDS");
-  app.add_flag("--check-config", options.check_config, "Check the configuration and leave");
+  app.add_flag("--check-config", options.check_config, "Check the configuration and the classes, and leave");
   app.footer(
-      "Runs in the foreground and logs to standard error. SIGHUP: read the configuration and probe the drivers again.");
+      "Runs in the foreground and logs to standard error. SIGHUP: read the configuration and the classes, and probe the "
+      "drivers, again.");
   CLI11_PARSE(app, argc, argv);
   return run(options);
 }

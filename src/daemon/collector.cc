@@ -54,6 +54,8 @@ protocol::SessionEntry Collector::session(const Session& session) const {
   if (const Slice* slice = slices_.find(session.slice)) {
     entry.slice_name = slice->name;
     entry.quota_bytes = slice->quota;
+    entry.class_name = slice->class_name;
+    entry.terms = slice->terms;
   }
   entry.device_time_ns.resize(session.devices.size());
   const model::Counters* counters = session.counters.get();
@@ -171,6 +173,7 @@ std::string Collector::metrics(size_t most) const {
     auto state = context_.ledger.pool(pool);
     snapshot.pools.push_back({pool, state.capacity, state.held});
   }
+  for (const auto& [id, of] : slices_.all()) snapshot.slices.push_back({id, of->name, of->owner, of->class_name, of->terms});
   for (const auto& [id, of] : sessions_.all()) snapshot.sessions.push_back({session(*of), context_.ledger.granted(id)});
   snapshot.opened_total = sessions_.opened_total();
   snapshot.ended_total = ended_sessions_;
@@ -178,7 +181,8 @@ std::string Collector::metrics(size_t most) const {
   std::string text = metrics_text(snapshot);
   if (text.size() <= most) return text;
   snapshot.sessions.clear();
-  return "# Too many sessions for one message: ask over HTTP for theirs.\n" + metrics_text(snapshot);
+  snapshot.slices.clear();
+  return "# Too many sessions and slices for one message: ask over HTTP for theirs.\n" + metrics_text(snapshot);
 }
 
 }  // namespace amalgam::daemon

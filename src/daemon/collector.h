@@ -25,7 +25,8 @@ class Collector {
   protocol::SessionList session_page(uint64_t after) const;
   protocol::DeviceList device_page(const protocol::ListDevices& request, const Slice* slice) const;
   protocol::StatusReport status(const std::string& metrics_address) const;
-  /// Prometheus exposition format. `most` bytes at the most: if all sessions' series are more, only totals are there.
+  /// Prometheus exposition format. `most` bytes at the most: if all sessions' and slices' series are more, only totals are
+  /// there.
   std::string metrics(size_t most) const;
 
   /// Keeps what a session has used, for the totals.

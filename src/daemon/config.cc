@@ -2,17 +2,16 @@
 #include "daemon/config.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <fstream>
-#include <functional>
 #include <sstream>
 
 #include "base/limits.h"
 #include "daemon/paths.h"
+#include "daemon/toml_reader.h"
 
 namespace amalgam::daemon {
 namespace {
@@ -21,101 +20,6 @@ constexpr uint64_t kMostPieceUs = 1'000'000;  // larger pieces would be no bette
 
 constexpr uint64_t kMaxWarmWorkers = 16;
 constexpr const char* kLogLevels[] = {"trace", "debug", "info", "warn", "error", "critical", "off"};
-
-std::string place(const std::string& name, const toml::source_region& region) {
-  return fmt::format("{}:{}:{}", name, region.begin.line, region.begin.column);
-}
-
-/// One key that a table may have: what it must be, and how it is taken. An empty answer of `take` is success.
-struct Key {
-  const char* name;
-  const char* wants;
-  std::function<std::string(const toml::node&)> take;
-};
-
-template <typename T>
-std::function<std::string(const toml::node&)> into(T& target) {
-  return [&target](const toml::node& node) -> std::string {
-    auto value = node.value_exact<T>();
-    if (!value) return "wrong type";
-    target = std::move(*value);
-    return {};
-  };
-}
-
-std::function<std::string(const toml::node&)> into_path(std::filesystem::path& target) {
-  return [&target](const toml::node& node) -> std::string {
-    auto value = node.value_exact<std::string>();
-    if (!value) return "wrong type";
-    if (!std::filesystem::path(*value).is_absolute()) return "the path is not absolute";
-    target = *value;
-    return {};
-  };
-}
-
-std::function<std::string(const toml::node&)> into_count(uint64_t& target, uint64_t most) {
-  return [&target, most](const toml::node& node) -> std::string {
-    auto value = node.value_exact<int64_t>();
-    if (!value) return "wrong type";
-    if (*value < 0 || static_cast<uint64_t>(*value) > most) return fmt::format("must be from 0 to {}", most);
-    target = static_cast<uint64_t>(*value);
-    return {};
-  };
-}
-
-std::function<std::string(const toml::node&)> into_size(uint64_t& target) {
-  return [&target](const toml::node& node) -> std::string {
-    if (auto number = node.value_exact<int64_t>(); number && *number >= 0) {
-      target = static_cast<uint64_t>(*number);
-      return {};
-    }
-    auto text = node.value_exact<std::string>();
-    if (!text) return "wrong type";
-    auto bytes = parse_size(*text);
-    if (!bytes) return bytes.error().message;
-    target = *bytes;
-    return {};
-  };
-}
-
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      size_t next = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = std::exchange(row[j], next);
-    }
-  }
-  return row[b.size()];
-}
-
-std::string advice(std::string_view unknown, const std::vector<Key>& keys) {
-  std::string all;
-  const Key* nearest = nullptr;
-  for (const Key& key : keys) {
-    all += (all.empty() ? "" : ", ") + std::string(key.name);
-    if (distance(unknown, key.name) <= 3 && (!nearest || distance(unknown, key.name) < distance(unknown, nearest->name)))
-      nearest = &key;
-  }
-  return nearest != nullptr ? fmt::format("did you mean \"{}\"?", nearest->name) : "remove it, or use one of " + all;
-}
-
-Result<void> read_table(const toml::table& table, const std::string& prefix, const std::vector<Key>& keys,
-                        const std::string& name) {
-  for (const auto& [key, node] : table) {
-    auto known = std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return key.str() == k.name; });
-    if (known == keys.end())
-      return fail(Code::kInvalidArgument, fmt::format("{}: unknown key \"{}{}\": {}", place(name, key.source()), prefix,
-                                                      key.str(), advice(key.str(), keys)));
-    if (std::string why = known->take(node); !why.empty())
-      return fail(Code::kInvalidArgument, fmt::format("{}: \"{}{}\": {}; give {}", place(name, node.source()), prefix,
-                                                      key.str(), why, known->wants));
-  }
-  return {};
-}
 
 std::string take_backends(const toml::node& node, std::vector<std::string>& backends) {
   const toml::array* list = node.as_array();
@@ -142,16 +46,6 @@ std::string take_environment(const toml::node& node, std::map<std::string, std::
     environment[variable] = *text;
   }
   return {};
-}
-
-std::function<std::string(const toml::node&)> into_table(std::vector<Key> keys, std::string prefix, const std::string& name,
-                                                         Error& error) {
-  return [keys = std::move(keys), prefix = std::move(prefix), &name, &error](const toml::node& node) -> std::string {
-    if (!node.is_table()) return "wrong type";
-    auto read = read_table(*node.as_table(), prefix, keys, name);
-    if (!read) error = std::move(read.error());
-    return {};
-  };
 }
 
 std::vector<Key> memory_keys(Config& config) {
@@ -190,6 +84,7 @@ std::vector<Key> top_keys(Config& config, const std::string& name, Error& inner)
       {"socket", "an absolute path as a string", into_path(config.socket)},
       {"state_dir", "an absolute path as a string", into_path(config.state_dir)},
       {"worker", "an absolute path as a string", into_path(config.worker)},
+      {"classes_dir", "an absolute path as a string", into_path(config.classes_dir)},
       {"worker_user", "a user's name as a string", into(config.worker_user)},
       {"log_level", "\"trace\", \"debug\", \"info\", \"warn\", \"error\", \"critical\" or \"off\"", level},
       {"backends", "a list of names such as [\"opencl\"]",
@@ -251,23 +146,19 @@ Config default_config(bool system) {
   config.system = system;
   config.socket = default_socket(system);
   config.state_dir = default_state_dir(system);
+  config.classes_dir = default_classes_dir(system);
   config.keep_sessions_on_exit = system;
   config.metrics = system ? "127.0.0.1:9464" : "";
   return config;
 }
 
 Result<Config> parse_config(std::string_view text, const std::string& name) {
-  toml::table table;
-  try {
-    table = toml::parse(text, name);
-  } catch (const toml::parse_error& error) {
-    return fail(Code::kInvalidArgument,
-                place(name, error.source()) + ": " + std::string(error.description()) + "; mend the TOML there");
-  }
-  auto system = table["system"].value_exact<bool>();
+  auto table = parse_toml(text, name);
+  if (!table) return std::unexpected(std::move(table.error()));
+  auto system = (*table)["system"].value_exact<bool>();
   Config config = default_config(system.value_or(false));
   Error inner(Code::kOk, "");
-  auto read = read_table(table, "", top_keys(config, name, inner), name);
+  auto read = read_table(*table, "", top_keys(config, name, inner), name);
   if (!read) return std::unexpected(std::move(read.error()));
   if (inner.code != Code::kOk) return std::unexpected(std::move(inner));
   return config;

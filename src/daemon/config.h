@@ -22,6 +22,7 @@ struct Config {
   bool system = false;         ///< one daemon for all users of the machine
   std::filesystem::path file;  ///< where this was read from; empty: built-in defaults
   std::filesystem::path socket, state_dir, worker;
+  std::filesystem::path classes_dir;  ///< its *.toml files hold the classes of slices
   std::string log_level = "info";
   std::string worker_user = "amalgam";  ///< whom a system daemon's workers run as, if this user exists
   std::vector<std::string> backends = {"opencl"};

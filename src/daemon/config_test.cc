@@ -20,6 +20,7 @@ socket = "/run/x.sock"
 state_dir = "/var/lib/x"
 worker = "/opt/amalgam-worker"
 worker_user = "nobody"
+classes_dir = "/etc/classes"
 log_level = "debug"
 backends = ["opencl", "sim"]
 warm_workers = 3
@@ -40,6 +41,7 @@ POCL_DEVICES = "cpu cpu"
   EXPECT_EQ(config->state_dir, "/var/lib/x");
   EXPECT_EQ(config->worker, "/opt/amalgam-worker");
   EXPECT_EQ(config->worker_user, "nobody");
+  EXPECT_EQ(config->classes_dir, "/etc/classes");
   EXPECT_EQ(config->log_level, "debug");
   EXPECT_EQ(config->backends, (std::vector<std::string>{"opencl", "sim"}));
   EXPECT_EQ(config->warm_workers, 3u);
@@ -57,6 +59,7 @@ TEST(ConfigTest, TheSystemsDefaultsDiffer) {
   ASSERT_TRUE(system && user);
   EXPECT_TRUE(system->keep_sessions_on_exit);
   EXPECT_EQ(system->metrics, "127.0.0.1:9464");
+  EXPECT_EQ(system->classes_dir, "/etc/amalgam/slices.d");
   EXPECT_FALSE(user->keep_sessions_on_exit);
   EXPECT_EQ(user->metrics, "");
 }

@@ -57,6 +57,9 @@ Result<void> Daemon::prepare_places() {
 
 Result<void> Daemon::prepare(uint64_t open_files) {
   AMALGAM_TRY(prepare_places(), "start");
+  auto classes = Classes::load(config_.classes_dir);
+  if (!classes) return std::unexpected(std::move(classes.error()));
+  classes_ = std::move(*classes);
   auto loop = EventLoop::create();
   if (!loop) return std::unexpected(std::move(loop.error()));
   loop_ = std::move(*loop);
@@ -73,7 +76,7 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   launcher_ = std::move(*launcher);
   pool_ = std::make_unique<WorkerPool>(*loop_, log_, *launcher_, config_.warm_workers);
   discovery_ = std::make_unique<Discovery>(*loop_, log_, *launcher_);
-  slices_ = std::make_unique<SliceRegistry>(*context_, next_id_);
+  slices_ = std::make_unique<SliceRegistry>(*context_, classes_, next_id_);
   sessions_ = std::make_unique<SessionRegistry>(*context_, *slices_, *pool_, next_id_);
   Arbitration::Options options{config_.policy, {}, config_.freeze, static_cast<uint32_t>(config_.piece_us)};
   options.hints.quantum_ns = config_.quantum_ms * 1'000'000;
@@ -110,7 +113,11 @@ void Daemon::join_parts() {
     check_idle();
   };
   requests_->on_shutdown = [this] { end(false, "it was asked to"); };
-  slices_->on_gone = [this] { check_idle(); };
+  slices_->on_gone = [this](const Slice&) { check_idle(); };
+  slices_->on_terms_changed = [this](const Slice& slice) {
+    auto set = arbitration_->set_terms(slice.id, core::terms_of(slice.terms));
+    if (!set) log_.error("slice {}: {}", slice.name, set.error().text());
+  };
   sessions_->listener.message = [this](Session& session, const protocol::Packet& packet) {
     reservations_->on_message(session, packet);
   };
@@ -134,6 +141,7 @@ void Daemon::govern(const Session& session) {
   member.session = session.id;
   member.slice = session.slice;
   member.slice_name = slice.name;
+  member.terms = core::terms_of(slice.terms);
   for (const std::string& id : session.devices) {
     const model::Device* device = devices_.find(id);
     member.devices.push_back({id, device != nullptr && device->kind == model::DeviceKind::kCpu});
@@ -262,9 +270,12 @@ void Daemon::on_signal() {
 
 void Daemon::reload() {
   auto fresh = reload_();
-  if (!fresh) {
-    log_.error("the configuration is not read again: {}", fresh.error().text());
+  auto classes = fresh ? Classes::load(fresh->classes_dir) : Result<Classes>();
+  if (!fresh || !classes) {
+    log_.error("the configuration is not read again: {}", fresh ? classes.error().text() : fresh.error().text());
   } else {
+    classes_ = std::move(*classes);
+    config_.classes_dir = fresh->classes_dir;
     if (fresh->socket != config_.socket || fresh->state_dir != config_.state_dir || fresh->metrics != config_.metrics ||
         fresh->system != config_.system || fresh->worker_user != config_.worker_user)
       log_.warn("system, socket, state_dir, worker, worker_user and [metrics] change with the next start only");
@@ -282,7 +293,7 @@ void Daemon::reload() {
     // Warm workers have the old environment.
     pool_->discard();
     if (!config_.system) pool_->keep_warm(::geteuid());
-    log_.info("the configuration was read again");
+    log_.info("the configuration was read again; {} classes", classes_.size());
   }
   probe();
 }

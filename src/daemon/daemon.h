@@ -68,6 +68,7 @@ class Daemon {
   std::unique_ptr<Store> store_;
   core::Ledger ledger_;
   DeviceTable devices_;
+  Classes classes_;
   uint64_t next_id_ = 1;
   std::optional<Context> context_;
   std::optional<Launcher> launcher_;

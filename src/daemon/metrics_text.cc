@@ -89,6 +89,26 @@ void write_devices(Writer& out, const MetricsSnapshot& snapshot) {
   }
 }
 
+void write_slices(Writer& out, const MetricsSnapshot& snapshot) {
+  using Slice = MetricsSnapshot::Slice;
+  auto series = [&](const char* name, const char* help, double (*value)(const Slice&)) {
+    out.gauge(name, help);
+    for (const Slice& slice : snapshot.slices)
+      out.series({{"slice", std::to_string(slice.id)},
+                  {"name", slice.name},
+                  {"uid", std::to_string(slice.uid)},
+                  {"class", slice.class_name}},
+                 value(slice));
+  };
+  constexpr double kWhole = model::kWholePpm;
+  series("amalgam_slice_share_ratio", "Guaranteed part of each of the slice's devices.",
+         [](const Slice& slice) { return slice.terms.share_ppm / kWhole; });
+  series("amalgam_slice_cap_ratio", "Most that the slice gets of each of its devices; 1: no cap.",
+         [](const Slice& slice) { return slice.terms.cap_ppm == 0 ? 1.0 : slice.terms.cap_ppm / kWhole; });
+  series("amalgam_slice_priority", "0 realtime, 1 high, 2 normal, 3 low, 4 idle.",
+         [](const Slice& slice) { return static_cast<double>(slice.terms.priority); });
+}
+
 /// session, program, uid, and one more pair.
 Labels labels_of(const protocol::SessionEntry& entry, std::initializer_list<std::pair<const char*, std::string>> more = {}) {
   Labels labels{{"session", std::to_string(entry.session)}, {"program", entry.program}, {"uid", std::to_string(entry.uid)}};
@@ -140,6 +160,7 @@ std::string metrics_text(const MetricsSnapshot& snapshot) {
   Writer out;
   write_daemon(out, snapshot);
   write_devices(out, snapshot);
+  write_slices(out, snapshot);
   write_sessions(out, snapshot);
   return out.text();
 }

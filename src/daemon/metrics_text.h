@@ -16,6 +16,13 @@ struct MetricsSnapshot {
     std::string name;
     uint64_t total = 0, held = 0;
   };
+  struct Slice {
+    uint64_t id = 0;
+    std::string name;
+    uint32_t uid = 0;
+    std::string class_name;
+    model::Terms terms;
+  };
   struct Session {
     protocol::SessionEntry entry;
     uint64_t granted = 0;
@@ -23,6 +30,7 @@ struct MetricsSnapshot {
   protocol::StatusReport status;
   std::vector<protocol::DeviceEntry> devices;
   std::vector<Pool> pools;
+  std::vector<Slice> slices;
   std::vector<Session> sessions;
   uint64_t opened_total = 0, ended_total = 0, refused_total = 0;
 };

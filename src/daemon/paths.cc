@@ -40,6 +40,12 @@ fs::path default_state_dir(bool system) {
   return folder.empty() ? fs::path(protocol::user_socket_path()).parent_path() : folder;
 }
 
+fs::path default_classes_dir(bool system) {
+  if (system) return "/etc/amalgam/slices.d";
+  fs::path folder = from_environment("XDG_CONFIG_HOME", ".config");
+  return folder.empty() ? folder : folder / "slices.d";
+}
+
 fs::path user_config_file() {
   fs::path file = from_environment("XDG_CONFIG_HOME", ".config") / "amalgamd.toml";
   std::error_code ignored;

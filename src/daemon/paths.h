@@ -18,6 +18,8 @@ namespace amalgam::daemon {
 std::filesystem::path default_socket(bool system);
 /// /var/lib/amalgam, or $XDG_STATE_HOME/amalgam, or ~/.local/state/amalgam.
 std::filesystem::path default_state_dir(bool system);
+/// /etc/amalgam/slices.d, or slices.d beside the user's amalgamd.toml; it need not be there. Empty: the user has no home.
+std::filesystem::path default_classes_dir(bool system);
 /// amalgamd.toml in $XDG_CONFIG_HOME/amalgam or ~/.config/amalgam; empty if there is none.
 std::filesystem::path user_config_file();
 /// amalgam-worker of this installation or build folder. kNotFound says where it was sought.

@@ -156,4 +156,17 @@ Result<Process> peer_process(int socket, pid_t pid) {
   return find_process(pid, 0);
 }
 
+std::vector<gid_t> peer_groups(int socket, gid_t gid) {
+  std::vector<gid_t> groups(64);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+    bool fits = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0;
+    bool again = !fits && errno == ERANGE;  // then `size` says what it takes
+    groups.resize(fits || again ? size / sizeof(gid_t) : 0);
+    if (!again) break;
+  }
+  groups.insert(groups.begin(), gid);
+  return groups;
+}
+
 }  // namespace amalgam::daemon

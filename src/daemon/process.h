@@ -57,5 +57,7 @@ std::string reap(const Process& process);
 
 /// The process at the other end of a Unix socket.
 Result<Process> peer_process(int socket, pid_t pid);
+/// All groups that it was in when it connected, as the kernel says; `gid` is the first of them.
+std::vector<gid_t> peer_groups(int socket, gid_t gid);
 
 }  // namespace amalgam::daemon

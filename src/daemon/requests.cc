@@ -17,6 +17,7 @@ bool must_wait(ControlType type) {
     case ControlType::kListDevices:
     case ControlType::kOpenSession:
     case ControlType::kCreateSlice:
+    case ControlType::kSetSlice:
     case ControlType::kListSessions:
     case ControlType::kGetMetrics: return true;
     default: return false;
@@ -47,6 +48,7 @@ void Requests::handle(Server::Connection& connection, protocol::Packet packet) {
     case ControlType::kListDevices: return list_devices(connection, packet);
     case ControlType::kOpenSession: return open_session(connection, packet);
     case ControlType::kCreateSlice: return create_slice(connection, packet);
+    case ControlType::kSetSlice: return set_slice(connection, packet);
     case ControlType::kListSessions: return list_sessions(connection, packet);
     case ControlType::kGetStatus: return parts_.server.answer(id, parts_.collector.status(metrics_address));
     case ControlType::kGetMetrics:
@@ -84,11 +86,34 @@ void Requests::open_session(Server::Connection& connection, const protocol::Pack
 void Requests::create_slice(Server::Connection& connection, const protocol::Packet& packet) {
   auto request = packet.as<protocol::CreateSlice>();
   if (!request) return parts_.server.refuse(connection.id, request.error());
-  auto slice = parts_.slices.create({connection.peer.uid, connection.peer.pid, connection.id}, *request);
+  SliceRegistry::Owner owner{connection.peer.uid, connection.peer.pid, connection.id,
+                             peer_groups(connection.channel.fd(), connection.peer.gid)};
+  auto slice = parts_.slices.create(owner, *request);
   if (!slice) return parts_.server.refuse(connection.id, slice.error());
-  parts_.context.log.info("slice {}: {} (uid {}, quota {})", (*slice)->id, (*slice)->name, (*slice)->owner,
-                          (*slice)->quota == 0 ? "none" : core::human_bytes((*slice)->quota));
+  parts_.context.log.info("slice {}: {} (uid {}, {})", (*slice)->id, (*slice)->name, (*slice)->owner,
+                          terms_text((*slice)->terms, (*slice)->quota));
   parts_.server.answer(connection.id, protocol::SliceCreated{(*slice)->id, (*slice)->token, (*slice)->name});
+}
+
+void Requests::set_slice(Server::Connection& connection, const protocol::Packet& packet) {
+  uint64_t id = connection.id;
+  auto request = packet.as<protocol::SetSlice>();
+  if (!request) return parts_.server.refuse(id, request.error());
+  if (request->version != protocol::kControlVersion)
+    return parts_.server.refuse(id, Error(Code::kProtocol, "another control version; restart amalgamd"));
+  uint64_t named = request->slice;
+  if (request->session != 0) {
+    const Session* session = parts_.sessions.find(request->session);
+    if (session == nullptr)
+      return parts_.server.refuse(
+          id, Error(Code::kNotFound, "there is no session " + std::to_string(request->session) + "; see `amalgam ps`"));
+    named = session->slice;
+  }
+  auto slice = parts_.slices.set(named, connection.peer.uid, request->terms);
+  if (!slice) return parts_.server.refuse(id, slice.error());
+  parts_.context.log.info("slice {}: {} has now {} (set by uid {})", (*slice)->id, (*slice)->name,
+                          terms_text((*slice)->terms, (*slice)->quota), connection.peer.uid);
+  parts_.server.answer(id, protocol::Done{});
 }
 
 void Requests::list_sessions(Server::Connection& connection, const protocol::Packet& packet) {

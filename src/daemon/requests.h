@@ -45,6 +45,7 @@ class Requests {
   void list_devices(Server::Connection& connection, const protocol::Packet& packet);
   void open_session(Server::Connection& connection, const protocol::Packet& packet);
   void create_slice(Server::Connection& connection, const protocol::Packet& packet);
+  void set_slice(Server::Connection& connection, const protocol::Packet& packet);
   void list_sessions(Server::Connection& connection, const protocol::Packet& packet);
   void shut_down(Server::Connection& connection);
   void worker_back(Server::Connection& connection, protocol::Packet& packet);

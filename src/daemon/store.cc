@@ -13,19 +13,33 @@
 namespace amalgam::daemon {
 namespace {
 
-constexpr const char* kVersion = "1";
+// 1: slices without terms; 2: with terms and class.
+constexpr const char* kVersion = "2";
 constexpr size_t kMaxDeviceRow = 64 * 1024;
 
 constexpr const char* kSchema = R"(
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS slice (id INTEGER PRIMARY KEY, token0 INTEGER, token1 INTEGER, name TEXT, owner INTEGER,
-  quota INTEGER, devices TEXT, creator_pid INTEGER, creator_start INTEGER);
+  quota INTEGER, devices TEXT, creator_pid INTEGER, creator_start INTEGER, class TEXT NOT NULL DEFAULT '',
+  share INTEGER NOT NULL DEFAULT 0, cap INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 2,
+  slo INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS session (id INTEGER PRIMARY KEY, slice INTEGER, uid INTEGER, program TEXT, worker_pid INTEGER,
   client_pid INTEGER, worker_start INTEGER, client_start INTEGER, secret0 INTEGER, secret1 INTEGER, granted INTEGER,
   opened_unix_ms INTEGER);
 CREATE TABLE IF NOT EXISTS device (position INTEGER PRIMARY KEY, bytes BLOB);
 CREATE TABLE IF NOT EXISTS pool (name TEXT PRIMARY KEY, capacity INTEGER) WITHOUT ROWID;
 )";
+
+// Brings a file of version 1 to the schema above.
+constexpr const char* kFromOne = R"(
+ALTER TABLE slice ADD COLUMN class TEXT NOT NULL DEFAULT '';
+ALTER TABLE slice ADD COLUMN share INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE slice ADD COLUMN cap INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE slice ADD COLUMN priority INTEGER NOT NULL DEFAULT 2;
+ALTER TABLE slice ADD COLUMN slo INTEGER NOT NULL DEFAULT 0;
+)";
+constexpr const char* kDropAll =
+    "DROP TABLE IF EXISTS slice; DROP TABLE IF EXISTS session; DROP TABLE IF EXISTS device; DROP TABLE IF EXISTS pool;";
+static_assert(static_cast<int>(model::Priority::kNormal) == 2, "the schema's default");
 
 Error sqlite_error(sqlite3* db, const std::string& what) {
   return Error(Code::kInternal, "state file: " + what + ": " + (db != nullptr ? sqlite3_errmsg(db) : "out of memory"));
@@ -69,7 +83,8 @@ class Statement {
   }
 
  private:
-  template <std::integral T>
+  template <typename T>
+    requires std::integral<T> || std::is_enum_v<T>
   void bind_one(T value) {
     sqlite3_bind_int64(statement_, ++bound_, static_cast<sqlite3_int64>(value));
   }
@@ -79,7 +94,8 @@ class Statement {
   void bind_one(std::span<const std::byte> value) {
     sqlite3_bind_blob(statement_, ++bound_, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT);
   }
-  template <std::integral T>
+  template <typename T>
+    requires std::integral<T> || std::is_enum_v<T>
   void read_one(int column, T& value) {
     value = static_cast<T>(sqlite3_column_int64(statement_, column));
   }
@@ -151,14 +167,30 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, bo
 
 Result<void> Store::prepare() {
   AMALGAM_TRY(execute(db_, "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA busy_timeout=1000;"), "set up");
+  AMALGAM_TRY(execute(db_, "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"), "make tables");
+  std::string stored;
+  {
+    Statement read(db_, "SELECT value FROM meta WHERE key='stamp'");
+    if (read.next()) read.read(stored);
+    AMALGAM_TRY(finished(db_, read), "read stamp");
+  }  // tables cannot change while it is open
+  if (stored == std::string(kVersion) + " " + boot_id()) return {};
+  // All or nothing: whoever is killed or fails in the middle leaves the file as it was.
+  AMALGAM_TRY(execute(db_, "BEGIN IMMEDIATE"), "migrate");
+  AMALGAM_TRY(migrate(stored), "migrate");
+  return execute(db_, "COMMIT");
+}
+
+Result<void> Store::migrate(const std::string& from) {
+  std::string version = from.substr(0, from.find(' '));
+  if (version == "1") AMALGAM_TRY(execute(db_, kFromOne), "migrate");
+  if (version != "1" && version != kVersion) AMALGAM_TRY(execute(db_, kDropAll), "clear");
   AMALGAM_TRY(execute(db_, kSchema), "make tables");
-  std::string stamp = std::string(kVersion) + " " + boot_id(), stored;
-  Statement read(db_, "SELECT value FROM meta WHERE key='stamp'");
-  if (read.next()) read.read(stored);
-  AMALGAM_TRY(finished(db_, read), "read stamp");
-  if (stored == stamp) return {};
-  AMALGAM_TRY(execute(db_, "DELETE FROM slice; DELETE FROM session; DELETE FROM device; DELETE FROM pool;"), "clear");
-  return Statement(db_, "INSERT OR REPLACE INTO meta VALUES ('stamp', ?)").bind(stamp).run();
+  if (!from.ends_with(" " + boot_id()))
+    AMALGAM_TRY(execute(db_, "DELETE FROM slice; DELETE FROM session; DELETE FROM device; DELETE FROM pool;"), "clear");
+  return Statement(db_, "INSERT OR REPLACE INTO meta VALUES ('stamp', ?)")
+      .bind(std::string(kVersion) + " " + boot_id())
+      .run();
 }
 
 Result<void> Store::raise_next_id(uint64_t id) {
@@ -178,9 +210,16 @@ Result<uint64_t> Store::next_id() {
 
 Result<void> Store::put(const SliceRow& row) {
   AMALGAM_TRY(raise_next_id(row.id), "put slice");
-  return Statement(db_, "INSERT OR REPLACE INTO slice VALUES (?,?,?,?,?,?,?,?,?)")
+  return Statement(db_, "INSERT OR REPLACE INTO slice VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
       .bind(row.id, row.token[0], row.token[1], row.name, row.owner, row.quota, join(row.devices), row.creator_pid,
-            row.creator_start)
+            row.creator_start, row.class_name, row.terms.share_ppm, row.terms.cap_ppm, row.terms.priority,
+            row.terms.slo_p99_ns)
+      .run();
+}
+
+Result<void> Store::set_terms(uint64_t slice, uint64_t quota, const model::Terms& terms) {
+  return Statement(db_, "UPDATE slice SET quota=?, share=?, cap=?, priority=?, slo=? WHERE id=?")
+      .bind(quota, terms.share_ppm, terms.cap_ppm, terms.priority, terms.slo_p99_ns, slice)
       .run();
 }
 
@@ -217,12 +256,15 @@ Result<void> Store::put_hardware(const std::vector<model::Device>& devices, cons
 
 Result<std::vector<SliceRow>> Store::slices() {
   std::vector<SliceRow> rows;
-  Statement read(db_, "SELECT * FROM slice ORDER BY id");
+  Statement read(db_,
+                 "SELECT id, token0, token1, name, owner, quota, devices, creator_pid, creator_start, class, share, cap, "
+                 "priority, slo FROM slice ORDER BY id");
   while (read.next()) {
     SliceRow& row = rows.emplace_back();
     std::string devices;
     read.read(row.id, row.token[0], row.token[1], row.name, row.owner, row.quota, devices, row.creator_pid,
-              row.creator_start);
+              row.creator_start, row.class_name, row.terms.share_ppm, row.terms.cap_ppm, row.terms.priority,
+              row.terms.slo_p99_ns);
     row.devices = split(devices);
   }
   AMALGAM_TRY(finished(db_, read), "slices");

@@ -3,7 +3,8 @@
 //
 // It holds names and owners; how many bytes a session holds is said by its worker, which knows better. `granted` is kept
 // only for a worker that lives and does not answer. Rows of an earlier boot are dropped when the file is opened: their
-// processes cannot live. Writes are not synced: they must survive us, not the machine.
+// processes cannot live. A file of an earlier version of Amalgam keeps its rows; one of a later version is emptied. Writes
+// are not synced: they must survive us, not the machine.
 //
 // Threads: not thread-safe. Blocking: local file writes of a few hundred bytes.
 #pragma once
@@ -16,6 +17,7 @@
 
 #include "base/error.h"
 #include "model/device.h"
+#include "model/terms.h"
 #include "protocol/control.h"
 
 struct sqlite3;
@@ -31,6 +33,8 @@ struct SliceRow {
   std::vector<std::string> devices;
   int32_t creator_pid = 0;
   uint64_t creator_start = 0;
+  std::string class_name;
+  model::Terms terms;
 };
 
 struct SessionRow {
@@ -59,6 +63,7 @@ class Store {
 
   Result<void> put(const SliceRow& row);
   Result<void> put(const SessionRow& row);
+  Result<void> set_terms(uint64_t slice, uint64_t quota, const model::Terms& terms);
   Result<void> set_granted(uint64_t session, uint64_t granted);
   Result<void> drop_slice(uint64_t id);
   Result<void> drop_session(uint64_t id);
@@ -75,6 +80,7 @@ class Store {
  private:
   explicit Store(sqlite3* db) : db_(db) {}
   Result<void> prepare();
+  Result<void> migrate(const std::string& from);
   Result<void> raise_next_id(uint64_t id);
   sqlite3* db_;
 };

@@ -17,11 +17,12 @@
 
 #include "base/error.h"
 #include "model/device.h"
+#include "model/terms.h"
 #include "protocol/codec.h"
 
 namespace amalgam::protocol {
 
-inline constexpr uint32_t kControlVersion = 1;
+inline constexpr uint32_t kControlVersion = 2;
 
 enum class ControlType : uint16_t {
   kRefused = 1,
@@ -39,6 +40,7 @@ enum class ControlType : uint16_t {
   kDone,
   kGetMetrics,
   kMetricsText,
+  kSetSlice,
   kWorkerHello = 40,
   kAdopt,
   kReserve,
@@ -133,10 +135,12 @@ struct CreateSlice {
   uint32_t version = kControlVersion;
   std::string name;                  ///< to show; empty: the daemon makes one
   std::vector<std::string> devices;  ///< device ids; empty: all healthy ones
-  uint64_t memory_bytes = 0;         ///< quota over all its sessions and devices of one pool; reserved now; 0: none
+  std::string class_name;            ///< of the daemon's files; gives the terms that `terms` does not; empty: none
+  /// What the user gave. The memory quota is over all its sessions and devices of one pool, and is reserved now.
+  model::TermsPatch terms;
   template <typename A>
   void fields(A& a) {
-    a(version, name, devices, memory_bytes);
+    a(version, name, devices, class_name, terms);
   }
 };
 struct SliceCreated {
@@ -147,6 +151,20 @@ struct SliceCreated {
   template <typename A>
   void fields(A& a) {
     a(slice, token, name);
+  }
+};
+
+/// Changes the terms of a slice while it is used: all that is given, or on refusal nothing. Owner or root only. Answer:
+/// Done.
+struct SetSlice {
+  static constexpr ControlType kType = ControlType::kSetSlice;
+  uint32_t version = kControlVersion;
+  uint64_t session = 0;  ///< names the slice by one of its sessions; 0: `slice` names it
+  uint64_t slice = 0;
+  model::TermsPatch terms;
+  template <typename A>
+  void fields(A& a) {
+    a(version, session, slice, terms);
   }
 };
 
@@ -166,13 +184,16 @@ struct SessionEntry {
   uint64_t age_ms = 0;
   std::vector<std::string> devices;
   std::vector<uint64_t> device_time_ns;  ///< one a device
+  std::string class_name;                ///< that the slice was made with; empty: none
+  model::Terms terms;                    ///< of the slice
   uint64_t memory_now = 0, memory_peak = 0, quota_bytes = 0;
   uint64_t commands = 0, launches = 0, bytes_written = 0, bytes_read = 0, bytes_copied = 0, waits = 0, errors = 0,
            in_flight = 0;
   template <typename A>
   void fields(A& a) {
-    a(session, slice, program, slice_name, pid, worker_pid, uid, age_ms, devices, device_time_ns, memory_now, memory_peak,
-      quota_bytes, commands, launches, bytes_written, bytes_read, bytes_copied, waits, errors, in_flight);
+    a(session, slice, program, slice_name, pid, worker_pid, uid, age_ms, devices, device_time_ns, class_name, terms,
+      memory_now, memory_peak, quota_bytes, commands, launches, bytes_written, bytes_read, bytes_copied, waits, errors,
+      in_flight);
   }
 };
 struct SessionList {

@@ -38,9 +38,10 @@ using CommandMessages =
 using CompletionMessages = MessageList<Reply, EventDone, EventStatus, GateReady, StreamRetired, Output, Fault, HelloReply,
                                        CountReply, RegionReply, StatusListReply, LinkReply, QueryReply>;
 
-using ControlMessages = MessageList<Refused, Done, ListDevices, DeviceList, OpenSession, SessionOpened, CreateSlice,
-                                    SliceCreated, ListSessions, SessionList, GetStatus, StatusReport, Shutdown, GetMetrics,
-                                    MetricsText, WorkerHello, Adopt, SessionReady, Reserve, Granted, Return, Reclaim>;
+using ControlMessages =
+    MessageList<Refused, Done, ListDevices, DeviceList, OpenSession, SessionOpened, CreateSlice, SliceCreated, ListSessions,
+                SessionList, GetStatus, StatusReport, Shutdown, GetMetrics, MetricsText, WorkerHello, Adopt, SessionReady,
+                Reserve, Granted, Return, Reclaim, SetSlice>;
 
 template <typename... A, typename... B, typename... C>
 MessageList<A..., B..., C...> join(MessageList<A...>, MessageList<B...>, MessageList<C...>);

@@ -74,6 +74,32 @@ Result<void> Ledger::create_slice(uint64_t slice, const std::string& name, std::
   return {};
 }
 
+Result<void> Ledger::set_quota(uint64_t slice, uint64_t quota) {
+  auto found = slices_.find(slice);
+  AMALGAM_ASSERT(found != slices_.end());
+  Slice& of = found->second;
+  if (quota != 0 && of.granted > quota) {
+    std::string holders = slice_holders(of);
+    return fail(Code::kOutOfMemory, "slice \"" + of.name + "\" holds " + human_bytes(of.granted) +
+                                        ", more than a quota of " + human_bytes(quota) + (holders.empty() ? "" : "; ") +
+                                        holders);
+  }
+  // What the slice counts for in each of its pools, before and after.
+  uint64_t before = of.quota != 0 ? of.quota : of.granted, after = quota != 0 ? quota : of.granted;
+  uint64_t more = after > before ? after - before : 0;
+  for (const std::string& name : of.pools) {
+    const PoolState& pool = pools_.at(name);
+    if (more <= free_of(pool)) continue;
+    std::string holders = pool_holders(name);
+    return fail(Code::kOutOfMemory, "slice \"" + of.name + "\" asks for " + human_bytes(more) + " more, but pool " + name +
+                                        " has " + human_bytes(free_of(pool)) + " free of " + human_bytes(pool.capacity) +
+                                        (holders.empty() ? "" : "; ") + holders);
+  }
+  for (const std::string& name : of.pools) pools_[name].held = pools_[name].held - before + after;
+  of.quota = quota;
+  return {};
+}
+
 void Ledger::remove_slice(uint64_t slice) {
   auto found = slices_.find(slice);
   AMALGAM_ASSERT(found != slices_.end() && found->second.sessions == 0 && found->second.granted == 0);
@@ -202,16 +228,20 @@ std::string Ledger::pool_holders(const std::string& pool) const {
   return name_holders(std::move(holders));
 }
 
+std::string Ledger::slice_holders(const Slice& slice) const {
+  std::vector<Holder> holders;
+  for (const auto& [id, session] : sessions_)
+    if (&slices_.at(session.slice) == &slice)
+      holders.push_back({"session " + std::to_string(id) + " (" + session.label + ")", session.granted});
+  return name_holders(std::move(holders));
+}
+
 std::string Ledger::refusal(const Slice& slice, const Bound& bound, uint64_t bytes) const {
   std::string text = human_bytes(bytes) + " asked for, but ";
   std::string holders;
   if (bound.pool.empty()) {
     text += "slice \"" + slice.name + "\" has " + human_bytes(bound.free) + " free of its quota " + human_bytes(slice.quota);
-    std::vector<Holder> list;
-    for (const auto& [id, session] : sessions_)
-      if (&slices_.at(session.slice) == &slice)
-        list.push_back({"session " + std::to_string(id) + " (" + session.label + ")", session.granted});
-    holders = name_holders(std::move(list));
+    holders = slice_holders(slice);
   } else {
     text += "pool " + bound.pool + " has " + human_bytes(bound.free) + " free of " + human_bytes(bound.limit);
     holders = pool_holders(bound.pool);

@@ -47,6 +47,9 @@ class Ledger {
   void set_pool(const std::string& pool, uint64_t capacity);
   /// Reserves the quota in every pool. kOutOfMemory: says what is free and who holds the rest; kNotFound: no such pool.
   Result<void> create_slice(uint64_t slice, const std::string& name, std::vector<std::string> pools, uint64_t quota);
+  /// Changes a quota; 0: none. Whatever more it takes is reserved now. kOutOfMemory, with nothing changed: a pool has not
+  /// that much free, or the slice's sessions hold more than the new quota (what their workers keep unused counts).
+  Result<void> set_quota(uint64_t slice, uint64_t quota);
   /// Gives the quota back. The slice must have no sessions.
   void remove_slice(uint64_t slice);
   /// `label` is what refusals call it, e.g. "hashcat, pid 312".
@@ -91,6 +94,7 @@ class Ledger {
   bool shares_bound(const Slice& slice, const Bound& bound, const Session& other) const;
   std::string refusal(const Slice& slice, const Bound& bound, uint64_t bytes) const;
   std::string pool_holders(const std::string& pool) const;
+  std::string slice_holders(const Slice& slice) const;
 
   std::map<std::string, PoolState> pools_;
   std::map<uint64_t, Slice> slices_;

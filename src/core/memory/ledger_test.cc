@@ -146,6 +146,52 @@ TEST_F(LedgerTest, APoolThatShrinksGrantsNothingUntilBytesComeBack) {
   EXPECT_EQ(ledger.reserve(7, kMiB, 0, true).verdict, Verdict::kGranted);
 }
 
+TEST_F(LedgerTest, AQuotaGrowsByWhatIsFree) {
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host", "card"}, 100 * kMiB));
+  ASSERT_TRUE(ledger.create_slice(2, "b", {"card"}, 100 * kMiB));
+  ASSERT_TRUE(ledger.set_quota(1, 156 * kMiB));
+  EXPECT_EQ(ledger.pool("host").held, 156 * kMiB);
+  EXPECT_EQ(ledger.pool("card").held, 256 * kMiB);
+  auto refused = ledger.set_quota(1, 157 * kMiB);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kOutOfMemory);
+  EXPECT_EQ(refused.error().message,
+            "slice \"a\" asks for 1 MiB more, but pool card has 0 bytes free of 256 MiB; "
+            "slice \"a\" holds 156 MiB, slice \"b\" holds 100 MiB");
+  EXPECT_EQ(ledger.pool("host").held, 156 * kMiB) << "a refusal changes nothing";
+  ledger.open_session(7, 1, "x");
+  EXPECT_EQ(ledger.reserve(7, 156 * kMiB, 0, true).verdict, Verdict::kGranted);
+}
+
+TEST_F(LedgerTest, AQuotaShrinksToWhatIsHeldAndNoFurther) {
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 100 * kMiB));
+  ledger.open_session(7, 1, "hashcat, pid 3");
+  ledger.reserve(7, 60 * kMiB, 0, false);
+  auto refused = ledger.set_quota(1, 60 * kMiB - 1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "slice \"a\" holds 60 MiB, more than a quota of 60.0 MiB; session 7 (hashcat, pid 3) holds 60 MiB");
+  ASSERT_TRUE(ledger.set_quota(1, 60 * kMiB));
+  EXPECT_EQ(ledger.pool("host").held, 60 * kMiB);
+  EXPECT_EQ(ledger.reserve(7, 1, 0, true).verdict, Verdict::kRefused);
+  EXPECT_TRUE(ledger.consistent());
+}
+
+TEST_F(LedgerTest, AQuotaComesAndGoesWhileBytesAreHeld) {
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 0));
+  ledger.open_session(7, 1, "x");
+  ledger.reserve(7, 60 * kMiB, 0, false);
+  EXPECT_FALSE(ledger.set_quota(1, 59 * kMiB));
+  ASSERT_TRUE(ledger.set_quota(1, 80 * kMiB));
+  EXPECT_EQ(ledger.pool("host").held, 80 * kMiB);
+  ASSERT_TRUE(ledger.set_quota(1, 0));
+  EXPECT_EQ(ledger.pool("host").held, 60 * kMiB);
+  EXPECT_EQ(ledger.end_session(7), 60 * kMiB);
+  EXPECT_EQ(ledger.pool("host").held, 0u);
+  EXPECT_FALSE(ledger.set_quota(1, UINT64_MAX));
+  EXPECT_TRUE(ledger.consistent());
+}
+
 // Random operations against a model that only knows the sums.
 struct Model {
   struct Slice {
@@ -174,6 +220,17 @@ struct Model {
   }
 };
 
+void change_quota(uint64_t id, uint64_t quota, Ledger& ledger, Model& model) {
+  Model::Slice& slice = model.slices.at(id);
+  uint64_t held = model.slice_sum(id);
+  uint64_t before = slice.quota != 0 ? slice.quota : held, after = quota != 0 ? quota : held;
+  bool fits = after >= held && std::ranges::all_of(slice.pools, [&](const auto& pool) {
+                return after <= before || model.pool_sum(pool) - before + after <= ledger.pool(pool).capacity;
+              });
+  ASSERT_EQ(ledger.set_quota(id, quota).has_value(), fits);
+  if (fits) slice.quota = quota;
+}
+
 void random_step(std::mt19937_64& random, Ledger& ledger, Model& model, uint64_t& next) {
   auto pick = [&](auto& map) {
     auto it = map.begin();
@@ -181,7 +238,11 @@ void random_step(std::mt19937_64& random, Ledger& ledger, Model& model, uint64_t
     return it;
   };
   uint64_t bytes = random() % (64 * kMiB) >> (random() % 20);
-  switch (random() % 10) {
+  switch (random() % 11) {
+    case 10: {
+      if (!model.slices.empty()) change_quota(pick(model.slices)->first, random() % 3 == 0 ? 0 : bytes * 2, ledger, model);
+      break;
+    }
     case 0: {
       std::vector<std::string> pools;
       if (random() % 3 != 0) pools.push_back("host");

@@ -11,7 +11,6 @@ namespace amalgam::core {
 namespace {
 
 constexpr size_t kNamedHolders = 3;  ///< holders that a refusal names; the rest is summed
-constexpr std::array<std::string_view, kPriorities> kPriorityNames = {"realtime", "high", "normal", "low", "idle"};
 
 // How classes divide the rest for their rates: an urgent class is expected to need more of it at once. Realtime needs no
 // rate, because nobody goes before it; idle has none, because it goes before nobody.
@@ -50,13 +49,13 @@ std::optional<double> duration_ns(std::string_view text) {
 
 }  // namespace
 
-std::string_view priority_name(Priority priority) { return kPriorityNames[static_cast<size_t>(priority)]; }
-
-Result<Priority> parse_priority(std::string_view text) {
-  for (size_t i = 0; i < kPriorities; ++i) {
-    if (kPriorityNames[i] == text) return static_cast<Priority>(i);
-  }
-  return fail(Code::kInvalidArgument, quoted(text) + " is no priority: choose realtime, high, normal, low or idle");
+Terms terms_of(const model::Terms& written) {
+  Terms terms;
+  terms.share_ppm = written.share_ppm;
+  if (written.cap_ppm != 0) terms.cap_ppm = written.cap_ppm;
+  terms.priority = written.priority;
+  terms.slo.bound_ns = written.slo_p99_ns;
+  return terms;
 }
 
 Result<uint32_t> parse_part(std::string_view text) {

@@ -13,14 +13,15 @@
 // Threads: plain values and pure functions.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "model/terms.h"
 
 namespace amalgam::core {
 
@@ -36,8 +37,8 @@ inline constexpr uint64_t kLeastSloNs = 50'000;         ///< below this a launch
 inline constexpr uint64_t kMostSloNs = 60'000'000'000;  ///< above this a goal says nothing
 
 /// Classes of urgency, the most urgent first.
-enum class Priority : uint8_t { kRealtime = 0, kHigh = 1, kNormal = 2, kLow = 3, kIdle = 4 };
-inline constexpr size_t kPriorities = 5;
+using Priority = model::Priority;
+inline constexpr size_t kPriorities = std::size(model::kPriorities);
 
 /// "Of my launches, `quantile_ppm` finish within `bound_ns`." bound_ns 0: no such goal.
 struct Slo {
@@ -68,9 +69,8 @@ struct Standing {
   uint32_t rate_ppm = 0;    ///< of wall time; these sum to at most 100 % over all classes
 };
 
-std::string_view priority_name(Priority priority);
-/// kInvalidArgument names all that there are.
-Result<Priority> parse_priority(std::string_view text);
+/// What people wrote, in the scheduler's own terms.
+Terms terms_of(const model::Terms& written);
 /// "30%", "12.5 %" or "0.125" as parts per million. kInvalidArgument says what was expected.
 Result<uint32_t> parse_part(std::string_view text);
 /// "p99=5ms", "p99.9=800us", "p50=1s".

@@ -180,7 +180,7 @@ std::string TestClient::free() {
 TestSlice make_slice(const TestDaemon& daemon, uint64_t memory_bytes) {
   TestSlice slice{daemon.connect(), {}};
   protocol::CreateSlice request;
-  request.memory_bytes = memory_bytes;
+  if (memory_bytes != 0) request.terms.set_memory(memory_bytes);
   auto created = slice.connection.call<protocol::SliceCreated>(request, kPatienceMs);
   EXPECT_TRUE(created) << created.error().text();
   if (created) slice.created = *created;

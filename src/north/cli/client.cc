@@ -79,6 +79,11 @@ Result<std::string> Client::metrics() const {
   return std::move(reply->text);
 }
 
+Result<void> Client::set_slice(const protocol::SetSlice& change) const {
+  if (auto done = call<protocol::Done>(change); !done) return fail(std::move(done.error()));
+  return {};
+}
+
 Result<void> Client::shutdown() const {
   if (auto done = call<protocol::Done>(protocol::Shutdown{}); !done) return fail(std::move(done.error()));
   auto end = channel_.receive(kGoneMs);

@@ -31,6 +31,8 @@ class Client {
   Result<protocol::SliceCreated> create_slice(const protocol::CreateSlice& wish) const {
     return call<protocol::SliceCreated>(wish);
   }
+  /// All that is named, or nothing: then the error is the daemon's reason.
+  Result<void> set_slice(const protocol::SetSlice& change) const;
   /// Asks for the end and waits, at most ten seconds, until the daemon has gone.
   Result<void> shutdown() const;
 

@@ -52,8 +52,9 @@ class FakeDaemon {
 
   std::vector<protocol::DeviceEntry> devices;
   std::vector<protocol::SessionEntry> sessions;
-  std::string refusal;              ///< not empty: slices are refused with it
+  std::string refusal;              ///< not empty: slices and changes are refused with it
   protocol::CreateSlice last_wish;  ///< read it when the command has ended
+  protocol::SetSlice last_change;   ///< the same; its terms are those of every session from then on
 
  private:
   void serve() {
@@ -75,6 +76,7 @@ class FakeDaemon {
       case protocol::ControlType::kListSessions:
         return channel.send(after(packet->as<protocol::ListSessions>()->after)).has_value();
       case protocol::ControlType::kCreateSlice: return create(channel, *packet->as<protocol::CreateSlice>());
+      case protocol::ControlType::kSetSlice: return change(channel, *packet->as<protocol::SetSlice>());
       case protocol::ControlType::kGetStatus: {
         protocol::StatusReport report;
         report.pid = 42;
@@ -107,14 +109,21 @@ class FakeDaemon {
     }
     return list;
   }
+  bool refuse(const protocol::Channel& channel) const {
+    protocol::Refused refused;
+    refused.code = Code::kOutOfMemory;
+    refused.message = refusal;
+    return channel.send(refused).has_value();
+  }
+  bool change(const protocol::Channel& channel, const protocol::SetSlice& change) {
+    last_change = change;
+    if (!refusal.empty()) return refuse(channel);
+    for (auto& entry : sessions) change.terms.apply(entry.terms, entry.quota_bytes);
+    return channel.send(protocol::Done{}).has_value();
+  }
   bool create(const protocol::Channel& channel, const protocol::CreateSlice& wish) {
     last_wish = wish;
-    if (!refusal.empty()) {
-      protocol::Refused refused;
-      refused.code = Code::kOutOfMemory;
-      refused.message = refusal;
-      return channel.send(refused).has_value();
-    }
+    if (!refusal.empty()) return refuse(channel);
     protocol::SliceCreated created;
     created.token = {0x0123456789abcdef, 0xfedcba9876543210};
     return channel.send(created).has_value();

@@ -95,29 +95,47 @@ nlohmann::json to_json(const protocol::DeviceEntry& entry) {
           {"device_time_ns", entry.device_time_ns}};
 }
 
+std::string share_text(const protocol::SessionEntry& entry) {
+  return entry.terms.share_ppm == 0 ? "none" : model::format_percent(entry.terms.share_ppm);
+}
+
+std::string cap_text(const protocol::SessionEntry& entry) {
+  return entry.terms.cap_ppm == 0 ? "none" : model::format_percent(entry.terms.cap_ppm);
+}
+
+nlohmann::json terms_json(const protocol::SessionEntry& entry) {
+  constexpr double kPpmPerPercent = 1e4, kNsPerMs = 1e6;
+  nlohmann::json cap, slo;
+  if (entry.terms.cap_ppm != 0) cap = entry.terms.cap_ppm / kPpmPerPercent;
+  if (entry.terms.slo_p99_ns != 0) slo = static_cast<double>(entry.terms.slo_p99_ns) / kNsPerMs;
+  return {{"slice", entry.slice},      {"slice_name", entry.slice_name},
+          {"class", entry.class_name}, {"share_percent", entry.terms.share_ppm / kPpmPerPercent},
+          {"cap_percent", cap},        {"priority", model::priority_name(entry.terms.priority)},
+          {"slo_p99_ms", slo},         {"quota_bytes", entry.quota_bytes}};
+}
+
 nlohmann::json to_json(const protocol::SessionEntry& entry) {
-  return {{"session", entry.session},
-          {"slice", entry.slice},
-          {"slice_name", entry.slice_name},
-          {"program", entry.program},
-          {"pid", entry.pid},
-          {"worker_pid", entry.worker_pid},
-          {"uid", entry.uid},
-          {"user", user_name(entry.uid)},
-          {"age_ms", entry.age_ms},
-          {"devices", entry.devices},
-          {"device_time_ns", entry.device_time_ns},
-          {"memory_now_bytes", entry.memory_now},
-          {"memory_peak_bytes", entry.memory_peak},
-          {"quota_bytes", entry.quota_bytes},
-          {"commands", entry.commands},
-          {"launches", entry.launches},
-          {"bytes_written", entry.bytes_written},
-          {"bytes_read", entry.bytes_read},
-          {"bytes_copied", entry.bytes_copied},
-          {"waits", entry.waits},
-          {"errors", entry.errors},
-          {"queue_depth", entry.in_flight}};
+  nlohmann::json json = terms_json(entry);
+  json.update(nlohmann::json{{"session", entry.session},
+                             {"program", entry.program},
+                             {"pid", entry.pid},
+                             {"worker_pid", entry.worker_pid},
+                             {"uid", entry.uid},
+                             {"user", user_name(entry.uid)},
+                             {"age_ms", entry.age_ms},
+                             {"devices", entry.devices},
+                             {"device_time_ns", entry.device_time_ns},
+                             {"memory_now_bytes", entry.memory_now},
+                             {"memory_peak_bytes", entry.memory_peak},
+                             {"commands", entry.commands},
+                             {"launches", entry.launches},
+                             {"bytes_written", entry.bytes_written},
+                             {"bytes_read", entry.bytes_read},
+                             {"bytes_copied", entry.bytes_copied},
+                             {"waits", entry.waits},
+                             {"errors", entry.errors},
+                             {"queue_depth", entry.in_flight}});
+  return json;
 }
 
 nlohmann::json to_json(const protocol::StatusReport& report) {
@@ -161,6 +179,9 @@ std::vector<std::string> session_lines(const std::vector<protocol::SessionEntry>
                {"USER", false, true},
                {"SLICE", false, true},
                {"DEVICES", false, true},
+               {"SHARE", true},
+               {"CAP", true},
+               {"PRIO"},
                {"AGE", true},
                {"DEVICE TIME", true},
                {"MEMORY", true},
@@ -172,8 +193,9 @@ std::vector<std::string> session_lines(const std::vector<protocol::SessionEntry>
   for (const protocol::SessionEntry& entry : sessions)
     table.add({std::to_string(entry.session), printable(entry.program), std::to_string(entry.pid),
                printable(user_name(entry.uid)), printable(entry.slice_name), device_list(entry.devices),
-               format_duration(entry.age_ms * 1'000'000), format_duration(total_device_time(entry)),
-               format_bytes(entry.memory_now), format_bytes(entry.memory_peak),
+               entry.terms.share_ppm == 0 ? "-" : share_text(entry), entry.terms.cap_ppm == 0 ? "-" : cap_text(entry),
+               std::string(model::priority_name(entry.terms.priority)), format_duration(entry.age_ms * 1'000'000),
+               format_duration(total_device_time(entry)), format_bytes(entry.memory_now), format_bytes(entry.memory_peak),
                entry.quota_bytes == 0 ? "-" : format_bytes(entry.quota_bytes), format_count(entry.commands),
                std::to_string(entry.in_flight), format_count(entry.errors)});
   return table.lines(width);

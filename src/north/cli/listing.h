@@ -23,6 +23,11 @@ uint64_t total_device_time(const protocol::SessionEntry& session);
 /// "opencl:0,1": ids of one backend share its name.
 std::string device_list(const std::vector<std::string>& ids);
 
+/// "30%"; "none".
+std::string share_text(const protocol::SessionEntry& entry);
+std::string cap_text(const protocol::SessionEntry& entry);
+/// The terms of a session's slice alone: cap_percent and slo_p99_ms are null where there is none.
+nlohmann::json terms_json(const protocol::SessionEntry& entry);
 nlohmann::json to_json(const protocol::DeviceEntry& entry);
 nlohmann::json to_json(const protocol::SessionEntry& entry);
 nlohmann::json to_json(const protocol::StatusReport& report);

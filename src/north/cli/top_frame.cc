@@ -101,11 +101,17 @@ Table device_table(const Snapshot& now, const Snapshot* before, const FrameOptio
 Table session_table(const std::vector<Activity>& activities, const FrameOptions& options, size_t rows) {
   bool narrow = options.size.columns != 0 && options.size.columns < kNarrow;
   size_t width = narrow ? 6 : std::clamp<size_t>(options.size.columns / 12, 8, 16);
-  std::vector<Column> columns = {{"PID", true}, {"PROGRAM", false, true}, {"BUSY"},       {"", true}, {"MEMORY", true},
-                                 {"QUOTA"},     {"COMMANDS/s", true},     {"QUEUE", true}};
+  std::vector<Column> columns = {{"PID", true}, {"PROGRAM", false, true}, {"BUSY"},
+                                 {"", true},    {"SHARE", true},          {"CAP", true},
+                                 {"PRIO"},      {"MEMORY", true},         {"COMMANDS/s", true}};
   if (!narrow) {
-    std::vector<Column> more = {
-        {"TIME", true}, {"PEAK", true}, {"USER", false, true}, {"SLICE", false, true}, {"DEVICES", false, true}};
+    std::vector<Column> more = {{"QUOTA"},
+                                {"QUEUE", true},
+                                {"TIME", true},
+                                {"PEAK", true},
+                                {"USER", false, true},
+                                {"SLICE", false, true},
+                                {"DEVICES", false, true}};
     columns.insert(columns.end(), more.begin(), more.end());
   }
   Table table(columns);
@@ -118,13 +124,18 @@ Table session_table(const std::vector<Activity>& activities, const FrameOptions&
                                       printable(entry.program),
                                       meter(activities[i].busy, width, options.utf8),
                                       percent(activities[i].busy),
+                                      entry.terms.share_ppm == 0 ? "-" : share_text(entry),
+                                      entry.terms.cap_ppm == 0 ? "-" : cap_text(entry),
+                                      std::string(model::priority_name(entry.terms.priority)),
                                       format_bytes(entry.memory_now),
-                                      quota,
-                                      format_count(static_cast<uint64_t>(activities[i].commands_per_s)),
-                                      std::to_string(entry.in_flight)};
+                                      format_count(static_cast<uint64_t>(activities[i].commands_per_s))};
     if (!narrow) {
-      std::vector<std::string> more = {format_duration(total_device_time(entry)), format_bytes(entry.memory_peak),
-                                       printable(user_name(entry.uid)), printable(entry.slice_name),
+      std::vector<std::string> more = {quota,
+                                       std::to_string(entry.in_flight),
+                                       format_duration(total_device_time(entry)),
+                                       format_bytes(entry.memory_peak),
+                                       printable(user_name(entry.uid)),
+                                       printable(entry.slice_name),
                                        device_list(entry.devices)};
       cells.insert(cells.end(), more.begin(), more.end());
     }

@@ -49,6 +49,18 @@ TEST(TopFrame, BusyIsDeviceTimeOverWallTime) {
   EXPECT_NE(text.find("1 GiB"), std::string::npos) << text;
 }
 
+TEST(TopFrame, TermsAreSeenOnEveryWidth) {
+  Snapshot now = pool(2 * kSecond, 1, kSecond);
+  now.sessions[0].terms = {125'000, 500'000, model::Priority::kHigh, 0};
+  for (size_t columns : {80u, 119u, 200u}) {
+    FrameOptions options;
+    options.size.columns = columns;
+    std::string text = text_of(top_frame(now, nullptr, options));
+    for (const char* word : {"SHARE", "12.5%", "CAP", "50%", "PRIO", "high", "COMMANDS/s"})
+      EXPECT_NE(text.find(word), std::string::npos) << columns << ": " << word << "\n" << text;
+  }
+}
+
 TEST(TopFrame, ADaemonThatCameBackShowsNoNonsense) {
   Snapshot before = pool(1 * kSecond, 1, 50 * kSecond);
   Snapshot now = pool(3 * kSecond, 1, 6 * kSecond);

@@ -19,7 +19,8 @@ void show(const std::vector<protocol::SessionEntry>& sessions, bool json) {
 }  // namespace
 
 void add_ps(CLI::App& app, Context& context) {
-  CLI::App* verb = app.add_subcommand("ps", "Sessions: program, user, slice, device time, memory, commands, queue depth");
+  CLI::App* verb =
+      app.add_subcommand("ps", "Sessions: program, user, slice and its terms, device time, memory, commands, queue depth");
   auto json = std::make_shared<bool>(false);
   verb->add_flag("--json", *json, "Raw numbers");
   verb->callback([&context, json] {

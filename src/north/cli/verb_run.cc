@@ -13,7 +13,7 @@
 #include "north/cli/child.h"
 #include "north/cli/places.h"
 #include "north/cli/starter.h"
-#include "north/cli/units.h"
+#include "north/cli/terms_options.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -21,7 +21,8 @@ namespace {
 
 struct RunOptions {
   std::vector<std::string> devices;
-  std::string memory, name;
+  std::string name, class_name;
+  TermsOptions terms;
 };
 
 Result<Client> connect_or_start(const Context& context, const std::filesystem::path& exe_folder) {
@@ -53,11 +54,10 @@ Result<Ended> run(const Context& context, const RunOptions& options, const std::
   protocol::CreateSlice wish;
   wish.devices = options.devices;
   wish.name = options.name.empty() ? std::filesystem::path(program[0]).filename().string() : options.name;
-  if (!options.memory.empty()) {
-    auto bytes = parse_bytes(options.memory);
-    if (!bytes) return fail(std::move(bytes.error()).within("--memory"));
-    wish.memory_bytes = *bytes;
-  }
+  wish.class_name = options.class_name;
+  auto terms = read_terms(options.terms);
+  if (!terms) return fail(std::move(terms.error()));
+  wish.terms = *terms;
   auto folder = own_folder();
   if (!folder) return fail(std::move(folder.error()));
   auto places = Places::find(*folder, std::filesystem::path(protocol::user_socket_path()).parent_path());
@@ -77,8 +77,9 @@ void add_run(CLI::App& app, Context& context) {
   verb->add_option("--device", options->devices, "A device of the slice (repeat it for more); default: all")
       ->type_name("ID")
       ->allow_extra_args(false);
-  verb->add_option("--memory", options->memory, "The slice's memory, e.g. 512MiB or 2GiB; default: no quota")
-      ->type_name("SIZE");
+  add_terms_options(*verb, options->terms);
+  verb->add_option("--class", options->class_name, "A class of the daemon's files; it gives what the options above do not")
+      ->type_name("NAME");
   verb->add_option("--name", options->name, "What listings call the slice; default: the program's name")->type_name("NAME");
   verb->prefix_command();
   verb->footer(

@@ -31,6 +31,7 @@ void add_limits(CLI::App& app, Context& context);
 void add_metrics(CLI::App& app, Context& context);
 void add_ps(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
+void add_set(CLI::App& app, Context& context);
 void add_shutdown(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);
 void add_top(CLI::App& app, Context& context);

@@ -74,6 +74,65 @@ TEST_F(Verbs, JsonHasRawNumbers) {
   EXPECT_EQ(sessions[0]["device_time_ns"][1], 500'000'000);
 }
 
+TEST_F(Verbs, TermsAreListed) {
+  std::string path = socket();
+  daemon.sessions[0].terms = {125'000, 500'000, model::Priority::kHigh, 1'500'000};
+  daemon.sessions[0].class_name = "training";
+  auto sessions = nlohmann::json::parse(amalgam({"ps", "--json", "--socket", path.c_str()}).out);
+  EXPECT_EQ(sessions[0]["share_percent"], 12.5);
+  EXPECT_EQ(sessions[0]["cap_percent"], 50);
+  EXPECT_EQ(sessions[0]["priority"], "high");
+  EXPECT_EQ(sessions[0]["slo_p99_ms"], 1.5);
+  EXPECT_EQ(sessions[0]["class"], "training");
+  EXPECT_EQ(sessions[0]["quota_bytes"], kGiB);
+  EXPECT_EQ(sessions[1]["share_percent"], 0);
+  EXPECT_TRUE(sessions[1]["cap_percent"].is_null());
+  EXPECT_TRUE(sessions[1]["slo_p99_ms"].is_null());
+  for (auto words : {std::vector<const char*>{"ps"}, {"top", "--once"}}) {
+    words.insert(words.end(), {"--socket", path.c_str()});
+    std::string out = amalgam(words).out;
+    for (const char* word : {"SHARE", "CAP", "PRIO", "12.5%", "50%", "high", "normal"})
+      EXPECT_NE(out.find(word), std::string::npos) << out;
+  }
+}
+
+TEST_F(Verbs, SetSendsWhatIsNamedAndSaysWhatItChanged) {
+  std::string path = socket();
+  daemon.sessions[0].slice = daemon.sessions[2].slice = 3;
+  daemon.sessions[0].slice_name = "name\x1b";
+  Said said = amalgam({"set", "7", "--share", "60%", "--cap", "none", "--socket", path.c_str()});
+  EXPECT_EQ(said.status, 0) << said.err;
+  EXPECT_EQ(daemon.last_change.session, 7u);
+  EXPECT_EQ(daemon.last_change.terms.given, 3u);
+  EXPECT_EQ(daemon.last_change.terms.terms.share_ppm, 600'000u);
+  EXPECT_EQ(said.out,
+            "slice 3 \"name?\" of session 7, and with it session 9:\n"
+            "  share 60%, cap none, priority normal, slo none, memory 1 GiB\n");
+  auto json = nlohmann::json::parse(
+      amalgam({"set", "8", "--memory", "none", "--priority", "low", "--json", "--socket", path.c_str()}).out);
+  EXPECT_EQ(json["priority"], "low");
+  EXPECT_EQ(json["quota_bytes"], 0);
+  EXPECT_EQ(json["sessions"], nlohmann::json::array({8}));
+}
+
+TEST_F(Verbs, SetSaysWhyNot) {
+  std::string path = socket();
+  auto complaint = [&](std::vector<const char*> words) {
+    words.insert(words.end(), {"--socket", path.c_str()});
+    Said said = amalgam(words);
+    EXPECT_EQ(said.status, kFailed);
+    EXPECT_TRUE(said.out.empty()) << said.out;
+    return said.err;
+  };
+  EXPECT_EQ(complaint({"set", "7"}), "amalgam: set: name what to change: --share, --cap, --priority, --slo or --memory\n");
+  EXPECT_EQ(complaint({"set", "7", "--share", "130%"}), "amalgam: --share 130%: between 1% and 100%\n");
+  EXPECT_EQ(daemon.last_change.session, 0u) << "what is wrong here is not sent";
+  daemon.refusal = "the moon is full";
+  EXPECT_EQ(complaint({"set", "7", "--share", "30%"}), "amalgam: the moon is full\n");
+  EXPECT_EQ(amalgam({"set", "--share", "30%"}).status, kUsage);
+  EXPECT_EQ(amalgam({"set", "seven", "--share", "30%"}).status, kUsage);
+}
+
 TEST_F(Verbs, ListingsPrintNoEscapes) {
   std::string path = socket();
   for (auto words : {std::vector<const char*>{"ps"}, {"top", "--once"}, {"status"}, {"metrics"}}) {
@@ -106,6 +165,9 @@ TEST_F(Verbs, RunRefusesBadUsageWith125) {
   Said said = amalgam({"run", "--memory", "lots", "--socket", path.c_str(), "--", "true"});
   EXPECT_EQ(said.status, kOwnFailure);
   EXPECT_NE(said.err.find("512MiB"), std::string::npos) << said.err;
+  said = amalgam({"run", "--share", "130%", "--socket", path.c_str(), "--", "true"});
+  EXPECT_EQ(said.status, kOwnFailure);
+  EXPECT_EQ(said.err, "amalgam: --share 130%: between 1% and 100%\n");
   EXPECT_EQ(amalgam({"run", "--socket", "/no/such/socket", "--", "true"}).status, kOwnFailure);
 }
 

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "north/cli/terms_options.h"
+
+#include "north/cli/units.h"
+
+namespace amalgam::cli {
+namespace {
+
+/// Reads one option if it is given, and hands its value to `set`.
+template <typename Parse, typename Set>
+Result<void> take(const char* option, const std::string& text, Parse parse, Set set) {
+  if (text.empty()) return {};
+  auto value = parse(text);
+  if (!value) return fail(std::move(value.error()).within(std::string(option) + " " + printable(text)));
+  set(*value);
+  return {};
+}
+
+Result<uint64_t> parse_quota(std::string_view text) {
+  if (text == "none") return 0;
+  return parse_bytes(text);
+}
+
+}  // namespace
+
+void add_terms_options(CLI::App& verb, TermsOptions& options) {
+  verb.add_option("--share", options.share, "Guaranteed part of each of the slice's devices, e.g. 30% or 12.5%, or none")
+      ->type_name("PERCENT");
+  verb.add_option("--cap", options.cap, "Most that it gets, even of an idle device, e.g. 50%, or none")
+      ->type_name("PERCENT");
+  verb.add_option("--priority", options.priority, "realtime, high, normal, low or idle")->type_name("P");
+  verb.add_option("--slo", options.slo, "Latency that 99 of 100 launches should keep, e.g. p99=5ms, or none")
+      ->type_name("p99=TIME");
+  verb.add_option("--memory", options.memory, "The slice's memory, e.g. 512MiB or 2GiB, or none: no quota")
+      ->type_name("SIZE");
+}
+
+Result<model::TermsPatch> read_terms(const TermsOptions& options) {
+  model::TermsPatch terms;
+  auto good = take("--share", options.share, model::parse_percent, [&](uint32_t ppm) { terms.set_share(ppm); });
+  if (good) good = take("--cap", options.cap, model::parse_percent, [&](uint32_t ppm) { terms.set_cap(ppm); });
+  if (good)
+    good = take("--priority", options.priority, model::parse_priority,
+                [&](model::Priority priority) { terms.set_priority(priority); });
+  if (good) good = take("--slo", options.slo, model::parse_slo, [&](uint64_t ns) { terms.set_slo(ns); });
+  if (good) good = take("--memory", options.memory, parse_quota, [&](uint64_t bytes) { terms.set_memory(bytes); });
+  if (good && terms.gives(model::Term::kShare) && terms.gives(model::Term::kCap)) good = model::check(terms.terms);
+  if (!good) return std::unexpected(std::move(good.error()));
+  return terms;
+}
+
+}  // namespace amalgam::cli
