@@ -5,8 +5,9 @@
     bench/shares.py [--build build/release] [--seconds 12] [--only shares,caps,urgent,endless] [--no-write] [--bare]
 
 Shares: greedy tenants that begin together; work is counted in work-groups that have ended (bench/cl_tenant_main.cc), so the
-meter knows nothing of the scheduler. Reported for each tenant: its part of all work over the middle ten seconds, the largest
-error of any one-second window, and the throughput of all together against one tenant alone. Urgent: waits of short kernels
+meter knows nothing of the scheduler. A tenant's share is its work a second over what it does alone, so kernels of different
+lengths can be compared; the sum over all tenants is the throughput against one alone. Reported: shares (of that sum) over the
+middle ten seconds, their largest error there and in any one-second window, and the throughput. Urgent: waits of short kernels
 beside a neighbour that runs one long kernel after another, and what the neighbour loses. The bare driver is measured by the
 same meters as a negative control: it must fail them.
 """
@@ -74,21 +75,24 @@ def work_at(samples, moment):
     return before[1] + part * (after[1] - before[1])
 
 
-def shares_of(results, seconds):
-    """Percentages over the middle of the run, the largest error of a window against them all, and work a second."""
+def rates(results, seconds, alone=None):
+    """For the middle of the run and for each of its one-second windows: every tenant's work a second over its rate alone."""
+    alone = alone or [1] * len(results)
     begin = max(r["samples"][0][0] for r in results) + 1e9
     end = begin + (seconds - 2) * 1e9
-    def parts(a, b):
-        work = [work_at(r["samples"], b) - work_at(r["samples"], a) for r in results]
-        whole = sum(work) or 1
-        return [100 * w / whole for w in work], whole
-    whole, done = parts(begin, end)
+    def between(a, b):
+        return [(work_at(r["samples"], b) - work_at(r["samples"], a)) / ((b - a) / 1e9) / one for r, one in zip(results, alone)]
     windows = []
     at = begin
     while at + 1e9 <= end + 1:
-        windows.append(parts(at, at + 1e9)[0])
+        windows.append(between(at, at + 1e9))
         at += 2.5e8
-    return whole, windows, done / ((end - begin) / 1e9)
+    return between(begin, end), windows
+
+
+def percent(parts):
+    whole = sum(parts) or 1
+    return [100 * part / whole for part in parts]
 
 
 def groups(kernel_us):
@@ -100,7 +104,7 @@ class Bench:
         from pool import AMALGAM
         self.program = arguments.build / "bench/cl_tenant"
         self.seconds, self.pool, self.bare_environment = arguments.seconds, pool, bare_environment
-        self.amalgam = AMALGAM
+        self.amalgam, self.known = AMALGAM, {}
         self.turns = statistics.median(
             int(subprocess.run([self.program, "calibrate"], env=bare_environment, capture_output=True, text=True).stdout)
             for _ in range(3))
@@ -122,24 +126,30 @@ class Bench:
         tenants.end()
         return results
 
+    def alone(self, bare, kernels):
+        """Work-groups a second of one tenant with the device to itself."""
+        key = (bare, kernels)
+        if key not in self.known:
+            self.known[key] = rates(self.greedy(bare, [[]], [kernels]), self.seconds)[0][0]
+        return self.known[key]
+
     def shares(self, bare, promised, kernels):
         """Negative controls have no way to ask for a share; they run as they are."""
         results = self.greedy(bare, [["--share", f"{p}%"] for p in promised], kernels)
-        whole, windows, rate = shares_of(results, self.seconds)
-        alone = statistics.mean(shares_of(self.greedy(bare, [[]], [k]), self.seconds)[2] for k in dict.fromkeys(kernels))
+        middle, windows = rates(results, self.seconds, [self.alone(bare, k) for k in kernels])
+        whole = percent(middle)
         return {"shares": [round(w, 2) for w in whole],
                 "error": round(max(abs(w - p) for w, p in zip(whole, promised)), 2),
-                "error_1s": round(max(abs(w - p) for window in windows for w, p in zip(window, promised)), 2),
-                "throughput": round(rate / alone, 4)}
+                "error_1s": round(max(abs(w - p) for window in windows for w, p in zip(percent(window), promised)), 2),
+                "throughput": round(sum(middle), 4)}
 
     def cap(self, cap):
-        alone = shares_of(self.greedy(False, [[]], [(1000,)]), self.seconds)[2]
-        capped = shares_of(self.greedy(False, [["--cap", f"{cap}%"]], [(1000,)]), self.seconds)[2]
-        return {"cap": cap, "got": round(100 * capped / alone, 2)}
+        capped = rates(self.greedy(False, [["--cap", f"{cap}%"]], [(1000,)]), self.seconds)[0][0]
+        return {"cap": cap, "got": round(100 * capped / self.alone(False, (1000,)), 2)}
 
     def urgent(self, bare, long_us):
         neighbour_terms, urgent_terms = ["--priority", "normal"], ["--priority", "high"]
-        alone = shares_of(self.greedy(bare, [neighbour_terms], [(long_us,)]), self.seconds)[2]
+        alone = self.alone(bare, (long_us,))
         tenants = Tenants([self.command(bare, neighbour_terms, "greedy", self.turns, groups((long_us,)), self.seconds),
                            self.command(bare, urgent_terms, "urgent", self.turns, groups((100,)), 50000, self.seconds - 1)],
                           self.environment(bare))
@@ -149,7 +159,7 @@ class Bench:
         found = tenants.results()
         tenants.end()
         waits = sorted(found[1]["latencies_us"])
-        beside = shares_of([found[0]], self.seconds)[2]
+        beside = rates([found[0]], self.seconds)[0][0]
         return {"kernel_s": long_us / 1e6, "count": len(waits), "p50_us": waits[len(waits) // 2],
                 "p99_us": waits[min(len(waits) - 1, int(len(waits) * 0.99))], "max_us": waits[-1],
                 "neighbour": round(beside / alone, 4)}

@@ -3,6 +3,9 @@
 
 jobs() { nproc; }
 
+# A second checkout finds in ccache what the first has compiled.
+export CCACHE_BASEDIR="${CCACHE_BASEDIR:-$ROOT}" CCACHE_NOHASHDIR="${CCACHE_NOHASHDIR:-1}"
+
 # configure PRESET: the preset, without the accelerators of the build that this machine lacks.
 configure() {
   local arguments=()

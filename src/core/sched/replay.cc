@@ -63,7 +63,7 @@ class Parser {
     Terms& terms = terms_[known->second];
     AMALGAM_TRY(set(line, "share", terms.share_ppm, parse_part), "share");
     AMALGAM_TRY(set(line, "cap", terms.cap_ppm, parse_part), "cap");
-    AMALGAM_TRY(set(line, "priority", terms.priority, parse_priority), "priority");
+    AMALGAM_TRY(set(line, "priority", terms.priority, model::parse_priority), "priority");
     AMALGAM_TRY(set(line, "slo", terms.slo, parse_slo), "slo");
     if (line.contains("weight")) {
       uint64_t weight = 0;

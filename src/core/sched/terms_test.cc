@@ -30,13 +30,6 @@ TEST(Terms, GoalsAreRead) {
     EXPECT_FALSE(parse_slo(wrong)) << wrong;
 }
 
-TEST(Terms, PrioritiesAreReadByName) {
-  for (size_t i = 0; i < kPriorities; ++i)
-    EXPECT_EQ(parse_priority(priority_name(static_cast<Priority>(i))).value(), static_cast<Priority>(i));
-  EXPECT_EQ(parse_priority("urgent").error().message,
-            "\"urgent\" is no priority: choose realtime, high, normal, low or idle");
-}
-
 TEST(Terms, SenselessTermsAreRefusedWithASentence) {
   EXPECT_TRUE(check_terms({}));
   EXPECT_EQ(check_terms({.share_ppm = 500'000, .cap_ppm = 300'000}).error().message, "share 50 % is over its own cap 30 %");
