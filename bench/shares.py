@@ -124,6 +124,7 @@ class Bench:
         tenants.go()
         results = tenants.results()
         tenants.end()
+        self.pool.settled()  # a share is free again when its slice is gone
         return results
 
     def alone(self, bare, kernels):
@@ -158,6 +159,7 @@ class Bench:
         tenants.go(1)
         found = tenants.results()
         tenants.end()
+        self.pool.settled()
         waits = sorted(found[1]["latencies_us"])
         beside = rates([found[0]], self.seconds)[0][0]
         return {"kernel_s": long_us / 1e6, "count": len(waits), "p50_us": waits[len(waits) // 2],
