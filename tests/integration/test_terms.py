@@ -87,7 +87,7 @@ class Terms(unittest.TestCase):
                                                                          "--priority", "high"))
                 self.assertIn("free of", self.refused(pool, "set", number, "--memory", "1024TiB", "--share", "1%"))
                 self.assertIn("cap 10% is below share 60%", self.refused(pool, "set", number, "--cap", "10%"))
-                self.assertIn("between 0.1% and 100%", self.refused(pool, "set", number, "--share", "130%"))
+                self.assertIn("between 1% and 100%", self.refused(pool, "set", number, "--share", "130%"))
                 self.assertIn("see `amalgam ps`", self.refused(pool, "set", number + 1000, "--share", "1%"))
                 self.assertEqual(terms(self.now(pool, session)), wanted)
             pool.settled()
