@@ -19,6 +19,7 @@ MAY_INCLUDE = {
     "south/device": VALUES,
     "core/memory": SOUTH,
     "core/session": SOUTH | {"core/memory"},
+    "core/split": VALUES,
     "north/client": VALUES,
     "north/opencl": VALUES | {"north/client"},
     "north/cli": VALUES,

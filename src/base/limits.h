@@ -42,6 +42,13 @@ inline constexpr uint64_t kGrantSlackBytes = 16 * kMiB;    ///< most that a work
 inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;     ///< freed memory of a session that keeps its pages for reuse
 inline constexpr uint64_t kBuildThreads = 4;               ///< builds of one session that run side by side
 
+// Splitting.
+inline constexpr uint64_t kMaxPieces = 1u << 20;           ///< pieces of one launch
+inline constexpr uint64_t kMaxSplitBytes = 16 * kMiB;      ///< a program that the splitting front end reads, or its answer
+inline constexpr uint64_t kSplitStackBytes = 64 * kMiB;    ///< stack of the thread that parses a program
+inline constexpr uint64_t kMaxProbeMacros = 1024;          ///< macros that one probe asks for
+inline constexpr uint64_t kMaxMacroBytes = 126;            ///< a macro's value with its ending zero, as a probe tells it
+
 struct NamedLimit {
   const char* name;
   uint64_t value;
@@ -75,6 +82,11 @@ inline constexpr NamedLimit kLimits[] = {
     {"grant-slack-bytes", kGrantSlackBytes, "most that a worker holds reserved and unused"},
     {"heap-cache-bytes", kHeapCacheBytes, "freed memory of a session kept for reuse; over: given back to the kernel"},
     {"build-threads", kBuildThreads, "builds of one session side by side; over: they queue"},
+    {"pieces", kMaxPieces, "pieces of one launch; over: the pieces are made larger"},
+    {"split-bytes", kMaxSplitBytes, "a program that is read for splitting; over: its kernels run whole"},
+    {"split-stack-bytes", kSplitStackBytes, "stack of the thread that parses a program"},
+    {"probe-macros", kMaxProbeMacros, "macros that one probe asks for; over: the program's kernels run whole"},
+    {"macro-bytes", kMaxMacroBytes, "a macro's value; over: it stays unknown"},
 };
 
 }  // namespace amalgam
