@@ -59,6 +59,12 @@ split::DeviceTraits Driver::traits(const std::string& options, const std::vector
   traits.version = static_cast<uint32_t>(version.at(7) - '0') * 100 + static_cast<uint32_t>(version.at(9) - '0') * 10;
   std::istringstream extensions(text(CL_DEVICE_EXTENSIONS));
   for (std::string name; extensions >> name;) traits.extensions.push_back(name);
+  size_t size = 0;
+  if (clGetDeviceInfo(device_, CL_DEVICE_OPENCL_C_FEATURES, 0, nullptr, &size) == CL_SUCCESS) {
+    std::vector<cl_name_version> features(size / sizeof(cl_name_version));
+    check(clGetDeviceInfo(device_, CL_DEVICE_OPENCL_C_FEATURES, size, features.data(), nullptr), "clGetDeviceInfo");
+    for (const cl_name_version& feature : features) traits.features.emplace_back(feature.name);
+  }
   std::vector<std::string> asked(split::standard_macros().begin(), split::standard_macros().end());
   asked.insert(asked.end(), names.begin(), names.end());
   const auto source = split::probe_source(asked);

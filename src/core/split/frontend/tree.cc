@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <clang/AST/ASTConsumer.h>
 #include <clang/AST/ASTContext.h>
-#include <clang/AST/RecursiveASTVisitor.h>
 #include <clang/Basic/SourceManager.h>
 #include <clang/Frontend/FrontendAction.h>
 
@@ -34,78 +33,19 @@ bool points_to_local(clang::QualType type) {
   return type->isPointerType() && type->getPointeeType().getAddressSpace() == clang::LangAS::opencl_local;
 }
 
-class Collector : public clang::RecursiveASTVisitor<Collector> {
+/// Walks over every function of the program. Types, attributes and initialisers of program-scope variables hold constants alone, so
+/// statements are all that is looked at.
+class Collector {
  public:
   Collector(const clang::ASTContext& context, Facts* facts) : sources_(context.getSourceManager()), facts_(facts) {}
 
-  bool TraverseFunctionDecl(FunctionDecl* function) {
-    if (is_builtin(function)) return true;
-    const auto outer = current_;
+  void walk(FunctionDecl* function) {
+    if (is_builtin(function)) return;
     current_ = number_of(function);
     describe(function);
-    const bool goes_on = RecursiveASTVisitor::TraverseFunctionDecl(function);
-    current_ = outer;
-    return goes_on;
+    for (const clang::ParmVarDecl* parameter : function->parameters()) visit(parameter);
+    if (function->doesThisDeclarationHaveABody()) walk(function->getBody());
   }
-
-  bool VisitCallExpr(clang::CallExpr* call) {
-    const FunctionDecl* callee = call->getDirectCallee();
-    if (callee == nullptr) {
-      if (!call->isTypeDependent()) forbid("a call through a pointer or block");
-      return true;
-    }
-    calls_of_references_.insert(call->getCallee()->IgnoreParenImpCasts());
-    const std::string name = callee->getNameAsString();
-    Call fact{*current_, 0, {}, 0, 0, call->getNumArgs() == 0};
-    if (is_builtin(callee)) {
-      Function& caller = here();
-      caller.builtins.insert(name);
-      caller.uses_global_atomics |= is_global_atomic(call);
-      if (is_device_queue_builtin(name)) forbid("device-side enqueue (" + name + ")");
-      if (is_pipe_builtin(name)) forbid("pipes (" + name + ")");
-      if (!is_position_builtin(name)) return true;
-      fact.builtin = name;
-    } else {
-      fact.callee = number_of(callee);
-      here().callees.insert(fact.callee);
-    }
-    const auto at = offset_of(call->getCallee()->IgnoreParenImpCasts()->getExprLoc());
-    const auto close = offset_of(call->getRParenLoc());
-    if (!at || !close) return unplaced("a call of " + name);
-    fact.name = *at;
-    fact.close = *close;
-    facts_->calls.push_back(std::move(fact));
-    return true;
-  }
-
-  bool VisitDeclRefExpr(clang::DeclRefExpr* reference) {
-    if (!current_) return true;
-    if (const auto* variable = llvm::dyn_cast<clang::VarDecl>(reference->getDecl())) {
-      const clang::LangAS space = variable->getType().getAddressSpace();
-      const bool is_shared = space == clang::LangAS::opencl_global || space == clang::LangAS::opencl_generic;
-      if (variable->hasGlobalStorage() && is_shared) here().shared_variables.insert(variable->getNameAsString());
-      if (space == clang::LangAS::opencl_local) here().uses_local_memory = true;
-    } else if (const auto* function = llvm::dyn_cast<FunctionDecl>(reference->getDecl())) {
-      references_.emplace_back(*current_, reference);
-      if (!is_builtin(function)) here().callees.insert(number_of(function));
-    }
-    return true;
-  }
-
-  bool VisitVarDecl(clang::VarDecl* variable) {
-    if (!current_) return true;
-    const clang::QualType type = variable->getType();
-    if (type.getAddressSpace() == clang::LangAS::opencl_local || points_to_local(type)) here().uses_local_memory = true;
-    if (variable->hasGlobalStorage() && type.getAddressSpace() == clang::LangAS::opencl_global) {
-      here().shared_variables.insert(variable->getNameAsString());
-    }
-    if (type->isPipeType()) forbid("pipes (argument " + variable->getNameAsString() + ")");
-    if (type->isQueueT() || type->isBlockPointerType()) forbid("device-side enqueue (" + variable->getNameAsString() + ")");
-    return true;
-  }
-
-  bool VisitBlockExpr(clang::BlockExpr*) { return forbid("a block"); }
-  bool VisitAsmStmt(clang::AsmStmt*) { return forbid("inline assembler"); }
 
   /// What can be told only when every function is known.
   void finish() {
@@ -124,17 +64,85 @@ class Collector : public clang::RecursiveASTVisitor<Collector> {
   }
 
  private:
-  Function& here() { return facts_->functions[*current_]; }
+  void walk(const clang::Stmt* statement) {
+    if (statement == nullptr) return;
+    if (const auto* call = llvm::dyn_cast<clang::CallExpr>(statement)) visit(call);
+    if (const auto* reference = llvm::dyn_cast<clang::DeclRefExpr>(statement)) visit(reference);
+    if (llvm::isa<clang::AtomicExpr>(statement)) here().uses_global_atomics = true;
+    if (llvm::isa<clang::AsmStmt>(statement)) forbid("inline assembler");
+    if (const auto* block = llvm::dyn_cast<clang::BlockExpr>(statement)) {
+      forbid("a block");
+      walk(block->getBody());
+    }
+    if (const auto* declaration = llvm::dyn_cast<clang::DeclStmt>(statement)) {
+      for (const clang::Decl* each : declaration->decls()) {
+        if (const auto* variable = llvm::dyn_cast<clang::VarDecl>(each)) visit(variable);
+      }
+    }
+    for (const clang::Stmt* child : statement->children()) walk(child);
+  }
 
-  bool forbid(const std::string& what) {
-    if (current_ && here().forbids.empty()) here().forbids = what;
-    return true;
+  void visit(const clang::CallExpr* call) {
+    const FunctionDecl* callee = call->getDirectCallee();
+    if (callee == nullptr) {
+      forbid("a call through a pointer or block");
+      return;
+    }
+    calls_of_references_.insert(call->getCallee()->IgnoreParenImpCasts());
+    const std::string name = callee->getNameAsString();
+    Call fact{current_, 0, {}, 0, 0, call->getNumArgs() == 0};
+    if (is_builtin(callee)) {
+      Function& caller = here();
+      caller.builtins.insert(name);
+      caller.uses_global_atomics |= is_global_atomic(call);
+      if (is_device_queue_builtin(name)) forbid("device-side enqueue (" + name + ")");
+      if (is_pipe_builtin(name)) forbid("pipes (" + name + ")");
+      if (!is_position_builtin(name)) return;
+      fact.builtin = name;
+    } else {
+      fact.callee = number_of(callee);
+      here().callees.insert(fact.callee);
+    }
+    const auto at = offset_of(call->getCallee()->IgnoreParenImpCasts()->getExprLoc());
+    const auto close = offset_of(call->getRParenLoc());
+    if (!at || !close) return unplaced("a call of " + name);
+    fact.name = *at;
+    fact.close = *close;
+    facts_->calls.push_back(std::move(fact));
+  }
+
+  void visit(const clang::DeclRefExpr* reference) {
+    if (const auto* variable = llvm::dyn_cast<clang::VarDecl>(reference->getDecl())) {
+      const clang::LangAS space = variable->getType().getAddressSpace();
+      const bool is_shared = space == clang::LangAS::opencl_global || space == clang::LangAS::opencl_generic;
+      if (variable->hasGlobalStorage() && is_shared) here().shared_variables.insert(variable->getNameAsString());
+      if (space == clang::LangAS::opencl_local) here().uses_local_memory = true;
+    } else if (const auto* function = llvm::dyn_cast<FunctionDecl>(reference->getDecl())) {
+      references_.emplace_back(current_, reference);
+      if (!is_builtin(function)) here().callees.insert(number_of(function));
+    }
+  }
+
+  void visit(const clang::VarDecl* variable) {
+    const clang::QualType type = variable->getType();
+    if (type.getAddressSpace() == clang::LangAS::opencl_local || points_to_local(type)) here().uses_local_memory = true;
+    if (variable->hasGlobalStorage() && type.getAddressSpace() == clang::LangAS::opencl_global) {
+      here().shared_variables.insert(variable->getNameAsString());
+    }
+    if (type->isPipeType()) forbid("pipes (argument " + variable->getNameAsString() + ")");
+    if (type->isQueueT() || type->isBlockPointerType()) forbid("device-side enqueue (" + variable->getNameAsString() + ")");
+  }
+
+  Function& here() { return facts_->functions[current_]; }
+
+  void forbid(const std::string& what) {
+    if (here().forbids.empty()) here().forbids = what;
   }
 
   /// The text there is made by a macro of the compiler's prelude, which the driver has in its own wording.
-  bool unplaced(const std::string& what) {
+  void unplaced(const std::string& what) {
     here().is_fixed = true;
-    return forbid(what + " inside a macro of the compiler");
+    forbid(what + " inside a macro of the compiler");
   }
 
   size_t number_of(const FunctionDecl* function) {
@@ -164,7 +172,7 @@ class Collector : public clang::RecursiveASTVisitor<Collector> {
       return;
     }
     const bool is_empty = function->getNumParams() == 0;
-    facts_->lists.push_back({*current_, is_empty ? *open + 1 : *close, *close, is_empty});
+    facts_->lists.push_back({current_, is_empty ? *open + 1 : *close, *close, is_empty});
   }
 
   /// Functions that hand out what they have read from shared memory, directly or through others.
@@ -190,7 +198,7 @@ class Collector : public clang::RecursiveASTVisitor<Collector> {
 
   const clang::SourceManager& sources_;
   Facts* facts_;
-  std::optional<size_t> current_;
+  size_t current_ = 0;
   std::map<const FunctionDecl*, size_t> numbers_;  // by first declaration
   std::map<size_t, const FunctionDecl*> bodies_;
   std::vector<std::pair<size_t, const clang::DeclRefExpr*>> references_;
@@ -203,7 +211,9 @@ class Consumer : public clang::ASTConsumer {
   void HandleTranslationUnit(clang::ASTContext& context) override {
     if (context.getDiagnostics().hasErrorOccurred()) return;
     Collector collector(context, facts_);
-    collector.TraverseDecl(context.getTranslationUnitDecl());
+    for (clang::Decl* declaration : context.getTranslationUnitDecl()->decls()) {
+      if (auto* function = llvm::dyn_cast<FunctionDecl>(declaration)) collector.walk(function);
+    }
     collector.finish();
   }
 
