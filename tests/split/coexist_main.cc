@@ -23,11 +23,11 @@ bool compiles(const split_tests::Driver& driver) {
   return words[15] == 3;
 }
 
-bool works(const split::Planner& planner, const split_tests::Driver& driver) {
+bool works(const split::Planner& planner, split_tests::Driver& driver) {
   for (int round = 0; round < 3; ++round) {
     if (!plans(planner) || !compiles(driver)) return false;
     const split::Range range{2, {1, 2, 0}, {16, 8, 1}, {4, 2, 1}};
-    if (!split_tests::compare(driver, planner, kSource, "", range).difference.empty()) return false;
+    if (!split_tests::compare(driver, planner, kSource, "", std::span(&range, 1)).difference.empty()) return false;
   }
   return true;
 }
@@ -35,12 +35,12 @@ bool works(const split::Planner& planner, const split_tests::Driver& driver) {
 bool planner_first() {
   const auto planner = split::Planner::open(AMALGAM_SPLIT_LIBRARY);
   if (!planner || !plans(*planner)) return false;
-  const split_tests::Driver driver;
+  split_tests::Driver driver;
   return works(*planner, driver);
 }
 
 bool driver_first() {
-  const split_tests::Driver driver;
+  split_tests::Driver driver;
   if (!compiles(driver)) return false;
   const auto planner = split::Planner::open(AMALGAM_SPLIT_LIBRARY);
   return planner && works(*planner, driver);

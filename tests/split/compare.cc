@@ -7,7 +7,7 @@ namespace {
 using split::KernelPlan;
 using split::SplitPlan;
 
-SplitPlan ask(const Driver& driver, const split::Planner& planner, const split::ProgramText& program) {
+SplitPlan ask(Driver& driver, const split::Planner& planner, const split::ProgramText& program) {
   // Macros of the driver depend on what is left of the options without those of the program.
   const std::string rest = split::read_options(program.options).rest;
   auto plan = planner.plan(program, driver.traits(rest));
@@ -27,19 +27,23 @@ std::string first_difference(const Words& whole, const Words& pieces) {
 
 }  // namespace
 
-Outcome compare(const Driver& driver, const split::Planner& planner, const std::string& source, const std::string& options,
-                const split::Range& range) {
+Outcome compare(Driver& driver, const split::Planner& planner, const std::string& source, const std::string& options,
+                std::span<const split::Range> ranges) {
   const SplitPlan plan = ask(driver, planner, {source, {}, options});
   Outcome outcome{plan.of("k"), {}};
+  const uint32_t arguments = outcome.plan.arguments;
   const Kernel own = driver.build(source, options, "k");
-  const Words whole = driver.run_whole(own, outcome.plan.arguments, range);
   if (outcome.plan.how == KernelPlan::How::kWhole) return outcome;
   const bool is_variant = outcome.plan.how == KernelPlan::How::kVariant;
   const Kernel variant = is_variant ? driver.build(plan.variant_source, plan.variant_options, "k") : driver.build(source, options, "k");
-  for (const uint64_t groups : {1, 3}) {
-    const Words pieces = driver.run_pieces(variant, outcome.plan.arguments, range, groups, is_variant);
-    const std::string difference = first_difference(whole, pieces);
-    if (!difference.empty()) outcome.difference = "pieces of " + std::to_string(groups) + ": " + difference;
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const Words whole = driver.run_whole(own, arguments, ranges[i]);
+    for (const uint64_t groups : {1, 3}) {
+      const std::string difference = first_difference(whole, driver.run_pieces(variant, arguments, ranges[i], groups, is_variant));
+      if (difference.empty()) continue;
+      outcome.difference = "range " + std::to_string(i) + " in pieces of " + std::to_string(groups) + ": " + difference;
+      return outcome;
+    }
   }
   return outcome;
 }

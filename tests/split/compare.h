@@ -4,6 +4,7 @@
 // Threads: one.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "core/split/options.h"
@@ -17,8 +18,9 @@ struct Outcome {
   std::string difference;  ///< empty if whole and pieces gave the same bytes
 };
 
-/// Plans kernel k of the source, probing what the plan asks for; runs it whole, and in pieces of 1 and of 3 groups unless it must run whole.
-Outcome compare(const Driver& driver, const split::Planner& planner, const std::string& source, const std::string& options,
-                const split::Range& range);
+/// Plans kernel k of the source, probing what the plan asks for; runs it whole over each range, and in pieces of 1 and of 3 groups unless
+/// it must run whole.
+Outcome compare(Driver& driver, const split::Planner& planner, const std::string& source, const std::string& options,
+                std::span<const split::Range> ranges);
 
 }  // namespace amalgam::split_tests

@@ -53,7 +53,13 @@ std::string Driver::text(cl_device_info what) const {
   return text.substr(0, text.find('\0'));
 }
 
-split::DeviceTraits Driver::traits(const std::string& options, const std::vector<std::string>& names) const {
+const split::DeviceTraits& Driver::traits(const std::string& options, const std::vector<std::string>& names) {
+  const auto [at, is_new] = known_traits_.try_emplace({options, names});
+  if (is_new) at->second = find_traits(options, names);
+  return at->second;
+}
+
+split::DeviceTraits Driver::find_traits(const std::string& options, const std::vector<std::string>& names) const {
   split::DeviceTraits traits;
   const std::string version = text(CL_DEVICE_VERSION);  // "OpenCL 3.0 …"
   traits.version = static_cast<uint32_t>(version.at(7) - '0') * 100 + static_cast<uint32_t>(version.at(9) - '0') * 10;

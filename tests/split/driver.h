@@ -13,7 +13,7 @@
 #include <CL/cl.h>
 
 #include <cstdint>
-#include <optional>
+#include <map>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -55,8 +55,9 @@ class Driver {
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
-  /// What plan() must know, with the standard macros and `names` as the driver's compiler has them under these options.
-  split::DeviceTraits traits(const std::string& options, const std::vector<std::string>& names = {}) const;
+  /// What plan() must know, with the standard macros and `names` as the driver's compiler has them under these options. Asked of
+  /// the driver once.
+  const split::DeviceTraits& traits(const std::string& options, const std::vector<std::string>& names = {});
 
   Kernel build(const std::string& source, const std::string& options, const std::string& name) const;
 
@@ -66,11 +67,13 @@ class Driver {
   Words run_pieces(const Kernel& kernel, uint32_t arguments, const split::Range& range, uint64_t piece_groups, bool is_variant) const;
 
  private:
+  split::DeviceTraits find_traits(const std::string& options, const std::vector<std::string>& names) const;
   cl_mem set_arguments(const Kernel& kernel, uint32_t arguments) const;
   void enqueue(const Kernel& kernel, const split::Range& range) const;
   Words take(cl_mem out) const;
   std::string text(cl_device_info what) const;
 
+  std::map<std::pair<std::string, std::vector<std::string>>, split::DeviceTraits> known_traits_;
   cl_device_id device_ = nullptr;
   cl_context context_ = nullptr;
   cl_command_queue queue_ = nullptr;

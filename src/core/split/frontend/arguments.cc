@@ -48,6 +48,8 @@ std::vector<std::string> preprocess_arguments(const DeviceTraits& traits, const 
     arguments.push_back("-I");
     arguments.push_back(name);
   }
+  // Drivers look there too, each at its own turn; a program that finds different files by that has no meaning of its own.
+  arguments.insert(arguments.end(), {"-I", "."});
   return arguments;
 }
 

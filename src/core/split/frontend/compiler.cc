@@ -13,6 +13,7 @@
 
 #include <regex>
 
+#include "base/limits.h"
 #include "core/split/frontend/arguments.h"
 #include "core/split/frontend/instance.h"
 #include "core/split/frontend/prelude.h"
@@ -117,10 +118,27 @@ std::string prelude_names(const DeviceTraits& traits, const KnownMacros& macros)
   return text;
 }
 
+/// Text up to a bound: macros can make a few lines into more than any memory.
+class BoundedStream : public llvm::raw_ostream {
+ public:
+  explicit BoundedStream(std::string* text) : text_(text) { SetUnbuffered(); }
+  bool is_full() const { return is_full_; }
+
+ private:
+  void write_impl(const char* bytes, size_t size) override {
+    is_full_ = is_full_ || size > kMaxSplitBytes - text_->size();
+    if (!is_full_) text_->append(bytes, size);
+  }
+  uint64_t current_pos() const override { return text_->size(); }
+
+  std::string* text_;
+  bool is_full_ = false;
+};
+
 }  // namespace
 
 Preprocessed preprocess(const ProgramText& program, const DeviceTraits& traits, const Options& options, const KnownMacros& macros) {
-  constexpr char kPredefined[] = "predefined.h";
+  constexpr char kPredefined[] = "__amalgam_predefined.h";  // a name that no program may use
   std::vector<Header> files = program.headers;
   for (Header& file : files) file.name = "headers/" + file.name;
   files.push_back({kPredefined, macros.text() + prelude_names(traits, macros)});
@@ -136,14 +154,16 @@ Preprocessed preprocess(const ProgramText& program, const DeviceTraits& traits, 
     output.ShowCPP = true;
     output.ShowLineMarkers = true;
     output.UseLineDirectives = true;
-    llvm::raw_string_ostream stream(result.text);
+    BoundedStream stream(&result.text);
     clang::DoPrintPreprocessedInput(preprocessor, &stream, output);
+    preprocessor.EndSourceFile();
+    if (stream.is_full()) result.error = "it is too large";
     for (const std::string& name : diagnostics.undefined) {
       if (macros.is_unknown(name)) unknown.insert(name);
     }
     result.unknown_macros.assign(unknown.begin(), unknown.end());
   }
-  result.error = diagnostics.error;
+  if (result.error.empty()) result.error = diagnostics.error;
   return result;
 }
 

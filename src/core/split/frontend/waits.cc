@@ -21,6 +21,18 @@ const Expr* read_object(const Stmt* statement) {
   return cast != nullptr && cast->getCastKind() == clang::CK_LValueToRValue ? cast->getSubExpr() : nullptr;
 }
 
+/// The address spaces that a pointer's target may lie in, as bits. Constant memory is none: nobody writes it.
+unsigned spaces_of(clang::QualType type) {
+  constexpr unsigned kPrivate = 1, kLocal = 2, kGlobal = 4;
+  switch (type.getAddressSpace()) {
+    case clang::LangAS::opencl_constant: return 0;
+    case clang::LangAS::opencl_global: return kGlobal;
+    case clang::LangAS::opencl_local: return kLocal;
+    case clang::LangAS::opencl_generic: return kPrivate | kLocal | kGlobal;
+    default: return kPrivate;
+  }
+}
+
 /// True if `test` holds for the statement or one inside it.
 template <typename Test>
 bool contains(const Stmt* statement, const Test& test) {
@@ -65,7 +77,9 @@ class Flow {
     if (is_shared_read(statement)) return note(statement);
     if (const Expr* object = read_object(statement)) {
       if (plain_reads_ && is_shared_memory(object->getType())) return note(statement);
-      if (memory_ && !llvm::isa<clang::DeclRefExpr>(object->IgnoreParens())) return true;
+      const bool is_behind_pointer = !llvm::isa<clang::DeclRefExpr>(object->IgnoreParens());
+      // What is declared const is not what this loop has written.
+      if (is_behind_pointer && !object->getType().isConstQualified() && (memory_ & spaces_of(object->getType())) != 0) return true;
     }
     if (const auto* call = llvm::dyn_cast<clang::CallExpr>(statement)) {
       const clang::FunctionDecl* callee = call->getDirectCallee();
@@ -92,23 +106,24 @@ class Flow {
     if (const auto* reference = llvm::dyn_cast<clang::DeclRefExpr>(target)) {
       if (variables_.insert(reference->getDecl()).second) changed_ = true;
       // What lies behind a pointer may have other names.
-      if (reference->getType()->isPointerType()) reach_memory();
+      if (reference->getType()->isPointerType()) reach_memory(reference->getType()->getPointeeType());
     } else if (const auto* member = llvm::dyn_cast<clang::MemberExpr>(target)) {
       reach(member->getBase());
     } else if (const auto* element = llvm::dyn_cast<clang::ArraySubscriptExpr>(target)) {
       reach(element->getBase());
     } else if (const auto* vector = llvm::dyn_cast<clang::ExtVectorElementExpr>(target)) {
       reach(vector->getBase());
-    } else if (const auto* unary = llvm::dyn_cast<clang::UnaryOperator>(target); unary != nullptr &&
-                                                                                unary->getOpcode() == clang::UO_AddrOf) {
+    } else if (const auto* unary = llvm::dyn_cast<clang::UnaryOperator>(target)) {
       reach(unary->getSubExpr());
     } else {
-      reach_memory();
+      const clang::QualType type = target->getType();
+      reach_memory(type->isPointerType() ? type->getPointeeType() : type);
     }
   }
 
-  void reach_memory() {
-    if (!memory_) changed_ = memory_ = true;
+  void reach_memory(clang::QualType type) {
+    if ((spaces_of(type) & ~memory_) != 0) changed_ = true;
+    memory_ |= spaces_of(type);
   }
 
   /// `decided`: whether this statement runs may depend on a shared read.
@@ -164,7 +179,7 @@ class Flow {
   const FunctionSet& readers_;
   bool plain_reads_;
   std::set<const clang::ValueDecl*> variables_;
-  bool memory_ = false;  // something behind a pointer is reached
+  unsigned memory_ = 0;  // address spaces with something reached behind a pointer
   bool changed_ = false;
   std::string source_, reason_;
 };
