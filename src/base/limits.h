@@ -43,11 +43,11 @@ inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;     ///< freed memory of 
 inline constexpr uint64_t kBuildThreads = 4;               ///< builds of one session that run side by side
 
 // Splitting.
-inline constexpr uint64_t kMaxPieces = 1u << 20;           ///< pieces of one launch
-inline constexpr uint64_t kMaxSplitBytes = 16 * kMiB;      ///< a program that the splitting front end reads, or its answer
-inline constexpr uint64_t kSplitStackBytes = 64 * kMiB;    ///< stack of the thread that parses a program
-inline constexpr uint64_t kMaxProbeMacros = 1024;          ///< macros that one probe asks for
-inline constexpr uint64_t kMaxMacroBytes = 126;            ///< a macro's value with its ending zero, as a probe tells it
+inline constexpr uint64_t kMaxPieces = 1u << 20;         ///< pieces of one launch
+inline constexpr uint64_t kMaxSplitBytes = 16 * kMiB;    ///< a program that the splitting front end reads, or its answer
+inline constexpr uint64_t kSplitStackBytes = 64 * kMiB;  ///< stack of the thread that parses a program
+inline constexpr uint64_t kMaxProbeMacros = 1024;        ///< macros that one probe asks for
+inline constexpr uint64_t kMaxMacroBytes = 126;          ///< a macro's value with its ending zero, as a probe tells it
 
 struct NamedLimit {
   const char* name;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// split_coexist planner-first|driver-first: the front end and a driver with a compiler of its own in one process, in either order, each
-// working before, between and after the other.
+// split_coexist planner-first|driver-first: the front end and a driver with a compiler of its own in one process, in either
+// order, each working before, between and after the other.
 #include <cstdio>
 #include <string>
 

@@ -35,11 +35,13 @@ Outcome compare(Driver& driver, const split::Planner& planner, const std::string
   const Kernel own = driver.build(source, options, "k");
   if (outcome.plan.how == KernelPlan::How::kWhole) return outcome;
   const bool is_variant = outcome.plan.how == KernelPlan::How::kVariant;
-  const Kernel variant = is_variant ? driver.build(plan.variant_source, plan.variant_options, "k") : driver.build(source, options, "k");
+  const Kernel variant =
+      is_variant ? driver.build(plan.variant_source, plan.variant_options, "k") : driver.build(source, options, "k");
   for (size_t i = 0; i < ranges.size(); ++i) {
     const Words whole = driver.run_whole(own, arguments, ranges[i]);
     for (const uint64_t groups : {1, 3}) {
-      const std::string difference = first_difference(whole, driver.run_pieces(variant, arguments, ranges[i], groups, is_variant));
+      const std::string difference =
+          first_difference(whole, driver.run_pieces(variant, arguments, ranges[i], groups, is_variant));
       if (difference.empty()) continue;
       outcome.difference = "range " + std::to_string(i) + " in pieces of " + std::to_string(groups) + ": " + difference;
       return outcome;

@@ -18,8 +18,8 @@ struct Outcome {
   std::string difference;  ///< empty if whole and pieces gave the same bytes
 };
 
-/// Plans kernel k of the source, probing what the plan asks for; runs it whole over each range, and in pieces of 1 and of 3 groups unless
-/// it must run whole.
+/// Plans kernel k of the source, probing what the plan asks for; runs it whole over each range, and in pieces of 1 and of 3
+/// groups unless it must run whole.
 Outcome compare(Driver& driver, const split::Planner& planner, const std::string& source, const std::string& options,
                 std::span<const split::Range> ranges);
 

@@ -82,7 +82,8 @@ split::DeviceTraits Driver::find_traits(const std::string& options, const std::v
   check(code, "clCreateBuffer");
   check(clSetKernelArg(probe.get(), 0, sizeof out, &out), "clSetKernelArg");
   enqueue(probe, split::Range{});
-  check(clEnqueueReadBuffer(queue_, out, CL_TRUE, 0, words.size() * 8, words.data(), 0, nullptr, nullptr), "clEnqueueReadBuffer");
+  check(clEnqueueReadBuffer(queue_, out, CL_TRUE, 0, words.size() * 8, words.data(), 0, nullptr, nullptr),
+        "clEnqueueReadBuffer");
   clReleaseMemObject(out);
   const auto macros = split::read_probe(asked, std::as_bytes(std::span(words)));
   if (!macros) throw Refusal(macros.error().text());
@@ -148,7 +149,8 @@ Words Driver::run_pieces(const Kernel& kernel, uint32_t arguments, const split::
   cl_mem out = set_arguments(kernel, arguments);
   for (uint64_t i = 0; i < cut->size(); ++i) {
     const split::Launch launch = (*cut)[i];
-    if (is_variant) check(clSetKernelArg(kernel.get(), arguments, sizeof launch.piece, &launch.piece), "clSetKernelArg of the piece");
+    if (is_variant)
+      check(clSetKernelArg(kernel.get(), arguments, sizeof launch.piece, &launch.piece), "clSetKernelArg of the piece");
     enqueue(kernel, launch.range);
   }
   return take(out);

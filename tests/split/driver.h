@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bare OpenCL driver, used as the worker will use it: what it says about itself, its macro probe, kernels whole and in pieces.
+// The bare OpenCL driver, used as the worker will use it: what it says about itself, its macro probe, kernels whole and in
+// pieces.
 //
 // A kernel of these tests has the arguments (global ulong* out, uint seed[, local ulong* scratch]); `out` and `scratch` have
 // room for kOutWords and kScratchWords. A call that the driver refuses throws Refusal.
@@ -37,7 +38,8 @@ using Words = std::vector<uint64_t>;
 class Kernel {
  public:
   Kernel(cl_program program, cl_kernel kernel) : program_(program), kernel_(kernel) {}
-  Kernel(Kernel&& other) noexcept : program_(std::exchange(other.program_, nullptr)), kernel_(std::exchange(other.kernel_, nullptr)) {}
+  Kernel(Kernel&& other) noexcept
+      : program_(std::exchange(other.program_, nullptr)), kernel_(std::exchange(other.kernel_, nullptr)) {}
   Kernel& operator=(Kernel&&) = delete;
   ~Kernel();
   cl_kernel get() const { return kernel_; }
@@ -55,8 +57,8 @@ class Driver {
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
-  /// What plan() must know, with the standard macros and `names` as the driver's compiler has them under these options. Asked of
-  /// the driver once.
+  /// What plan() must know, with the standard macros and `names` as the driver's compiler has them under these options.
+  /// Asked of the driver once.
   const split::DeviceTraits& traits(const std::string& options, const std::vector<std::string>& names = {});
 
   Kernel build(const std::string& source, const std::string& options, const std::string& name) const;
@@ -64,7 +66,8 @@ class Driver {
   /// The result of one launch.
   Words run_whole(const Kernel& kernel, uint32_t arguments, const split::Range& range) const;
   /// The result of a launch in pieces of so many groups; `is_variant`: the kernel takes a Piece.
-  Words run_pieces(const Kernel& kernel, uint32_t arguments, const split::Range& range, uint64_t piece_groups, bool is_variant) const;
+  Words run_pieces(const Kernel& kernel, uint32_t arguments, const split::Range& range, uint64_t piece_groups,
+                   bool is_variant) const;
 
  private:
   split::DeviceTraits find_traits(const std::string& options, const std::vector<std::string>& names) const;

@@ -18,7 +18,8 @@ class Generator {
 
   Program make() {
     program_.range = range();
-    program_.options = std::string(flip() ? "-cl-std=CL1.2" : "-cl-std=CL2.0") + " -D BIAS=" + number(50) + (flip() ? " -DFLAG" : "");
+    program_.options =
+        std::string(flip() ? "-cl-std=CL1.2" : "-cl-std=CL2.0") + " -D BIAS=" + number(50) + (flip() ? " -DFLAG" : "");
     has_linear_id_ = program_.options.find("CL2.0") != std::string::npos;
     head();
     const int helpers = pick(5);
@@ -53,15 +54,17 @@ class Generator {
         "#define GROUP(d) get_group_id(d)\n"
         "constant ulong table[8] = {3, 1, 4, 1, 5, 9, 2, 6};\n"
         "size_t place(void) {\n"
-        "  return ((get_global_id(2) - get_global_offset(2)) * get_global_size(1) + get_global_id(1) - get_global_offset(1)) *\n"
+        "  return ((get_global_id(2) - get_global_offset(2)) * get_global_size(1) + get_global_id(1) - "
+        "get_global_offset(1)) *\n"
         "         get_global_size(0) + get_global_id(0) - get_global_offset(0);\n"
         "}\n";
   }
 
   /// A call of a built-in about positions, with an index of any kind.
   std::string builtin() {
-    static const std::vector<std::string> kNames = {"get_group_id",  "get_num_groups", "get_global_size", "get_global_offset", "get_global_id",
-                                                    "get_local_id", "get_local_size",  "GROUP",          "get_group_id"};
+    static const std::vector<std::string> kNames = {"get_group_id",      "get_num_groups", "get_global_size",
+                                                    "get_global_offset", "get_global_id",  "get_local_id",
+                                                    "get_local_size",    "GROUP",          "get_group_id"};
     static const std::vector<std::string> kIndices = {"0", "1", "2", "3", "(uint)(x & 3)", "(uint)(y % 5)", "1 - 1", "BIAS"};
     if (has_linear_id_ && pick(8) == 0) return flip() ? "get_global_linear_id()" : "get_local_linear_id()";
     if (pick(12) == 0) return "get_work_dim()";
@@ -97,7 +100,8 @@ class Generator {
       case 1: return "  y += " + value(2) + ";\n";
       case 2: return depth > 0 ? "  if (" + value(1) + " % 3 == 0) {\n" + statement(depth - 1) + "  }\n" : "  x ^= y;\n";
       case 3:
-        return depth > 0 ? "  for (uint i = 0; i < " + number(4) + "; ++i) {\n  y += i;\n" + statement(depth - 1) + "  }\n" : "  y ^= x >> 3;\n";
+        return depth > 0 ? "  for (uint i = 0; i < " + number(4) + "; ++i) {\n  y += i;\n" + statement(depth - 1) + "  }\n"
+                         : "  y ^= x >> 3;\n";
       default: return "  x = MIX(x, " + value(1) + ");\n";
     }
   }
@@ -115,12 +119,15 @@ class Generator {
     std::string parameters = made.parameters == 0 ? (flip() ? "void" : "") : "ulong x";
     if (made.parameters > 1) parameters += ", ulong y";
     if (made.parameters > 2) parameters += ", ulong z";
-    const std::string kind = is_overload ? "ulong __attribute__((overloadable)) " : flip() ? "static ulong " : "static inline ulong ";
+    const std::string kind = is_overload ? "ulong __attribute__((overloadable)) "
+                             : flip()    ? "static ulong "
+                                         : "static inline ulong ";
     const std::string signature = kind + made.name + "(" + parameters + ")";
     std::string locals = made.parameters == 0 ? "  ulong x = 7;\n" : "";
     if (made.parameters < 2) locals += "  ulong y = 5;\n";
     program_.source += signature + ";\n";
-    definitions_.push_back(signature + " {\n" + locals + statements() + "  return x + y" + (made.parameters > 2 ? " + z" : "") + ";\n}\n");
+    definitions_.push_back(signature + " {\n" + locals + statements() + "  return x + y" +
+                           (made.parameters > 2 ? " + z" : "") + ";\n}\n");
     helpers_.push_back(made);
   }
 
@@ -134,10 +141,11 @@ class Generator {
     const split::Range& range = program_.range;
     std::string attribute;
     if (pick(3) == 0) {
-      attribute = "__attribute__((reqd_work_group_size(" + std::to_string(range.local[0]) + ", " + std::to_string(range.local[1]) + ", " +
-                  std::to_string(range.local[2]) + ")))\n";
+      attribute = "__attribute__((reqd_work_group_size(" + std::to_string(range.local[0]) + ", " +
+                  std::to_string(range.local[1]) + ", " + std::to_string(range.local[2]) + ")))\n";
     }
-    std::string text = "kernel " + attribute + "void k(global ulong* out, uint seed, local ulong* scratch) {\n  ulong x = seed, y = place();\n" +
+    std::string text = "kernel " + attribute +
+                       "void k(global ulong* out, uint seed, local ulong* scratch) {\n  ulong x = seed, y = place();\n" +
                        statements();
     if (flip()) {
       // All that a group has written to local memory is read after the barrier, by every item.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random legal kernels that use whatever splitting must get right, from a seed.
 //
-// Each program is free of data races and of anything whose value the specification leaves open, so whole and pieces must agree
-// on every byte.
+// Each program is free of data races and of anything whose value the specification leaves open, so whole and pieces must
+// agree on every byte.
 //
 // Threads: pure functions.
 #pragma once

@@ -29,8 +29,8 @@ const char* name_of(split::KernelPlan::How how) {
 void show(const split::SplitPlan& plan, const char* file, double milliseconds) {
   std::printf("%s\t%.1f ms\t%zu kernels\t%s\n", file, milliseconds, plan.kernels.size(), plan.whole_because.c_str());
   for (const split::KernelPlan& kernel : plan.kernels) {
-    std::printf("  %-8s%s%s\t%s\t%s\n", name_of(kernel.how), kernel.depends_on_local ? "local " : "", kernel.across_devices ? "across" : "",
-                kernel.name.c_str(), kernel.reason.c_str());
+    std::printf("  %-8s%s%s\t%s\t%s\n", name_of(kernel.how), kernel.depends_on_local ? "local " : "",
+                kernel.across_devices ? "across" : "", kernel.name.c_str(), kernel.reason.c_str());
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random kernels, whole against pieces, bit for bit. AMALGAM_SPLIT_SEEDS=FIRST:COUNT chooses others than the usual ones; a failure
-// names its seed.
+// Random kernels, whole against pieces, bit for bit. AMALGAM_SPLIT_SEEDS=FIRST:COUNT chooses others than the usual ones; a
+// failure names its seed.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -25,7 +25,8 @@ TEST(RandomSplitTest, PiecesGiveTheSameBytesAsTheWhole) {
     const Program program = generate(seed);
     try {
       const Outcome outcome = compare(driver, *planner, program.source, program.options, std::span(&program.range, 1));
-      ASSERT_NE(outcome.plan.how, split::KernelPlan::How::kWhole) << "seed " << seed << ": " << outcome.plan.reason << "\n" << program.source;
+      ASSERT_NE(outcome.plan.how, split::KernelPlan::How::kWhole) << "seed " << seed << ": " << outcome.plan.reason << "\n"
+                                                                  << program.source;
       ASSERT_EQ(outcome.difference, "") << "seed " << seed << "\n" << program.options << "\n" << program.source;
       variants += outcome.plan.how == split::KernelPlan::How::kVariant ? 1 : 0;
     } catch (const Refusal& refusal) {

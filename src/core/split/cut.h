@@ -2,21 +2,22 @@
 // Cut: a launch's range as a row of pieces, each a range of whole work-groups that can be launched by itself.
 //
 //     dimension 1 ▲   ┌──────────────┐
-//                 │   │ piece 2      │   The groups are numbered row by row, dimension 0 first. A piece is the largest box of at
-//                 │   ├──────────────┤   most so many groups that starts at a number: whole planes, else whole rows, else a part
-//                 │   │ piece 1      │   of one row. Together the boxes cover every group once, in the order of their numbers.
-//                 │   ├──────────────┤
-//                 │   │ piece 0      │   Nothing is stored for a piece: piece i is computed from i, so a launch of a million pieces
-//                 └───┴──────────────┴─▶ costs as much as one of two.
+//                 │   │ piece 2      │   The groups are numbered row by row, dimension 0 first. A piece is the largest box
+//                 of at │   ├──────────────┤   most so many groups that starts at a number: whole planes, else whole rows,
+//                 else a part │   │ piece 1      │   of one row. Together the boxes cover every group once, in the order of
+//                 their numbers. │   ├──────────────┤ │   │ piece 0      │   Nothing is stored for a piece: piece i is
+//                 computed from i, so a launch of a million pieces └───┴──────────────┴─▶ costs as much as one of two.
 //
-// A piece keeps the local size; its offset is the program's own plus where it starts, so global ids, local ids, barriers and local
-// memory are right by themselves, and `piece` answers the rest (see piece.h). Groups at the far edge that the local size does not fill
-// stay where they are: at the end of the last piece of their row.
+// A piece keeps the local size; its offset is the program's own plus where it starts, so global ids, local ids, barriers and
+// local memory are right by themselves, and `piece` answers the rest (see piece.h). Groups at the far edge that the local
+// size does not fill stay where they are: at the end of the last piece of their row.
 //
-// Two ways to use it: Cut makes pieces of one size, known by index; `box_at` takes the next box of any size from a group number on,
-// for whoever adapts the size as it goes, or shares [0, groups) out to several devices: where a launch stands is one number.
+// Two ways to use it: Cut makes pieces of one size, known by index; `box_at` takes the next box of any size from a group
+// number on, for whoever adapts the size as it goes, or shares [0, groups) out to several devices: where a launch stands is
+// one number.
 //
-// The caller sees to it that the whole launch is legal: an illegal one would be refused by the driver piece by piece, too late.
+// The caller sees to it that the whole launch is legal: an illegal one would be refused by the driver piece by piece, too
+// late.
 //
 // Threads: plain values, pure functions, nothing allocates.
 #pragma once
@@ -56,8 +57,8 @@ class Grid {
   /// Work-groups of the whole launch.
   uint64_t groups() const { return groups_; }
 
-  /// The largest box of at most `most` groups that starts at group number `first` and ends before `end`. Asks first < end <= groups();
-  /// `most` 0 is taken as 1. The next box starts at first + result.groups.
+  /// The largest box of at most `most` groups that starts at group number `first` and ends before `end`. Asks first < end <=
+  /// groups(); `most` 0 is taken as 1. The next box starts at first + result.groups.
   Launch box_at(uint64_t first, uint64_t most, uint64_t end) const;
 
  private:
@@ -70,7 +71,8 @@ class Grid {
 /// A launch in pieces of one size (the last along each cut may be smaller).
 class Cut {
  public:
-  /// Pieces of at most `piece_groups` groups, at least one; larger where that would make more than kMaxPieces. Errors: as Grid::of.
+  /// Pieces of at most `piece_groups` groups, at least one; larger where that would make more than kMaxPieces. Errors: as
+  /// Grid::of.
   static Result<Cut> make(const Range& range, uint64_t piece_groups);
 
   /// The number of pieces; 1 means that the launch is not cut.

@@ -12,7 +12,9 @@
 namespace amalgam::split {
 namespace {
 
-Range line(uint64_t global, uint64_t local, uint64_t offset = 0) { return {1, {offset, 0, 0}, {global, 1, 1}, {local, 1, 1}}; }
+Range line(uint64_t global, uint64_t local, uint64_t offset = 0) {
+  return {1, {offset, 0, 0}, {global, 1, 1}, {local, 1, 1}};
+}
 
 uint64_t items_of(const Range& range) { return range.global[0] * range.global[1] * range.global[2]; }
 
@@ -32,7 +34,8 @@ class Coverage {
       EXPECT_EQ(launch.piece.global_size[d], whole_.global[d]);
       EXPECT_EQ(launch.piece.global_offset[d], whole_.offset[d]);
       EXPECT_EQ(launch.piece.group_count[d], (whole_.global[d] + local - 1) / local);
-      if (begin + range.global[d] != whole_.global[d]) EXPECT_EQ(range.global[d] % local, 0u) << "only the edge has partial groups";
+      if (begin + range.global[d] != whole_.global[d])
+        EXPECT_EQ(range.global[d] % local, 0u) << "only the edge has partial groups";
       groups *= (range.global[d] + local - 1) / local;
     }
     EXPECT_EQ(launch.groups, groups);

@@ -42,8 +42,8 @@ std::vector<Word> words_of(std::string_view text) {
 
 /// Options that change how code is made, but neither the source nor what the macros say beyond the macro probe's sight.
 bool is_harmless(std::string_view word) {
-  static constexpr std::array<std::string_view, 10> kPrefixes = {"-cl-", "-w", "-W", "-O", "-g", "-save-temps", "-nv-", "-fno-bin-",
-                                                                 "-fbin-", "-q"};
+  static constexpr std::array<std::string_view, 10> kPrefixes = {"-cl-",        "-w",   "-W",        "-O",     "-g",
+                                                                 "-save-temps", "-nv-", "-fno-bin-", "-fbin-", "-q"};
   return std::ranges::any_of(kPrefixes, [&](std::string_view prefix) { return word.starts_with(prefix); });
 }
 
@@ -75,8 +75,9 @@ Options read_options(std::string_view text) {
 
 uint32_t version_of(std::string_view language) {
   if (language == "CL" || language == "CL1.0" || language == "cl") return 100;
-  const bool fits = language.size() == 5 && (language.starts_with("CL") || language.starts_with("cl")) && language[3] == '.' &&
-                    language[2] >= '1' && language[2] <= '3' && language[4] >= '0' && language[4] <= '9';
+  const bool fits = language.size() == 5 && (language.starts_with("CL") || language.starts_with("cl")) &&
+                    language[3] == '.' && language[2] >= '1' && language[2] <= '3' && language[4] >= '0' &&
+                    language[4] <= '9';
   return fits ? static_cast<uint32_t>(language[2] - '0') * 100 + static_cast<uint32_t>(language[4] - '0') * 10 : 0;
 }
 

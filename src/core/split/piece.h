@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Piece: where a piece lies in the launch that it was cut from; the extra trailing argument of a kernel's variant.
 //
-// Both sides declare the same thing in their own language (frontend/rewrite.cc has the device's): nothing but 64-bit words, so that
-// no compiler can pad or align it differently. It is passed with clSetKernelArg(kernel, plan.arguments, sizeof(Piece), &piece).
+// Both sides declare the same thing in their own language (frontend/rewrite.cc has the device's): nothing but 64-bit words,
+// so that no compiler can pad or align it differently. It is passed with clSetKernelArg(kernel, plan.arguments,
+// sizeof(Piece), &piece).
 //
 // Threads: a plain value.
 #pragma once
@@ -23,6 +24,7 @@ struct Piece {
 
   bool operator==(const Piece&) const = default;
 };
-static_assert(sizeof(Piece) == 13 * sizeof(uint64_t) && std::is_trivially_copyable_v<Piece>, "the device declares the same layout");
+static_assert(sizeof(Piece) == 13 * sizeof(uint64_t) && std::is_trivially_copyable_v<Piece>,
+              "the device declares the same layout");
 
 }  // namespace amalgam::split

@@ -49,8 +49,9 @@ struct Macro {
 
 /// What the device's own compiler lets a program see. `macros` wins over all that is derived from the rest.
 struct DeviceTraits {
-  uint32_t version = 120;    ///< CL_DEVICE_VERSION: 100 * major + 10 * minor
-  uint32_t c_version = 120;  ///< what source without -cl-std is taken for; the specification says at most 1.2, drivers differ
+  uint32_t version = 120;  ///< CL_DEVICE_VERSION: 100 * major + 10 * minor
+  uint32_t c_version =
+      120;  ///< what source without -cl-std is taken for; the specification says at most 1.2, drivers differ
   uint32_t address_bits = 64;
   bool little_endian = true;
   bool images = true;
@@ -74,10 +75,12 @@ struct KernelPlan {
 
   std::string name;
   How how = How::kWhole;
-  std::string reason;           ///< names the built-in or the construct that decided; empty for kOffset
-  uint32_t arguments = 0;       ///< the program's own arguments: in the variant, the Piece has this index
-  bool depends_on_local = true;  ///< the result may depend on the local size: pieces must have the one that the driver would choose
-  bool across_devices = false;  ///< no atomics on global memory, no program-scope variables: pieces may run on different devices
+  std::string reason;      ///< names the built-in or the construct that decided; empty for kOffset
+  uint32_t arguments = 0;  ///< the program's own arguments: in the variant, the Piece has this index
+  bool depends_on_local =
+      true;  ///< the result may depend on the local size: pieces must have the one that the driver would choose
+  bool across_devices =
+      false;  ///< no atomics on global memory, no program-scope variables: pieces may run on different devices
 
   template <typename A>
   void fields(A& a) {
@@ -87,7 +90,7 @@ struct KernelPlan {
 
 struct SplitPlan {
   std::vector<KernelPlan> kernels;
-  std::string whole_because;  ///< if not empty: no kernel can be cut, for this reason (and `kernels` may be empty)
+  std::string whole_because;   ///< if not empty: no kernel can be cut, for this reason (and `kernels` may be empty)
   std::string variant_source;  ///< empty if no kernel needs the variant
   std::string variant_options;
   /// Macros of the device's compiler that the source asks for and nobody knows: probe them (probe.h), and ask again.

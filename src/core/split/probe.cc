@@ -21,9 +21,9 @@ bool is_identifier(const std::string& name) {
 }  // namespace
 
 std::span<const std::string> standard_macros() {
-  static const std::string kNames[] = {"__OPENCL_VERSION__", "__OPENCL_C_VERSION__", "__IMAGE_SUPPORT__", "__ENDIAN_LITTLE__",
-                                       "__EMBEDDED_PROFILE__", "CL_VERSION_1_0", "CL_VERSION_1_1", "CL_VERSION_1_2",
-                                       "CL_VERSION_2_0", "CL_VERSION_3_0"};
+  static const std::string kNames[] = {
+      "__OPENCL_VERSION__", "__OPENCL_C_VERSION__", "__IMAGE_SUPPORT__", "__ENDIAN_LITTLE__", "__EMBEDDED_PROFILE__",
+      "CL_VERSION_1_0",     "CL_VERSION_1_1",       "CL_VERSION_1_2",    "CL_VERSION_2_0",    "CL_VERSION_3_0"};
   return kNames;
 }
 
@@ -34,8 +34,12 @@ Result<std::string> probe_source(std::span<const std::string> names) {
       "#define AMALGAM_TEXT_(...) #__VA_ARGS__\n"
       "#define AMALGAM_TEXT(...) AMALGAM_TEXT_(__VA_ARGS__)\n"
       "static void amalgam_tell(__global uchar* out, __constant char* text, uint size) {\n"
-      "  out[0] = size > " + room + " ? 2 : 1;\n"
-      "  for (uint i = 0; size <= " + room + " && i < size; ++i) out[1 + i] = text[i];\n"
+      "  out[0] = size > " +
+      room +
+      " ? 2 : 1;\n"
+      "  for (uint i = 0; size <= " +
+      room +
+      " && i < size; ++i) out[1 + i] = text[i];\n"
       "}\n";
   std::string body = "__kernel void " + std::string(kProbeKernel) + "(__global uchar* out) {\n";
   size_t at = 0;

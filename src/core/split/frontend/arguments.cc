@@ -12,8 +12,14 @@ std::string language_of(uint32_t version) {
 }
 
 std::vector<std::string> common(const DeviceTraits& traits, const KnownMacros& macros) {
-  return {"-triple", traits.address_bits == 32 ? "spir-unknown-unknown" : "spir64-unknown-unknown", "-x", "cl",
-          language_of(macros.c_version()), "-nostdsysteminc", "-nobuiltininc", "-fno-caret-diagnostics"};
+  return {"-triple",
+          traits.address_bits == 32 ? "spir-unknown-unknown" : "spir64-unknown-unknown",
+          "-x",
+          "cl",
+          language_of(macros.c_version()),
+          "-nostdsysteminc",
+          "-nobuiltininc",
+          "-fno-caret-diagnostics"};
 }
 
 /// What the device has, in the words of the compiler. Nothing else is on, so that a program may use other names for itself.
@@ -38,8 +44,8 @@ std::vector<std::string> preprocess_arguments(const DeviceTraits& traits, const 
                                               const std::string& predefined) {
   std::vector<std::string> arguments = common(traits, macros);
   const std::string folder = kVirtualFolder;
-  arguments.insert(arguments.end(), {"-E", "-undef", "-Wno-everything", "-Wundef", "-include", folder + "/" + predefined, "-I",
-                                     folder + "/headers"});
+  arguments.insert(arguments.end(), {"-E", "-undef", "-Wno-everything", "-Wundef", "-include", folder + "/" + predefined,
+                                     "-I", folder + "/headers"});
   for (const std::string& define : options.defines) {
     arguments.push_back(std::string("-") + define[0]);
     arguments.push_back(define.substr(1));
@@ -55,9 +61,9 @@ std::vector<std::string> preprocess_arguments(const DeviceTraits& traits, const 
 
 std::vector<std::string> parse_arguments(const DeviceTraits& traits, const KnownMacros& macros) {
   std::vector<std::string> arguments = common(traits, macros);
-  arguments.insert(arguments.end(),
-                   {"-fsyntax-only", "-finclude-default-header", "-fdeclare-opencl-builtins", "-internal-isystem",
-                    std::string(kVirtualFolder) + "/prelude", extensions_of(traits, macros), "-ferror-limit", "1", "-Wno-everything"});
+  arguments.insert(arguments.end(), {"-fsyntax-only", "-finclude-default-header", "-fdeclare-opencl-builtins",
+                                     "-internal-isystem", std::string(kVirtualFolder) + "/prelude",
+                                     extensions_of(traits, macros), "-ferror-limit", "1", "-Wno-everything"});
   return arguments;
 }
 

@@ -29,7 +29,8 @@ using clang::Token;
 /// Sees which macros of the device's compiler a program asks for.
 class MacroWatch : public clang::PPCallbacks {
  public:
-  MacroWatch(clang::Preprocessor& preprocessor, const KnownMacros& known, std::set<std::string>* unknown, std::string* opaque)
+  MacroWatch(clang::Preprocessor& preprocessor, const KnownMacros& known, std::set<std::string>* unknown,
+             std::string* opaque)
       : preprocessor_(preprocessor), known_(known), unknown_(unknown), opaque_(opaque) {}
 
   void Ifdef(SourceLocation, const Token& name, const MacroDefinition& macro) override { asked(name, macro); }
@@ -42,8 +43,9 @@ class MacroWatch : public clang::PPCallbacks {
     if (macro.getMacroInfo() != nullptr && macro.getMacroInfo()->isBuiltinMacro()) builtin(text_of(name));
   }
 
-  void InclusionDirective(SourceLocation, const Token&, llvm::StringRef, bool, clang::CharSourceRange, clang::OptionalFileEntryRef file,
-                          llvm::StringRef, llvm::StringRef, const clang::Module*, bool, clang::SrcMgr::CharacteristicKind) override {
+  void InclusionDirective(SourceLocation, const Token&, llvm::StringRef, bool, clang::CharSourceRange,
+                          clang::OptionalFileEntryRef file, llvm::StringRef, llvm::StringRef, const clang::Module*, bool,
+                          clang::SrcMgr::CharacteristicKind) override {
     if (file) included_.push_back(*file);
   }
 
@@ -83,7 +85,8 @@ class MacroWatch : public clang::PPCallbacks {
 
 /// Macros whose value the specification fixes, so that #if may compare it; they are integers.
 bool is_fixed_limit(const std::string& name) {
-  static const std::regex kLimits("(CHAR|SCHAR|UCHAR|SHRT|USHRT|INT|UINT|LONG|ULONG)_(MIN|MAX|BIT)|[A-Z]+(_[A-Z0-9]+)*_(DIG|EXP|RADIX)");
+  static const std::regex kLimits(
+      "(CHAR|SCHAR|UCHAR|SHRT|USHRT|INT|UINT|LONG|ULONG)_(MIN|MAX|BIT)|[A-Z]+(_[A-Z0-9]+)*_(DIG|EXP|RADIX)");
   return std::regex_match(name, kLimits);
 }
 
@@ -104,7 +107,8 @@ std::string prelude_names(const DeviceTraits& traits, const KnownMacros& macros)
     const clang::MacroInfo* macro = preprocessor.getMacroInfo(identifier);
     if (macro == nullptr || macro->isBuiltinMacro()) continue;
     const std::string name = identifier->getName().str();
-    if (!sources.getFilename(macro->getDefinitionLoc()).ends_with(prelude().name) || name.starts_with("__") || name.starts_with("cl_")) {
+    if (!sources.getFilename(macro->getDefinitionLoc()).ends_with(prelude().name) || name.starts_with("__") ||
+        name.starts_with("cl_")) {
       continue;
     }
     text += "#define " + name;
@@ -137,14 +141,16 @@ class BoundedStream : public llvm::raw_ostream {
 
 }  // namespace
 
-Preprocessed preprocess(const ProgramText& program, const DeviceTraits& traits, const Options& options, const KnownMacros& macros) {
+Preprocessed preprocess(const ProgramText& program, const DeviceTraits& traits, const Options& options,
+                        const KnownMacros& macros) {
   constexpr char kPredefined[] = "__amalgam_predefined.h";  // a name that no program may use
   std::vector<Header> files = program.headers;
   for (Header& file : files) file.name = "headers/" + file.name;
   files.push_back({kPredefined, macros.text() + prelude_names(traits, macros)});
   Preprocessed result;
   Diagnostics diagnostics;
-  auto instance = make_instance(program.source, files, preprocess_arguments(traits, options, macros, kPredefined), &diagnostics);
+  auto instance =
+      make_instance(program.source, files, preprocess_arguments(traits, options, macros, kPredefined), &diagnostics);
   if (instance != nullptr) {
     instance->createPreprocessor(clang::TU_Complete);
     clang::Preprocessor& preprocessor = instance->getPreprocessor();
@@ -197,7 +203,8 @@ std::unique_ptr<clang::CompilerInstance> make_instance(const std::string& source
   for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
   auto instance = std::make_unique<clang::CompilerInstance>();
   instance->createDiagnostics(diagnostics, /*ShouldOwnClient=*/false);
-  if (!clang::CompilerInvocation::CreateFromArgs(instance->getInvocation(), pointers, instance->getDiagnostics())) return nullptr;
+  if (!clang::CompilerInvocation::CreateFromArgs(instance->getInvocation(), pointers, instance->getDiagnostics()))
+    return nullptr;
   // The first set was for the command line; this one obeys it.
   instance->createDiagnostics(diagnostics, /*ShouldOwnClient=*/false);
   instance->createFileManager(overlay);

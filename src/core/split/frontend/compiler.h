@@ -3,12 +3,13 @@
 //
 //     source ──preprocess──▶ text with no directive but #line and #pragma ──parse──▶ Facts
 //
-// The first pass gives what the driver's own preprocessor would: it knows the driver's macros alone, none of the front end's own. Names that
-// drivers declare in their prelude as macros with values of their own (CLK_LOCAL_MEM_FENCE, M_PI, as_float) are kept as names, so
-// that the driver gives them its own meaning when it compiles the variant. The second pass knows the front end's whole prelude.
+// The first pass gives what the driver's own preprocessor would: it knows the driver's macros alone, none of the front end's
+// own. Names that drivers declare in their prelude as macros with values of their own (CLK_LOCAL_MEM_FENCE, M_PI, as_float)
+// are kept as names, so that the driver gives them its own meaning when it compiles the variant. The second pass knows the
+// front end's whole prelude.
 //
-// Threads: any number of calls at once; each makes everything that it needs. No file is written; files are read where the program's -I
-// says, as the driver would.
+// Threads: any number of calls at once; each makes everything that it needs. No file is written; files are read where the
+// program's -I says, as the driver would.
 #pragma once
 
 #include <string>
@@ -28,7 +29,8 @@ struct Preprocessed {
   std::string error;                        ///< the first error, with its line; empty if there is none
 };
 
-Preprocessed preprocess(const ProgramText& program, const DeviceTraits& traits, const Options& options, const KnownMacros& macros);
+Preprocessed preprocess(const ProgramText& program, const DeviceTraits& traits, const Options& options,
+                        const KnownMacros& macros);
 
 /// Facts about preprocessed text; Facts::error if it cannot be parsed.
 Facts parse(const std::string& text, const DeviceTraits& traits, const KnownMacros& macros);

@@ -51,8 +51,8 @@ SplitStatus run_deep(Work* work) {
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return SplitStatus::kFailed;
   pthread_t thread;
-  const bool is_started = pthread_attr_setstacksize(&attributes, kSplitStackBytes) == 0 &&
-                          pthread_create(&thread, &attributes, &run, work) == 0;
+  const bool is_started =
+      pthread_attr_setstacksize(&attributes, kSplitStackBytes) == 0 && pthread_create(&thread, &attributes, &run, work) == 0;
   pthread_attr_destroy(&attributes);
   if (!is_started) return SplitStatus::kFailed;
   pthread_join(thread, nullptr);

@@ -19,14 +19,14 @@ struct Function {
   bool is_kernel = false;
   bool has_body = false;
   uint32_t arguments = 0;
-  std::set<size_t> callees;               ///< functions of the program that it calls
-  std::set<std::string> builtins;         ///< built-in functions that it calls
-  std::set<std::string> shared_variables; ///< program-scope variables in global memory that it names
+  std::set<size_t> callees;                ///< functions of the program that it calls
+  std::set<std::string> builtins;          ///< built-in functions that it calls
+  std::set<std::string> shared_variables;  ///< program-scope variables in global memory that it names
   bool uses_local_memory = false;
   bool uses_global_atomics = false;
   bool is_fixed = false;  ///< its text cannot be changed: a macro of the compiler makes part of it
-  std::string forbids;  ///< a construct that no piece may have, in words; empty if there is none
-  std::string waits;    ///< why a loop in it may wait for other work-groups; empty if none does
+  std::string forbids;    ///< a construct that no piece may have, in words; empty if there is none
+  std::string waits;      ///< why a loop in it may wait for other work-groups; empty if none does
 };
 
 /// A parameter list: the extra parameter replaces [begin, end), which is empty or `void`.
@@ -39,10 +39,10 @@ struct ParameterList {
 /// A call of a function of the program, or of a built-in.
 struct Call {
   size_t caller = 0;
-  size_t callee = 0;     ///< of the program, if `builtin` is empty
-  std::string builtin;   ///< at [name, name + size)
+  size_t callee = 0;    ///< of the program, if `builtin` is empty
+  std::string builtin;  ///< at [name, name + size)
   size_t name = 0;
-  size_t close = 0;      ///< the closing parenthesis
+  size_t close = 0;       ///< the closing parenthesis
   bool is_empty = false;  ///< no arguments
 };
 

@@ -28,8 +28,8 @@ class Diagnostics : public clang::DiagnosticConsumer {
   std::set<std::string> undefined;
 };
 
-/// An instance with the main file `source`, other files in memory, and further arguments of the compiler's own command line; null if it
-/// refuses them (diagnostics->error says why). `diagnostics` must outlive it.
+/// An instance with the main file `source`, other files in memory, and further arguments of the compiler's own command line;
+/// null if it refuses them (diagnostics->error says why). `diagnostics` must outlive it.
 std::unique_ptr<clang::CompilerInstance> make_instance(const std::string& source, const std::vector<Header>& files,
                                                        std::vector<std::string> arguments, Diagnostics* diagnostics);
 

@@ -30,7 +30,8 @@ KnownMacros::KnownMacros(const DeviceTraits& traits, const Options& options) {
   // What the compiler itself says wins over what it should say.
   if (const auto& said = values_["__OPENCL_C_VERSION__"]) {
     uint32_t version = 0;
-    for (const char c : *said) version = c >= '0' && c <= '9' && version < 1000 ? version * 10 + static_cast<uint32_t>(c - '0') : 0;
+    for (const char c : *said)
+      version = c >= '0' && c <= '9' && version < 1000 ? version * 10 + static_cast<uint32_t>(c - '0') : 0;
     if (version >= 100) c_version_ = version;
   }
 }
@@ -39,10 +40,11 @@ bool KnownMacros::is_unknown(std::string_view name) const {
   if (values_.contains(name)) return false;
   // Extensions that the device does not list are not defined: that is what their macros are for.
   if (name.starts_with("cl_")) return false;
-  const bool is_reserved = name.size() > 1 && name[0] == '_' && (name[1] == '_' || std::isupper(static_cast<unsigned char>(name[1])));
+  const bool is_reserved =
+      name.size() > 1 && name[0] == '_' && (name[1] == '_' || std::isupper(static_cast<unsigned char>(name[1])));
   // Names that compilers define though they may not, or that the specification gives them.
-  static constexpr std::array<std::string_view, 9> kOthers = {"unix", "linux", "i386", "WIN32", "WIN64",
-                                                              "PoCL", "NVIDIA", "AMD", "INTEL"};
+  static constexpr std::array<std::string_view, 9> kOthers = {"unix", "linux",  "i386", "WIN32", "WIN64",
+                                                              "PoCL", "NVIDIA", "AMD",  "INTEL"};
   return is_reserved || name.starts_with("CL_VERSION_") || name.starts_with("FP_FAST_") || name.starts_with("POCL_") ||
          name.starts_with("CL_DEVICE_") || std::ranges::find(kOthers, name) != kOthers.end();
 }

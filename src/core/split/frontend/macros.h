@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The macros that the device's own compiler predefines, as far as they are known.
 //
-// Three answers to "is this macro defined?": yes, with a value; no; nobody knows. Preprocessing on a guess would give kernels that the
-// driver never saw, so the third makes the program run whole until somebody has asked the driver (core/split/probe.h).
+// Three answers to "is this macro defined?": yes, with a value; no; nobody knows. Preprocessing on a guess would give
+// kernels that the driver never saw, so the third makes the program run whole until somebody has asked the driver
+// (core/split/probe.h).
 //
 // Threads: plain values.
 #pragma once

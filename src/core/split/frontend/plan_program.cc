@@ -18,11 +18,13 @@ SplitPlan whole(std::string why) {
 
 /// Why the program cannot be read at all; empty if it can.
 std::string why_unreadable(const ProgramText& program, const DeviceTraits& traits, const Options& options) {
-  if (!options.unclear.empty()) return "the build option " + options.unclear + " may change the source in a way that is not known";
+  if (!options.unclear.empty())
+    return "the build option " + options.unclear + " may change the source in a way that is not known";
   if (!options.language.empty() && version_of(options.language) == 0) return "the language is " + options.language;
   if (!traits.little_endian) return "the device is big-endian";
   if (program.source.find('\0') != std::string::npos) return "the source has a zero byte";
-  if (program.source.find(kReservedPrefix) != std::string::npos) return "the source uses names that begin with " + std::string(kReservedPrefix);
+  if (program.source.find(kReservedPrefix) != std::string::npos)
+    return "the source uses names that begin with " + std::string(kReservedPrefix);
   return {};
 }
 
@@ -40,7 +42,8 @@ SplitPlan plan_program(const ProgramText& program, const DeviceTraits& traits) {
   const KnownMacros macros(traits, options);
   Preprocessed source = preprocess(program, traits, options, macros);
   if (!source.unknown_macros.empty()) {
-    SplitPlan plan = whole("the source asks for macros that only the device's compiler knows: " + list_of(source.unknown_macros));
+    SplitPlan plan =
+        whole("the source asks for macros that only the device's compiler knows: " + list_of(source.unknown_macros));
     plan.unknown_macros = std::move(source.unknown_macros);
     return plan;
   }

@@ -63,7 +63,8 @@ TEST(PlanTest, HelpersPassThePieceOn) {
       "static inline int middle(int n) { return deep() + n; }\n"
       "int deep(void) { return get_group_id(0); }\n"
       "int other(int n) { return n; }\n"
-      "kernel __attribute__((reqd_work_group_size(4, 1, 1))) void k(global int* a) { a[get_global_id(0)] = middle(other(1)); }\n"
+      "kernel __attribute__((reqd_work_group_size(4, 1, 1))) void k(global int* a) { a[get_global_id(0)] = "
+      "middle(other(1)); }\n"
       "kernel void plain(global int* a) { a[get_global_id(0)] = other(2); }\n");
   EXPECT_EQ(plan.of("k").how, How::kVariant) << plan.whole_because;
   EXPECT_EQ(plan.of("k").reason, "uses get_group_id in deep");
@@ -106,7 +107,9 @@ TEST(PlanTest, NamesOfTheDriversPreludeStayNames) {
 
 TEST(PlanTest, ProgramScopeVariablesWouldBeTwo) {
   const std::string variable = "global int counter;\n";
-  const auto with = [&](const std::string& body) { return k_of(variable + "kernel void k(global int* a) {" + body + "}", "-cl-std=CL2.0"); };
+  const auto with = [&](const std::string& body) {
+    return k_of(variable + "kernel void k(global int* a) {" + body + "}", "-cl-std=CL2.0");
+  };
   const KernelPlan both = with("a[get_group_id(0)] = counter;");
   EXPECT_EQ(both.how, How::kWhole);
   EXPECT_HAS(both.reason, "get_group_id");
@@ -118,7 +121,9 @@ TEST(PlanTest, ProgramScopeVariablesWouldBeTwo) {
 }
 
 TEST(PlanTest, LoopsThatMayWaitForOthersRunWhole) {
-  const auto loop = [](const std::string& body) { return k_of("kernel void k(volatile global int* a, global int* b, int n) {" + body + "}"); };
+  const auto loop = [](const std::string& body) {
+    return k_of("kernel void k(volatile global int* a, global int* b, int n) {" + body + "}");
+  };
   for (const std::string body : {
            "while (atomic_cmpxchg(a, 0, 1) != 0) {}",
            "for (;;) { if (a[0] > n) break; }",
@@ -139,7 +144,9 @@ TEST(PlanTest, LoopsThatMayWaitForOthersRunWhole) {
 }
 
 TEST(PlanTest, LoopsThatOnlyCountOrGatherAreCut) {
-  const auto loop = [](const std::string& body) { return k_of("kernel void k(volatile global int* a, global int* b, int n) {" + body + "}"); };
+  const auto loop = [](const std::string& body) {
+    return k_of("kernel void k(volatile global int* a, global int* b, int n) {" + body + "}");
+  };
   for (const std::string body : {
            "for (int i = 0; i < n; ++i) atomic_inc(&a[b[i]]);",
            "for (int i = 0; i < n; ++i) { int old = atomic_add(a, i); b[old] = i; }",
@@ -154,15 +161,18 @@ TEST(PlanTest, LoopsThatOnlyCountOrGatherAreCut) {
 
 TEST(PlanTest, WhatNoPieceMayHave) {
   EXPECT_HAS(k_of("kernel void k(global int* a) { __asm__(\"nop\"); }").reason, "inline assembler");
-  EXPECT_HAS(k_of("int far(int n);\nkernel void k(global int* a) { a[0] = far(1); }").reason, "calls far, whose body is not in the source");
+  EXPECT_HAS(k_of("int far(int n);\nkernel void k(global int* a) { a[0] = far(1); }").reason,
+             "calls far, whose body is not in the source");
   DeviceTraits device = traits();
   device.version = device.c_version = 200;
   const KernelPlan enqueue = k_of(
-      "kernel void k(global int* a) { enqueue_kernel(get_default_queue(), CLK_ENQUEUE_FLAGS_NO_WAIT, ndrange_1D(4), ^{ a[0] = 1; }); }",
+      "kernel void k(global int* a) { enqueue_kernel(get_default_queue(), CLK_ENQUEUE_FLAGS_NO_WAIT, ndrange_1D(4), ^{ a[0] "
+      "= 1; }); }",
       "-cl-std=CL2.0", device);
   EXPECT_EQ(enqueue.how, How::kWhole);
   EXPECT_HAS(enqueue.reason, "device-side enqueue");
-  const KernelPlan pipe = k_of("kernel void k(read_only pipe int p, global int* a) { read_pipe(p, a); }", "-cl-std=CL2.0", device);
+  const KernelPlan pipe =
+      k_of("kernel void k(read_only pipe int p, global int* a) { read_pipe(p, a); }", "-cl-std=CL2.0", device);
   EXPECT_EQ(pipe.how, How::kWhole);
   EXPECT_HAS(pipe.reason, "pipes");
 }
@@ -180,7 +190,8 @@ TEST(PlanTest, ASourceThatCannotBeReadRunsWhole) {
 
 TEST(PlanTest, MacrosOfTheDevicesCompilerAreAskedFor) {
   const std::string source =
-      "#ifdef __NV_CL_C_VERSION\n#define N 1\n#elif __clang_major__ > 3\n#define N get_group_id(0)\n#else\n#define N 2\n#endif\n"
+      "#ifdef __NV_CL_C_VERSION\n#define N 1\n#elif __clang_major__ > 3\n#define N get_group_id(0)\n#else\n#define N "
+      "2\n#endif\n"
       "#ifdef MINE\n#endif\n#ifdef cl_khr_fp16\n#error not listed\n#endif\n"
       "kernel void k(global int* a) { a[get_global_id(0)] = N; }";
   const SplitPlan first = plan_of(source);
@@ -204,8 +215,11 @@ TEST(PlanTest, IncludeGuardsAskForNothing) {
 
 TEST(PlanTest, PredefinedMacrosAreTheDevices) {
   const auto chosen = [](const std::string& condition, const std::string& options, const DeviceTraits& device) {
-    return k_of("#if " + condition + "\n#define N get_group_id(0)\n#else\n#define N 0\n#endif\n"
-                "kernel void k(global int* a) { a[get_global_id(0)] = N; }", options, device).how == How::kVariant;
+    return k_of("#if " + condition +
+                    "\n#define N get_group_id(0)\n#else\n#define N 0\n#endif\n"
+                    "kernel void k(global int* a) { a[get_global_id(0)] = N; }",
+                options, device)
+               .how == How::kVariant;
   };
   DeviceTraits device = traits();
   EXPECT_TRUE(chosen("__OPENCL_C_VERSION__ == 120 && __OPENCL_VERSION__ == CL_VERSION_1_2", "", device));
@@ -213,7 +227,8 @@ TEST(PlanTest, PredefinedMacrosAreTheDevices) {
   EXPECT_TRUE(chosen("defined(cl_khr_fp64) && !defined(cl_khr_fp16)", "", device));
   EXPECT_TRUE(chosen("__FAST_RELAXED_MATH__", "-cl-fast-relaxed-math", device));
   EXPECT_FALSE(chosen("defined(__FAST_RELAXED_MATH__)", "", device));
-  EXPECT_TRUE(chosen("defined(__IMAGE_SUPPORT__) && defined(__ENDIAN_LITTLE__) && !defined(__EMBEDDED_PROFILE__)", "", device));
+  EXPECT_TRUE(
+      chosen("defined(__IMAGE_SUPPORT__) && defined(__ENDIAN_LITTLE__) && !defined(__EMBEDDED_PROFILE__)", "", device));
   device.images = false;
   EXPECT_FALSE(chosen("defined(__IMAGE_SUPPORT__)", "", device));
 }

@@ -21,20 +21,22 @@ using clang::FunctionDecl;
 bool is_builtin(const FunctionDecl* function) { return function->isImplicit() || function->getBuiltinID() != 0; }
 
 bool is_device_queue_builtin(llvm::StringRef name) {
-  return name.starts_with("enqueue_") || name.starts_with("ndrange_") || name == "get_default_queue" || name.starts_with("get_kernel_");
+  return name.starts_with("enqueue_") || name.starts_with("ndrange_") || name == "get_default_queue" ||
+         name.starts_with("get_kernel_");
 }
 
 bool is_pipe_builtin(llvm::StringRef name) {
-  return name.contains("_pipe") && (name.starts_with("read_") || name.starts_with("write_") || name.starts_with("reserve_") ||
-                                    name.starts_with("commit_") || name.starts_with("get_pipe_") || name.contains("_group_"));
+  return name.contains("_pipe") &&
+         (name.starts_with("read_") || name.starts_with("write_") || name.starts_with("reserve_") ||
+          name.starts_with("commit_") || name.starts_with("get_pipe_") || name.contains("_group_"));
 }
 
 bool points_to_local(clang::QualType type) {
   return type->isPointerType() && type->getPointeeType().getAddressSpace() == clang::LangAS::opencl_local;
 }
 
-/// Walks over every function of the program. Types, attributes and initialisers of program-scope variables hold constants alone, so
-/// statements are all that is looked at.
+/// Walks over every function of the program. Types, attributes and initialisers of program-scope variables hold constants
+/// alone, so statements are all that is looked at.
 class Collector {
  public:
   Collector(const clang::ASTContext& context, Facts* facts) : sources_(context.getSourceManager()), facts_(facts) {}

@@ -43,7 +43,8 @@ std::string why_not(const Facts& facts, const Reach& reach) {
     if (!function.has_body) return "calls " + function.name + ", whose body is not in the source";
     if (!function.forbids.empty()) return "uses " + function.forbids + place(facts, number, kernel);
     if (!function.waits.empty()) {
-      return "a loop" + place(facts, number, kernel) + " may wait for other work-groups: its end depends on " + function.waits;
+      return "a loop" + place(facts, number, kernel) + " may wait for other work-groups: its end depends on " +
+             function.waits;
     }
   }
   return {};

@@ -53,7 +53,8 @@ bool is_global_fence(const Stmt* statement, const clang::ASTContext& context) {
   const bool is_fence = name == "barrier" || name == "work_group_barrier" || name == "sub_group_barrier" ||
                         name == "atomic_work_item_fence" || name.ends_with("mem_fence");
   clang::Expr::EvalResult value;
-  return is_fence && (!call->getArg(0)->EvaluateAsInt(value, context) || (value.Val.getInt().getZExtValue() & kGlobalFence) != 0);
+  return is_fence &&
+         (!call->getArg(0)->EvaluateAsInt(value, context) || (value.Val.getInt().getZExtValue() & kGlobalFence) != 0);
 }
 
 /// Follows shared reads through one loop.
@@ -79,13 +80,15 @@ class Flow {
       if (plain_reads_ && is_shared_memory(object->getType())) return note(statement);
       const bool is_behind_pointer = !llvm::isa<clang::DeclRefExpr>(object->IgnoreParens());
       // What is declared const is not what this loop has written.
-      if (is_behind_pointer && !object->getType().isConstQualified() && (memory_ & spaces_of(object->getType())) != 0) return true;
+      if (is_behind_pointer && !object->getType().isConstQualified() && (memory_ & spaces_of(object->getType())) != 0)
+        return true;
     }
     if (const auto* call = llvm::dyn_cast<clang::CallExpr>(statement)) {
       const clang::FunctionDecl* callee = call->getDirectCallee();
       if (callee != nullptr && readers_.contains(callee->getCanonicalDecl())) return note(statement);
     }
-    if (const auto* reference = llvm::dyn_cast<clang::DeclRefExpr>(statement)) return variables_.contains(reference->getDecl());
+    if (const auto* reference = llvm::dyn_cast<clang::DeclRefExpr>(statement))
+      return variables_.contains(reference->getDecl());
     for (const Stmt* child : statement->children()) {
       if (is_reached(child)) return true;
     }
@@ -166,7 +169,8 @@ class Flow {
   void pass(const clang::CallExpr* call, bool decided) {
     if (!decided && !is_reached(call)) return;
     for (const Expr* argument : call->arguments()) {
-      // An atomic changes the object itself, which is a source anyway; its value comes out by result and the other arguments.
+      // An atomic changes the object itself, which is a source anyway; its value comes out by result and the other
+      // arguments.
       if (is_global_atomic(call) && argument == call->getArg(0)) continue;
       if (argument->getType()->isPointerType() && !argument->getType()->getPointeeType().isConstQualified()) reach(argument);
     }
@@ -205,7 +209,8 @@ bool is_global_atomic(const clang::CallExpr* call) {
 bool is_shared_read(const Stmt* statement) {
   if (const auto* call = llvm::dyn_cast<clang::CallExpr>(statement)) return is_global_atomic(call);
   if (const Expr* object = read_object(statement)) {
-    return is_shared_memory(object->getType()) && (object->getType().isVolatileQualified() || object->getType()->isAtomicType());
+    return is_shared_memory(object->getType()) &&
+           (object->getType().isVolatileQualified() || object->getType()->isAtomicType());
   }
   return llvm::isa<clang::AtomicExpr>(statement);
 }

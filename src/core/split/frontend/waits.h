@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Does a loop wait for other work-groups?
 //
-// Work-groups of a launch may be cut apart only if none waits for another: the other may lie in a piece that is not launched before this
-// one ends. Nothing in the language marks waiting; what can be seen is a loop that ends only when shared memory says so. So, for
-// each loop:
+// Work-groups of a launch may be cut apart only if none waits for another: the other may lie in a piece that is not launched
+// before this one ends. Nothing in the language marks waiting; what can be seen is a loop that ends only when shared memory
+// says so. So, for each loop:
 //
-//     sources   results of atomics on global memory, volatile reads of it, and calls of functions that have such; in a loop with a fence
+//     sources   results of atomics on global memory, volatile reads of it, and calls of functions that have such; in a loop
+//     with a fence
 //               on global memory also plain reads of it
 //     flow      from sources through assignments, arguments and conditions to variables of the loop, to a fixed point
 //     verdict   the loop's condition, or one that decides over a break, return or goto in it, is reached → it may wait
 //
-// This is conservative: compare-and-swap loops that merely retry are found too. Their kernels run whole, which is always right.
+// This is conservative: compare-and-swap loops that merely retry are found too. Their kernels run whole, which is always
+// right.
 //
 // Threads: pure functions on one thread's syntax tree.
 #pragma once
@@ -34,7 +36,8 @@ bool is_shared_read(const clang::Stmt* statement);
 /// The same for all that the statement contains.
 bool contains_shared_read(const clang::Stmt* statement);
 
-/// Why a loop of the function may wait, empty if none may. `readers`: the functions whose results may come from shared reads.
+/// Why a loop of the function may wait, empty if none may. `readers`: the functions whose results may come from shared
+/// reads.
 std::string find_wait(const clang::FunctionDecl* function, const FunctionSet& readers);
 
 }  // namespace amalgam::split
