@@ -179,6 +179,13 @@ TEST(SplitTest, AskingWhetherMacrosOfTheDriverExist) {
       How::kVariant);
 }
 
+TEST(SplitTest, OldVersionsOfTheLanguage) {
+  const std::string source =
+      kPlace + std::string("kernel void k(global ulong* out) { out[place()] = get_group_id(0) + 7 * get_num_groups(1); }\n");
+  expect_same(source, How::kVariant, "-cl-std=CL1.1");
+  expect_same(source, How::kVariant, "-cl-std=CL1.2");
+}
+
 // The negative control: if pieces are launched without the variant, the comparison must see it.
 TEST(SplitTest, TheComparisonSeesAWrongAnswer) {
   const std::string source = "kernel void k(global ulong* out) { out[get_global_id(0)] = get_group_id(0); }\n";

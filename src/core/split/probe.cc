@@ -33,7 +33,7 @@ Result<std::string> probe_source(std::span<const std::string> names) {
   std::string text =
       "#define AMALGAM_TEXT_(...) #__VA_ARGS__\n"
       "#define AMALGAM_TEXT(...) AMALGAM_TEXT_(__VA_ARGS__)\n"
-      "static void amalgam_tell(__global uchar* out, __constant char* text, uint size) {\n"
+      "void amalgam_tell(__global uchar* out, __constant char* text, uint size) {\n"
       "  out[0] = size > " +
       room +
       " ? 2 : 1;\n"

@@ -26,26 +26,27 @@ struct Answer {
   std::string_view builtin, text;
 };
 
-// An index beyond the dimensions is the driver's to answer: some say other things there than the specification does.
+// Not static: OpenCL C 1.1 has no such word. An index beyond the dimensions is the driver's to answer: some say other things
+// there than the specification does.
 constexpr Answer kAnswers[] = {
     {"get_global_size",
-     "static size_t __amalgam_get_global_size(uint d, const struct __amalgam_piece p) {\n"
+     "size_t __amalgam_get_global_size(uint d, const struct __amalgam_piece p) {\n"
      "  return d < p.dimensions ? (size_t)p.global_size[d] : get_global_size(d);\n"
      "}\n"},
     {"get_global_offset",
-     "static size_t __amalgam_get_global_offset(uint d, const struct __amalgam_piece p) {\n"
+     "size_t __amalgam_get_global_offset(uint d, const struct __amalgam_piece p) {\n"
      "  return d < p.dimensions ? (size_t)p.global_offset[d] : get_global_offset(d);\n"
      "}\n"},
     {"get_num_groups",
-     "static size_t __amalgam_get_num_groups(uint d, const struct __amalgam_piece p) {\n"
+     "size_t __amalgam_get_num_groups(uint d, const struct __amalgam_piece p) {\n"
      "  return d < p.dimensions ? (size_t)p.group_count[d] : get_num_groups(d);\n"
      "}\n"},
     {"get_group_id",
-     "static size_t __amalgam_get_group_id(uint d, const struct __amalgam_piece p) {\n"
+     "size_t __amalgam_get_group_id(uint d, const struct __amalgam_piece p) {\n"
      "  return get_group_id(d) + (d < p.dimensions ? (size_t)p.first_group[d] : 0);\n"
      "}\n"},
     {"get_global_linear_id",
-     "static size_t __amalgam_get_global_linear_id(const struct __amalgam_piece p) {\n"
+     "size_t __amalgam_get_global_linear_id(const struct __amalgam_piece p) {\n"
      "  return ((get_global_id(2) - (size_t)p.global_offset[2]) * (size_t)p.global_size[1] +\n"
      "          (get_global_id(1) - (size_t)p.global_offset[1])) * (size_t)p.global_size[0] +\n"
      "         (get_global_id(0) - (size_t)p.global_offset[0]);\n"
