@@ -20,6 +20,7 @@ MAY_INCLUDE = {
     "core/memory": SOUTH,
     "core/sched": {"base", "model"},
     "core/session": SOUTH | {"core/memory"},
+    "core/split": VALUES,
     "north/client": VALUES,
     "north/opencl": VALUES | {"north/client"},
     "north/cli": VALUES,

@@ -43,10 +43,11 @@ inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;     ///< freed memory of 
 inline constexpr uint64_t kBuildThreads = 4;               ///< builds of one session that run side by side
 
 // The scheduler of a device.
-inline constexpr uint64_t kQuantumMs = 10;          ///< time that a device runs one slice's work while others wait
-inline constexpr uint64_t kLongestQuantumMs = 25;   ///< a longer one cannot keep a share in every second
-inline constexpr uint64_t kHangAfterMs = 10'000;    ///< a slice whose work has not left the device after a revoke is hung
-inline constexpr uint64_t kDecisionHistory = 1024;  ///< decisions of one device that are remembered
+inline constexpr uint64_t kQuantumMs = 10;         ///< time that a device runs one slice's work while others wait
+inline constexpr uint64_t kLongestQuantumMs = 25;  ///< a longer one cannot keep a share in every second
+inline constexpr uint64_t kHangAfterMs = 10'000;   ///< a slice whose work has not left the device after a revoke is hung
+inline constexpr uint64_t kLongestPieceUs = 1'000'000;  ///< largest piece of a launch that may be asked for
+inline constexpr uint64_t kDecisionHistory = 1024;      ///< decisions of one device that are remembered
 inline constexpr uint64_t kTraceLaunches = 10'000'000;  ///< launches of one trace that is replayed
 inline constexpr uint64_t kReplayPatience = 200;        ///< a replay ends after so many times its work
 inline constexpr uint64_t kWaitCauses = 64;             ///< pairs (whom, rule) that one slice's waiting is split by
@@ -58,6 +59,13 @@ inline constexpr uint64_t kMaxSloNs = 60'000'000'000;       ///< longest latency
 inline constexpr uint64_t kMaxClasses = 256;                ///< classes of one daemon
 inline constexpr uint64_t kMaxClassUsers = 256;             ///< users and groups that one class names
 inline constexpr uint64_t kMaxClassFileBytes = 256 * kKiB;  ///< one file of classes
+
+// Splitting.
+inline constexpr uint64_t kMaxPieces = 1u << 20;         ///< pieces of one launch
+inline constexpr uint64_t kMaxSplitBytes = 16 * kMiB;    ///< a program that the splitting front end reads, or its answer
+inline constexpr uint64_t kSplitStackBytes = 64 * kMiB;  ///< stack of the thread that parses a program
+inline constexpr uint64_t kMaxProbeMacros = 1024;        ///< macros that one probe asks for
+inline constexpr uint64_t kMaxMacroBytes = 126;          ///< a macro's value with its ending zero, as a probe tells it
 
 struct NamedLimit {
   const char* name;
@@ -95,6 +103,7 @@ inline constexpr NamedLimit kLimits[] = {
     {"quantum-ms", kQuantumMs, "time that a device runs one slice's work while others wait"},
     {"longest-quantum-ms", kLongestQuantumMs, "largest quantum that may be set; over: it is this one"},
     {"hang-after-ms", kHangAfterMs, "a revoked slice whose work stays on the device is reported as hung"},
+    {"longest-piece-us", kLongestPieceUs, "largest piece of a launch that may be asked for; over: refused"},
     {"decision-history", kDecisionHistory, "decisions of one device kept for explain; over: the oldest is forgotten"},
     {"trace-launches", kTraceLaunches, "launches of one trace that is replayed; over: it is refused"},
     {"replay-patience", kReplayPatience, "a replay that takes so many times its work is given up"},
@@ -105,6 +114,11 @@ inline constexpr NamedLimit kLimits[] = {
     {"classes", kMaxClasses, "classes of one daemon; over: the files are refused"},
     {"class-users", kMaxClassUsers, "users and groups that one class names; over: the files are refused"},
     {"class-file-bytes", kMaxClassFileBytes, "one file of classes; over: the files are refused"},
+    {"pieces", kMaxPieces, "pieces of one launch; over: the pieces are made larger"},
+    {"split-bytes", kMaxSplitBytes, "a program that is read for splitting; over: its kernels run whole"},
+    {"split-stack-bytes", kSplitStackBytes, "stack of the thread that parses a program"},
+    {"probe-macros", kMaxProbeMacros, "macros that one probe asks for; over: the program's kernels run whole"},
+    {"macro-bytes", kMaxMacroBytes, "a macro's value; over: it stays unknown"},
 };
 
 }  // namespace amalgam

@@ -16,8 +16,6 @@
 namespace amalgam::daemon {
 namespace {
 
-constexpr uint64_t kMostPieceUs = 1'000'000;  // larger pieces would be no better than whole launches
-
 constexpr uint64_t kMaxWarmWorkers = 16;
 constexpr const char* kLogLevels[] = {"trace", "debug", "info", "warn", "error", "critical", "off"};
 
@@ -57,7 +55,7 @@ std::vector<Key> scheduling_keys(Config& config) {
   return {{"policy", "a policy's name as a string, e.g. \"fair\"", into(config.policy)},
           {"quantum_ms", "milliseconds, 1 to 25", into_count(config.quantum_ms, kLongestQuantumMs)},
           {"freeze", "true or false", into(config.freeze)},
-          {"piece_us", "microseconds as a whole number, 0 for never", into_count(config.piece_us, kMostPieceUs)}};
+          {"piece_us", "microseconds as a whole number, 0 for never", into_count(config.piece_us, kLongestPieceUs)}};
 }
 
 std::vector<Key> metrics_keys(Config& config) {
