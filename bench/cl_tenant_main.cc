@@ -6,9 +6,10 @@
 //                                                       flight; several numbers: in turn
 //   cl_tenant urgent  TURNS GROUPS PERIOD_US SECONDS    launches one kernel a period and waits for it
 //
-// Work is counted in work-groups that have ended, by a counter in memory that program and kernels share, so that long kernels
-// show their progress too. Prints "ready" when everything is built, then waits for a line on standard input. Afterwards prints
-// one JSON object: samples of [nanoseconds of CLOCK_MONOTONIC, work-groups ended] or latencies in microseconds.
+// Work is counted in work-groups that have ended, by a counter in memory that program and kernels share, so that long
+// kernels show their progress too. Prints "ready" when everything is built, then waits for a line on standard input.
+// Afterwards prints one JSON object: samples of [nanoseconds of CLOCK_MONOTONIC, work-groups ended] or latencies in
+// microseconds.
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 #include <time.h>
@@ -195,6 +196,7 @@ int main(int argc, char** argv) {
   if (words.size() == 5 && words[0] == "urgent")
     return urgent(static_cast<uint32_t>(std::atoi(words[1].c_str())), std::strtoul(words[2].c_str(), nullptr, 10),
                   std::strtoull(words[3].c_str(), nullptr, 10), std::atof(words[4].c_str()));
-  std::fputs("usage: cl_tenant calibrate | greedy TURNS GROUPS[,…] SECONDS | urgent TURNS GROUPS PERIOD_US SECONDS\n", stderr);
+  std::fputs("usage: cl_tenant calibrate | greedy TURNS GROUPS[,…] SECONDS | urgent TURNS GROUPS PERIOD_US SECONDS\n",
+             stderr);
   return 2;
 }
