@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "base/limits.h"
+#include "core/sched/policy.h"
 #include "daemon/paths.h"
 #include "daemon/toml_reader.h"
 
@@ -52,7 +53,14 @@ std::vector<Key> memory_keys(Config& config) {
 }
 
 std::vector<Key> scheduling_keys(Config& config) {
-  return {{"policy", "a policy's name as a string, e.g. \"fair\"", into(config.policy)},
+  auto policy = [&config](const toml::node& node) -> std::string {
+    auto text = node.value_exact<std::string>();
+    if (!text) return "wrong type";
+    if (auto known = core::find_policy(*text); !known) return known.error().message;
+    config.policy = *text;
+    return {};
+  };
+  return {{"policy", "a policy's name as a string, e.g. \"fair\"", policy},
           {"quantum_ms", "milliseconds, 1 to 25", into_count(config.quantum_ms, kLongestQuantumMs)},
           {"freeze", "true or false", into(config.freeze)},
           {"piece_us", "microseconds as a whole number, 0 for never", into_count(config.piece_us, kLongestPieceUs)}};

@@ -83,6 +83,19 @@ TEST(ConfigTest, ErrorsNamePlaceKeyAndRemedy) {
   EXPECT_NE(complaint("[environment]\nAMALGAM_SOCKET = \"x\"").find("cannot be set"), std::string::npos);
 }
 
+TEST(Config, PoliciesAreCheckedWhereTheyAreRead) {
+  auto good = parse_config("[scheduling]\npolicy = \"deadline\"\nquantum_ms = 5\nfreeze = false\npiece_us = 0\n", "a.toml");
+  ASSERT_TRUE(good) << good.error().text();
+  EXPECT_EQ(good->policy, "deadline");
+  EXPECT_EQ(good->quantum_ms, 5u);
+  EXPECT_FALSE(good->freeze);
+  EXPECT_EQ(good->piece_us, 0u);
+  auto unknown = parse_config("[scheduling]\npolicy = \"fare\"\n", "a.toml");
+  ASSERT_FALSE(unknown);
+  EXPECT_TRUE(unknown.error().message.starts_with("a.toml:2:10: \"scheduling.policy\": ")) << unknown.error().message;
+  EXPECT_FALSE(parse_config("[scheduling]\nquantum_ms = 26\n", "a.toml"));
+}
+
 TEST(ConfigTest, MetricsAreServedToThisMachineOnly) {
   EXPECT_NE(complaint("[metrics]\naddress = \"0.0.0.0:9464\"").find("loopback"), std::string::npos);
   EXPECT_NE(complaint("[metrics]\naddress = \"127.0.0.1\"").find("not an address and a port"), std::string::npos);

@@ -286,6 +286,8 @@ void Daemon::reload() {
     config_.keep_sessions_on_exit = fresh->keep_sessions_on_exit;
     config_.host_bytes = fresh->host_bytes;
     config_.shared_memory = fresh->shared_memory;
+    config_.policy = fresh->policy;
+    context_->expect(arbitration_->set_policy(config_.policy));
     config_.environment = fresh->environment;
     log_.set_level(spdlog::level::from_str(config_.log_level));
     launcher_->set_environment(config_.environment);
