@@ -83,7 +83,7 @@ TEST(ConfigTest, ErrorsNamePlaceKeyAndRemedy) {
   EXPECT_NE(complaint("[environment]\nAMALGAM_SOCKET = \"x\"").find("cannot be set"), std::string::npos);
 }
 
-TEST(Config, PoliciesAreCheckedWhereTheyAreRead) {
+TEST(ConfigTest, PoliciesAreCheckedWhereTheyAreRead) {
   auto good = parse_config("[scheduling]\npolicy = \"deadline\"\nquantum_ms = 5\nfreeze = false\npiece_us = 0\n", "a.toml");
   ASSERT_TRUE(good) << good.error().text();
   EXPECT_EQ(good->policy, "deadline");

@@ -34,8 +34,9 @@ class Coverage {
       EXPECT_EQ(launch.piece.global_size[d], whole_.global[d]);
       EXPECT_EQ(launch.piece.global_offset[d], whole_.offset[d]);
       EXPECT_EQ(launch.piece.group_count[d], (whole_.global[d] + local - 1) / local);
-      if (begin + range.global[d] != whole_.global[d])
+      if (begin + range.global[d] != whole_.global[d]) {
         EXPECT_EQ(range.global[d] % local, 0u) << "only the edge has partial groups";
+      }
       groups *= (range.global[d] + local - 1) / local;
     }
     EXPECT_EQ(launch.groups, groups);
