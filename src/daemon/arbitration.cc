@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/arbitration.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -22,9 +23,19 @@ constexpr uint64_t kCalmPollNs = 100'000'000;     // how often a holder that run
 constexpr uint64_t kParkAfterNs = 1'000'000'000;  // a rest after which it has to ring again
 constexpr uint64_t kShortGapNs = 300'000;         // shorter than a look by the clock can tell from work
 constexpr uint64_t kDrainPollNs = 200'000;        // revoked work rings when it has ended; a bell can be missed
-constexpr int kUrgentNice = -15;                  // of our thread, where we may: it sleeps, and decides when it wakes
+constexpr int kUrgentNice = -15;                  // of our thread, where it may not have a real-time class
 
 void send_signal(int pidfd, int number) { ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0); }
+
+/// Our thread sleeps, and decides when it wakes: it should not wait for the processor that it is about to take away from
+/// somebody. Refused without the right to; then the kernel's favour for those who sleep has to do. (Niceness alone does not
+/// help where processes are grouped by session, see docs/traps/autogroup.md.)
+void become_urgent() {
+  sched_param first{};
+  first.sched_priority = 1;
+  if (::sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) == 0) return;
+  (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kUrgentNice);
+}
 
 Result<void> listen(int epoll, int fd, uint32_t events) {
   epoll_event event{};
@@ -72,8 +83,7 @@ void Arbitration::poke() const {
 }
 
 void Arbitration::run() {
-  // Refused without the right to; then the scheduler's own favour for those who sleep has to do.
-  (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kUrgentNice);
+  become_urgent();
   for (;;) {
     // Edges, and nothing is read: a bell belongs to a worker, which could make a read of it block.
     epoll_event events[64];
