@@ -26,7 +26,8 @@ import time
 SOURCE = pathlib.Path(__file__).resolve().parents[1]
 
 # Name, program below the folder of programs, and its options. The memory that `allocations` takes is cut so that the bare
-# driver and the pool's heap both fit into a small machine beside other programs.
+# driver and the pool's heap both fit into a small machine beside other programs. Of the images, those that would take many
+# minutes with images of any size take small ones.
 SUITES = {
     "api": ("api/test_api", ()),
     "basic": ("basic/test_basic", ()),
@@ -45,8 +46,8 @@ SUITES = {
     "svm": ("SVM/test_svm", ()),
     "allocations single": ("allocations/test_allocations", ("single", "50%")),
     "allocations multiple": ("allocations/test_allocations", ("multiple", "25%")),
-    "images info": ("images/clGetInfo/test_cl_get_info", ()),
-    "images methods": ("images/kernel_image_methods/test_kernel_image_methods", ()),
+    "images info": ("images/clGetInfo/test_cl_get_info", ("small_images",)),
+    "images methods": ("images/kernel_image_methods/test_kernel_image_methods", ("small_images",)),
     "images copy": ("images/clCopyImage/test_cl_copy_images", ()),
     "images fill": ("images/clFillImage/test_cl_fill_images", ()),
     "images read write": ("images/clReadWriteImage/test_cl_read_write_images", ()),
