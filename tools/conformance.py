@@ -107,6 +107,9 @@ class Results:
         entry = self.entries.get((suite, subtest, how))
         return entry["verdict"] if entry else None
 
+    def seconds(self, suite, subtest, how):
+        return self.entries[suite, subtest, how]["seconds"]
+
     def names(self, suite):
         return [s for (of, s, how) in self.entries if of == suite and how == "bare"]
 
@@ -132,7 +135,9 @@ def table(results, suites):
         row = [len(names), len(passed), sum(v is not None for v in pool.values()), sum(v == "pass" for v in pool.values())]
         totals = [a + b for a, b in zip(totals, row)]
         lines.append(f"| {suite} | " + " | ".join(map(str, row)) + " |")
-        differ += [f"- {suite} `{s}`: {v} through the pool" for s, v in sorted(pool.items()) if v not in (None, "pass")]
+        differ += [f"- {suite} `{s}`: {v} after {results.seconds(suite, s, 'pool')} s through the pool, "
+                   f"pass after {results.seconds(suite, s, 'bare')} s bare"
+                   for s, v in sorted(pool.items()) if v not in (None, "pass")]
         for reason, kinds in ((TOO_LONG, ("left out",)), ("reached the time limit bare", ("slow",)),
                               ("do not end on the bare driver", ("crash", "silent"))):
             found = sorted(s for s in names if bare[s] in kinds)

@@ -8,7 +8,7 @@ import conformance
 
 
 def entry(suite, subtest, how, verdict):
-    return {"suite": suite, "subtest": subtest, "how": how, "verdict": verdict}
+    return {"suite": suite, "subtest": subtest, "how": how, "verdict": verdict, "seconds": 1}
 
 
 class Names(unittest.TestCase):
@@ -62,7 +62,7 @@ class Kept(unittest.TestCase):
     def test_the_table_counts_and_names(self):
         text = conformance.table(self.results, ["api", "basic"])
         self.assertIn("| api | 4 | 2 | 1 | 0 |\n| **all** | 4 | 2 | 1 | 0 |", text)
-        self.assertIn("- api `a`: fail through the pool", text)
+        self.assertIn("- api `a`: fail after 1 s through the pool, pass after 1 s bare", text)
         self.assertIn("- api, reached the time limit bare: `d`", text)
 
 
