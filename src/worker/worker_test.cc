@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,6 +18,7 @@
 
 #include "core/session/test_client.h"
 #include "model/counters.h"
+#include "model/grants.h"
 #include "protocol/channel.h"
 
 extern char** environ;
@@ -131,16 +133,18 @@ class Worker : public ::testing::Test {
     ASSERT_TRUE(hello);
     EXPECT_EQ((Token{10, 11}), hello->as<WorkerHello>()->secret);
     counters_fd = UniqueFd(::memfd_create("counters", MFD_CLOEXEC));
-    ASSERT_EQ(0, ::ftruncate(counters_fd.get(), 4096));
-    counters =
-        static_cast<model::Counters*>(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, counters_fd.get(), 0));
+    counters = shared<model::Counters>(counters_fd.get());
+    UniqueFd grants_fd(::memfd_create("grants", MFD_CLOEXEC)), bell(::eventfd(0, EFD_CLOEXEC));
+    grants = shared<model::Grants>(grants_fd.get());
+    grants->devices[0].granted = 1;
     Adopt adopt;
     adopt.session = 7;
     adopt.heap_bytes = TestClient::kHeapBytes;
     adopt.quota_bytes = kQuota;
     adopt.devices = {device};
     adopt.devices[0].properties.clear();
-    int fds[] = {client_socket.theirs.get(), client.ring_fd.get(), client.heap_fd.get(), counters_fd.get()};
+    int fds[] = {client_socket.theirs.get(), client.ring_fd.get(), client.heap_fd.get(),
+                 counters_fd.get(),          grants_fd.get(),      bell.get()};
     ASSERT_TRUE(worker->daemon().send(adopt, fds));
     client_socket.theirs.reset();
     auto packet = worker->daemon().receive(60'000);
@@ -153,6 +157,12 @@ class Worker : public ::testing::Test {
     daemon = std::thread([this] { be_daemon(); });
     client.greet(false);
     open_all();
+  }
+
+  template <typename T>
+  static T* shared(int fd) {
+    EXPECT_EQ(0, ::ftruncate(fd, sizeof(T)));
+    return static_cast<T*>(::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
   }
 
   void be_daemon() {
@@ -221,6 +231,7 @@ class Worker : public ::testing::Test {
   Sockets client_socket;
   UniqueFd counters_fd;
   model::Counters* counters = nullptr;
+  model::Grants* grants = nullptr;
   std::unique_ptr<WorkerProcess> worker;
   std::thread daemon;
   std::atomic<bool> stop_daemon{false};
@@ -414,7 +425,7 @@ TEST_F(Worker, SurvivesItsDaemon) {
   ASSERT_TRUE(hello);
   EXPECT_EQ(7u, hello->session);
   EXPECT_EQ((Token{10, 11}), hello->secret);
-  EXPECT_EQ(1u, packet->fds.size());
+  EXPECT_EQ(3u, packet->fds.size()) << "counters, grants and bell";
   ASSERT_TRUE(back.send(Done{}));
   worker->sockets.ours = std::move(back);
   stop_daemon = false;

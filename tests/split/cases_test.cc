@@ -130,11 +130,13 @@ TEST(SplitTest, BarriersAndLocalMemory) {
               How::kVariant);
 }
 
+/// The called kernel does not ask for the offset: PoCL 3.1 then aborts, also on the whole launch.
 TEST(SplitTest, KernelsThatCallKernels) {
-  expect_same(kPlace + std::string("kernel void inner(global ulong* out, uint n) { out[place()] = get_group_id(0) + n; }\n"
-                                   "kernel void k(global ulong* out, uint seed) { inner(out, seed); if (get_local_id(0) == "
-                                   "0) inner(out, seed * 2); }\n"),
-              How::kVariant);
+  expect_same(
+      kPlace + std::string("kernel void inner(global ulong* out, ulong at, uint n) { out[at] = get_group_id(0) + n; }\n"
+                           "kernel void k(global ulong* out, uint seed) { inner(out, place(), seed); if "
+                           "(get_local_id(0) == 0) inner(out, place(), seed * 2); }\n"),
+      How::kVariant);
 }
 
 TEST(SplitTest, OverloadedHelpers) {

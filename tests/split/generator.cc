@@ -133,8 +133,10 @@ class Generator {
 
   void inner_kernel() {
     has_inner_ = true;
-    program_.source += "kernel void inner(global ulong* out, uint seed) {\n  ulong x = seed, y = 1;\n" + statements() +
-                       "  out[place()] = out[place()] + x + y;\n}\n";
+    // It does not ask for the offset: PoCL 3.1 then aborts, also on the whole launch.
+    program_.source +=
+        "kernel void inner(global ulong* out, ulong at, uint seed) {\n"
+        "  out[at] = out[at] * get_num_groups(0) + seed * get_group_id(1) + get_global_size(0);\n}\n";
   }
 
   void kernel() {
@@ -157,7 +159,7 @@ class Generator {
           statements();
     }
     text += "  out[place()] = MIX(x, y);\n";
-    if (has_inner_) text += "  inner(out, (uint)(x & 255));\n";
+    if (has_inner_) text += "  inner(out, place(), (uint)(x & 255));\n";
     program_.source += text + "}\n";
   }
 
