@@ -52,8 +52,8 @@ std::string decision_line(const Explanation& answer, size_t index) {
   std::string_view ending;
   if (index + 1 < answer.decisions.size()) ending = ending_text(answer.decisions[index + 1].previous_ended);
   uint64_t ago = answer.now_ns - std::min(answer.now_ns, decision.at_ns);
-  return fmt::format("  {:>9} ago: {} {}{} ({}){}", format_duration(ago), slice_label(answer, decision.slice), how_long, ending,
-                     rule_label(answer, decision.rule), passed_text(answer, decision));
+  return fmt::format("  {:>9} ago: {} {}{} ({}){}", format_duration(ago), slice_label(answer, decision.slice), how_long,
+                     ending, rule_label(answer, decision.rule), passed_text(answer, decision));
 }
 
 /// A sentence for each rule that was named above.
@@ -85,8 +85,8 @@ nlohmann::json decision_json(const Explanation& answer, size_t index) {
   json["held_ns"] = holding.known ? nlohmann::json(holding.ns) : nlohmann::json();
   json["holds"] = holding.now;
   json["rule"] = rule_label(answer, decision.rule);
-  json["ended"] = index + 1 < answer.decisions.size() ? nlohmann::json(answer.decisions[index + 1].previous_ended)
-                                                      : nlohmann::json();
+  json["ended"] =
+      index + 1 < answer.decisions.size() ? nlohmann::json(answer.decisions[index + 1].previous_ended) : nlohmann::json();
   json["passed_over"] = decision.passed_over;
   json["passed"] = nlohmann::json::array();
   for (uint64_t slice : decision.passed) json["passed"].push_back(slice_json(answer, slice));
@@ -144,12 +144,8 @@ std::vector<std::string> explain_lines(const Explanation& answer) {
 }
 
 nlohmann::json explain_json(const Explanation& answer) {
-  nlohmann::json json = {{"session", answer.session},
-                         {"slice", answer.slice},
-                         {"slice_name", answer.slice_name},
-                         {"program", answer.program},
-                         {"device", answer.device_id},
-                         {"governed", answer.ungoverned.empty()}};
+  nlohmann::json json = {{"session", answer.session}, {"slice", answer.slice},      {"slice_name", answer.slice_name},
+                         {"program", answer.program}, {"device", answer.device_id}, {"governed", answer.ungoverned.empty()}};
   if (!answer.ungoverned.empty()) {
     json["why"] = answer.ungoverned;
     return json;

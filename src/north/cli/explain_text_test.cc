@@ -44,23 +44,24 @@ std::string joined(const protocol::Explanation& of) {
 }
 
 TEST(ExplainText, SaysWhereTheTimeWentAndWhatWasDecided) {
-  EXPECT_EQ(joined(answer()),
-            "on opencl:0, policy fair, in the 100 ms since the slice came:\n"
-            "  ran                        50 ms   50.0%\n"
-            "  waited                     25 ms   25.0%\n"
-            "    for training             20 ms   20.0%  fair\n"
-            "    for nobody                5 ms    5.0%  alone\n"
-            "  throttled                  15 ms   15.0%\n"
-            "  idle                       10 ms   10.0%\n"
-            "  sum                       100 ms  100.0%\n"
-            "  5 quanta, 0 times preempted; 0 of its share were lent while it was idle\n"
-            "last decisions:\n"
-            "      20 ms ago: training held the device for 10 ms, until a more urgent slice preempted it (fair); passed over: "
-            "urgent, another slice and 4 more\n"
-            "       9 ms ago: urgent holds the device since then (alone)\n"
-            "rules:\n"
-            "  alone        nobody else\n"
-            "  fair         the one behind\n");
+  EXPECT_EQ(
+      joined(answer()),
+      "on opencl:0, policy fair, in the 100 ms since the slice came:\n"
+      "  ran                        50 ms   50.0%\n"
+      "  waited                     25 ms   25.0%\n"
+      "    for training             20 ms   20.0%  fair\n"
+      "    for nobody                5 ms    5.0%  alone\n"
+      "  throttled                  15 ms   15.0%\n"
+      "  idle                       10 ms   10.0%\n"
+      "  sum                       100 ms  100.0%\n"
+      "  5 quanta, 0 times preempted; 0 of its share were lent while it was idle\n"
+      "last decisions:\n"
+      "      20 ms ago: training held the device for 10 ms, until a more urgent slice preempted it (fair); passed over: "
+      "urgent, another slice and 4 more\n"
+      "       9 ms ago: urgent holds the device since then (alone)\n"
+      "rules:\n"
+      "  alone        nobody else\n"
+      "  fair         the one behind\n");
 }
 
 TEST(ExplainText, ALastDecisionThatHoldsNoLongerSaysSo) {
