@@ -10,7 +10,10 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "daemon/arbitration.h"
 #include "daemon/session_registry.h"

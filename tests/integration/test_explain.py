@@ -54,7 +54,8 @@ class Explain(unittest.TestCase):
 
             def shared():
                 (account,) = explain(pool, first.session)
-                return account if account["preemptions"] + account["quanta"] > 5 and account["waits"] else None
+                waits = {(w["name"], w["rule"]) for w in account["waits"]}
+                return account if account["quanta"] > 5 and ("serving", "fair") in waits else None
 
             account = eventually(shared, "they take turns")
             self.assertTrue(account["governed"])
@@ -65,8 +66,6 @@ class Explain(unittest.TestCase):
             age = next(s["age_ms"] for s in pool.sessions() if s["session"] == first.session)
             self.assertLessEqual(account["wall_ns"], (age + 1) * MS)
             self.assertGreater(account["ran_ns"], 0)
-            fair = [w for w in account["waits"] if w["name"] == "serving" and w["rule"] == "fair"]
-            self.assertTrue(fair, account["waits"])
             self.assertEqual({d["name"] for d in account["decisions"]}, {"training", "serving"})
             self.assertTrue(any(p["name"] == "serving" for d in account["decisions"] for p in d["passed"]))
 

@@ -24,16 +24,19 @@ struct TimelineTest : testing::Test {
     answer.rules = {{"alone", "nobody else"}, {"fair", "the one behind"}};
     return answer;
   }
+  json events() const { return json::parse(text)["traceEvents"]; }
   /// "held by: urgent 0+5 fair", in the file's order.
   std::vector<std::string> complete() {
     std::map<std::pair<int, int>, std::string> threads;
     std::vector<std::string> found;
-    for (const json& event : json::parse(text)["traceEvents"]) {
-      if (event["name"] == "thread_name") threads[{event["pid"], event["tid"]}] = event["args"]["name"];
+    for (const json& event : events()) {
+      auto word = [](const json& value) { return value.get<std::string>(); };
+      auto number = [&](const char* key) { return event.at(key).get<int>(); };
+      std::pair thread(number("pid"), number("tid"));
+      if (event["name"] == "thread_name") threads[thread] = word(event["args"]["name"]);
       if (event["ph"] != "X") continue;
-      found.push_back(threads.at({event["pid"], event["tid"]}) + ": " + event["name"].get<std::string>() + " " +
-                      std::to_string(event["ts"].get<int>()) + "+" + std::to_string(event["dur"].get<int>()) + " " +
-                      event["args"]["rule"].get<std::string>());
+      found.push_back(threads.at(thread) + ": " + word(event["name"]) + " " + std::to_string(number("ts")) + "+" +
+                      std::to_string(number("dur")) + " " + word(event["args"]["rule"]));
     }
     return found;
   }
@@ -86,7 +89,7 @@ TEST_F(TimelineTest, CountersAreRates) {
   timeline.sample(kStart + 500 * kMs, entry);
   timeline.end();
   std::vector<json> counters;
-  for (const json& event : json::parse(text)["traceEvents"])
+  for (const json& event : events())
     if (event["ph"] == "C") counters.push_back(event);
   ASSERT_EQ(counters.size(), 2u);
   EXPECT_EQ(counters[0]["args"]["commands"], 100);
@@ -99,7 +102,7 @@ TEST_F(TimelineTest, WithoutAnyAnswerTheFileIsStillWhole) {
   free.ungoverned = "it is opening";
   timeline.add(0, free);
   timeline.end();
-  EXPECT_TRUE(json::parse(text)["traceEvents"].empty());
+  EXPECT_TRUE(events().empty());
   EXPECT_EQ(timeline.last_decision(0), 0u);
 }
 
