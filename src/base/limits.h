@@ -50,7 +50,15 @@ inline constexpr uint64_t kLongestPieceUs = 1'000'000;  ///< largest piece of a 
 inline constexpr uint64_t kDecisionHistory = 1024;      ///< decisions of one device that are remembered
 inline constexpr uint64_t kTraceLaunches = 10'000'000;  ///< launches of one trace that is replayed
 inline constexpr uint64_t kReplayPatience = 200;        ///< a replay ends after so many times its work
+inline constexpr uint64_t kTraceBytes = kGiB;           ///< one trace that is replayed
 inline constexpr uint64_t kWaitCauses = 64;             ///< pairs (whom, rule) that one slice's waiting is split by
+
+// What people ask the scheduler.
+inline constexpr uint64_t kExplainDecisions = 256;       ///< decisions of one device in one answer
+inline constexpr uint64_t kExplainNames = 512;           ///< slices that one answer names; further ones are numbers
+inline constexpr uint64_t kExplainNameBytes = 64;        ///< bytes of a slice's name in an answer
+inline constexpr uint64_t kRememberedSlices = 1024;      ///< slices that have gone and can still be named
+inline constexpr uint64_t kTimelineEvents = 10'000'000;  ///< events of one recorded timeline
 
 // The terms of slices.
 inline constexpr uint32_t kMinSharePpm = 10'000;            ///< least share or cap, in parts per million of a device
@@ -107,7 +115,13 @@ inline constexpr NamedLimit kLimits[] = {
     {"decision-history", kDecisionHistory, "decisions of one device kept for explain; over: the oldest is forgotten"},
     {"trace-launches", kTraceLaunches, "launches of one trace that is replayed; over: it is refused"},
     {"replay-patience", kReplayPatience, "a replay that takes so many times its work is given up"},
+    {"trace-bytes", kTraceBytes, "one trace that is replayed; over: it is refused"},
     {"wait-causes", kWaitCauses, "causes that one slice's waiting is split by; over: summed as others"},
+    {"explain-decisions", kExplainDecisions, "decisions of one device in one answer; over: the older are counted only"},
+    {"explain-names", kExplainNames, "slices that one answer names; over: their numbers are shown"},
+    {"explain-name-bytes", kExplainNameBytes, "a slice's name in an answer; over: it is cut"},
+    {"remembered-slices", kRememberedSlices, "slices that have gone and can still be named; over: the oldest is forgotten"},
+    {"timeline-events", kTimelineEvents, "events of one recorded timeline; over: it ends"},
     {"min-share-ppm", kMinSharePpm, "least share or cap, in parts per million of a device; under: refused"},
     {"min-slo-ns", kMinSloNs, "shortest latency goal; under: refused"},
     {"max-slo-ns", kMaxSloNs, "longest latency goal; over: refused"},

@@ -122,13 +122,19 @@ Arbitration::Sight Arbitration::look(const Desk& desk, core::SliceId slice, uint
   return sight;
 }
 
+/// Looks, and tells the arbiter.
+Arbitration::Sight Arbitration::observe(Desk& desk, core::SliceId slice, uint64_t now_ns) {
+  Sight sight = look(desk, slice, now_ns);
+  bool busy = sight.pending || sight.in_flight;
+  desk.arbiter.observe(now_ns, slice, {sight.pending, sight.in_flight, busy ? 0 : sight.idle_for_ns, 0});
+  return sight;
+}
+
 void Arbitration::attend(Desk& desk, uint64_t now_ns) {
   size_t wanting = 0;
   for (const auto& [slice, seats] : desk.governed) {
-    Sight sight = look(desk, slice, now_ns);
-    bool busy = sight.pending || sight.in_flight;
-    wanting += busy ? 1 : 0;
-    desk.arbiter.observe(now_ns, slice, {sight.pending, sight.in_flight, busy ? 0 : sight.idle_for_ns, 0});
+    Sight sight = observe(desk, slice, now_ns);
+    wanting += sight.pending || sight.in_flight ? 1 : 0;
     if (slice == desk.arbiter.draining() && !sight.in_flight) desk.arbiter.drained(now_ns, slice);
     if (desk.parked && slice == desk.arbiter.holder() && sight.pending) {
       desk.parked = false;
@@ -233,6 +239,7 @@ void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, ui
     if (auto added = desk.arbiter.add_slice(now_ns, member.slice, member.slice_name, member.terms); !added) {
       log_.error("{}: slice {} is not governed: {}", desk.id, member.slice_name, added.error().text());
       desk.governed.erase(member.slice);
+      desk.refused[member.session] = added.error().text();
       return let_go(seat, now_ns);
     }
   }
@@ -268,6 +275,7 @@ void Arbitration::remove(uint64_t session) {
           desk->governed.erase(governed);
         }
       }
+      desk->refused.erase(session);
       std::erase_if(desk->seats, [&](const Seat& seat) { return seat.session == session; });
     }
     if (auto bell = bells_.extract(session)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, bell.mapped(), nullptr);
@@ -313,19 +321,51 @@ Result<void> Arbitration::set_policy(const std::string& name) {
   return {};
 }
 
+Arbitration::Account Arbitration::account_of(Desk& desk, core::SliceId slice, uint64_t now_ns) {
+  Account account;
+  account.device = desk.id;
+  account.totals = *desk.arbiter.totals(now_ns, slice);
+  account.policy = desk.arbiter.policy();
+  account.last_decision = desk.arbiter.history().count();
+  account.now_ns = now_ns;
+  account.holder = desk.arbiter.holder();
+  for (const core::Holding& holding : desk.arbiter.holdings())
+    if (holding.slice == slice) account.terms = holding.terms;
+  return account;
+}
+
+Result<Arbitration::Account> Arbitration::account(core::SliceId slice, const std::string& device, uint64_t after,
+                                                  uint64_t most) {
+  std::lock_guard lock(mutex_);
+  auto found = desks_.find(device);
+  if (found == desks_.end() || !found->second->governed.contains(slice))
+    return fail(Code::kNotFound, "slice " + std::to_string(slice) + " is not governed on " + device);
+  uint64_t now = protocol::monotonic_ns();
+  // A holder that runs alone was looked at some time ago; what it rested since then is not to be shown as run.
+  observe(*found->second, slice, now);
+  Account account = account_of(*found->second, slice, now);
+  account.decisions = found->second->arbiter.history().since(after, most);
+  return account;
+}
+
 std::vector<Arbitration::Account> Arbitration::accounts(core::SliceId slice) {
   std::lock_guard lock(mutex_);
   std::vector<Account> found;
   uint64_t now = protocol::monotonic_ns();
   for (auto& [id, desk] : desks_) {
-    const core::Totals* totals = desk->arbiter.totals(now, slice);
-    if (totals == nullptr) continue;
-    Account account{id, *totals, {}, desk->arbiter.history().list(), now, desk->arbiter.holder()};
-    for (const core::Holding& holding : desk->arbiter.holdings())
-      if (holding.slice == slice) account.terms = holding.terms;
-    found.push_back(std::move(account));
+    if (!desk->governed.contains(slice)) continue;
+    observe(*desk, slice, now);
+    found.push_back(account_of(*desk, slice, now));
   }
   return found;
+}
+
+std::string Arbitration::refusal(uint64_t session, const std::string& device) {
+  std::lock_guard lock(mutex_);
+  auto desk = desks_.find(device);
+  if (desk == desks_.end()) return "";
+  auto found = desk->second->refused.find(session);
+  return found == desk->second->refused.end() ? "" : found->second;
 }
 
 }  // namespace amalgam::daemon

@@ -75,16 +75,24 @@ class Arbitration {
   Result<void> set_terms(core::SliceId slice, const core::Terms& terms);
   Result<void> set_policy(const std::string& name);
 
-  /// Totals and last decisions of a slice on one device, oldest first; kNotFound.
+  /// A slice on one device: its totals, and the device's decisions.
   struct Account {
     std::string device;
     core::Totals totals;
     core::Terms terms;
-    std::vector<core::Record> decisions;
+    std::string policy;
+    std::vector<core::Record> decisions;  ///< the oldest first; the last is number last_decision, if there is one
+    uint64_t last_decision = 0;
     uint64_t now_ns = 0;
     core::SliceId holder = 0;
   };
+  /// With the decisions after number `after`, at most the `most` newest. kNotFound: the arbiter does not know the slice
+  /// there.
+  Result<Account> account(core::SliceId slice, const std::string& device, uint64_t after, uint64_t most);
+  /// On every device that the slice is governed on, without decisions.
   std::vector<Account> accounts(core::SliceId slice);
+  /// Why an arbiter refused a session that was added; empty: it did not.
+  std::string refusal(uint64_t session, const std::string& device);
 
  private:
   /// One session on one device.
@@ -110,6 +118,7 @@ class Arbitration {
     core::Arbiter arbiter;
     std::vector<Seat> seats;
     std::map<core::SliceId, uint32_t> governed;  ///< slices that the arbiter knows, with how many seats
+    std::map<uint64_t, std::string> refused;     ///< sessions that are served without the arbiter, and why
     bool parked = false;                         ///< the holder rests, its grant is taken away
     uint64_t wake_ns = UINT64_MAX;
   };
@@ -124,6 +133,8 @@ class Arbitration {
   void run();
   void poke() const;
   void attend(Desk& desk, uint64_t now_ns);
+  Sight observe(Desk& desk, core::SliceId slice, uint64_t now_ns);
+  static Account account_of(Desk& desk, core::SliceId slice, uint64_t now_ns);
   Sight look(const Desk& desk, core::SliceId slice, uint64_t now_ns) const;
   void carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns);
   void grant(Desk& desk, core::SliceId slice, uint64_t now_ns);

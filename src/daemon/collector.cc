@@ -8,7 +8,6 @@
 #include <memory>
 
 #include "base/limits.h"
-#include "daemon/metrics_text.h"
 #include "protocol/codec.h"
 
 namespace amalgam::daemon {
@@ -162,7 +161,26 @@ void Collector::session_ended(const Session& session) {
     ended_device_time_ns_[session.devices[i]] += value(counters->device_time_ns[i]);
 }
 
-std::string Collector::metrics(size_t most) const {
+std::vector<MetricsSnapshot::SliceTime> Collector::slice_times() {
+  std::map<std::pair<uint64_t, std::string>, MetricsSnapshot::SliceTime> now;
+  for (const auto& [id, slice] : slices_.all()) {
+    for (const Arbitration::Account& account : arbitration_.accounts(id)) {
+      auto& shown = now.emplace(std::pair(id, account.device), shown_times_[{id, account.device}]).first->second;
+      shown.slice = id;
+      shown.name = slice->name;
+      shown.device = account.device;
+      shown.ran_ns = std::max(shown.ran_ns, account.totals.ran_ns);
+      shown.waited_ns = std::max(shown.waited_ns, account.totals.waited_ns);
+      shown.throttled_ns = std::max(shown.throttled_ns, account.totals.throttled_ns);
+    }
+  }
+  shown_times_ = std::move(now);
+  std::vector<MetricsSnapshot::SliceTime> times;
+  for (const auto& [key, time] : shown_times_) times.push_back(time);
+  return times;
+}
+
+std::string Collector::metrics(size_t most) {
   MetricsSnapshot snapshot;
   snapshot.status = status("");
   for (const model::Device& of : context_.devices.all()) {
@@ -175,6 +193,7 @@ std::string Collector::metrics(size_t most) const {
   }
   for (const auto& [id, of] : slices_.all()) snapshot.slices.push_back({id, of->name, of->owner, of->class_name, of->terms});
   for (const auto& [id, of] : sessions_.all()) snapshot.sessions.push_back({session(*of), context_.ledger.granted(id)});
+  snapshot.slice_times = slice_times();
   snapshot.opened_total = sessions_.opened_total();
   snapshot.ended_total = ended_sessions_;
   snapshot.refused_total = reservations_.refused_total();
@@ -182,6 +201,7 @@ std::string Collector::metrics(size_t most) const {
   if (text.size() <= most) return text;
   snapshot.sessions.clear();
   snapshot.slices.clear();
+  snapshot.slice_times.clear();
   return "# Too many sessions and slices for one message: ask over HTTP for theirs.\n" + metrics_text(snapshot);
 }
 

@@ -84,14 +84,16 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   if (!arbitration) return std::unexpected(std::move(arbitration.error()));
   arbitration_ = std::move(*arbitration);
   reservations_ = std::make_unique<Reservations>(*context_, *sessions_);
-  collector_ = std::make_unique<Collector>(*context_, *slices_, *sessions_, *reservations_);
+  collector_ = std::make_unique<Collector>(*context_, *slices_, *sessions_, *reservations_, *arbitration_);
+  explainer_ = std::make_unique<Explainer>(*slices_, *sessions_, *arbitration_);
   AMALGAM_TRY(watch_signals(), "start");
   // What an earlier daemon left must be known before anybody can connect.
   if (auto recovered = recover(); !recovered) log_.error("recovery: {}", recovered.error().text());
   auto server = Server::listen(*loop_, log_, config_.socket, config_.system ? 0666 : 0600);
   if (!server) return std::unexpected(std::move(server.error()));
   server_ = std::move(*server);
-  requests_ = std::make_unique<Requests>(Requests::Parts{*context_, *server_, *slices_, *sessions_, *collector_});
+  requests_ =
+      std::make_unique<Requests>(Requests::Parts{*context_, *server_, *slices_, *sessions_, *collector_, *explainer_});
   if (!config_.metrics.empty()) {
     auto metrics = MetricsServer::start(*loop_, config_.metrics, [this] { return collector_->metrics(SIZE_MAX); });
     if (!metrics) return std::unexpected(std::move(metrics.error()));
@@ -113,7 +115,10 @@ void Daemon::join_parts() {
     check_idle();
   };
   requests_->on_shutdown = [this] { end(false, "it was asked to"); };
-  slices_->on_gone = [this](const Slice&) { check_idle(); };
+  slices_->on_gone = [this](const Slice& slice) {
+    explainer_->remember(slice);
+    check_idle();
+  };
   slices_->on_terms_changed = [this](const Slice& slice) {
     auto set = arbitration_->set_terms(slice.id, core::terms_of(slice.terms));
     if (!set) log_.error("slice {}: {}", slice.name, set.error().text());

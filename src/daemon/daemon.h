@@ -80,6 +80,7 @@ class Daemon {
   std::unique_ptr<Arbitration> arbitration_;  ///< goes before the sessions, whose pages it writes
   std::unique_ptr<Reservations> reservations_;
   std::unique_ptr<Collector> collector_;
+  std::unique_ptr<Explainer> explainer_;
   std::unique_ptr<Requests> requests_;
   std::unique_ptr<MetricsServer> metrics_;
   bool probed_ = false, recovered_ = false, ending_ = false, keep_sessions_ = false;

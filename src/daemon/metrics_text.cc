@@ -109,6 +109,20 @@ void write_slices(Writer& out, const MetricsSnapshot& snapshot) {
          [](const Slice& slice) { return static_cast<double>(slice.terms.priority); });
 }
 
+void write_slice_times(Writer& out, const MetricsSnapshot& snapshot) {
+  using Time = MetricsSnapshot::SliceTime;
+  auto series = [&](const char* name, const char* help, uint64_t Time::* field) {
+    out.counter(name, help);
+    for (const Time& time : snapshot.slice_times)
+      out.series({{"slice", std::to_string(time.slice)}, {"name", time.name}, {"device", time.device}},
+                 seconds(time.*field));
+  };
+  series("amalgam_slice_ran_seconds_total", "Time that the slice held the device with work.", &Time::ran_ns);
+  series("amalgam_slice_waited_seconds_total", "Time that it wanted the device and another one had it.", &Time::waited_ns);
+  series("amalgam_slice_throttled_seconds_total", "Time that it wanted the device and was over its cap.",
+         &Time::throttled_ns);
+}
+
 /// session, program, uid, and one more pair.
 Labels labels_of(const protocol::SessionEntry& entry, std::initializer_list<std::pair<const char*, std::string>> more = {}) {
   Labels labels{{"session", std::to_string(entry.session)}, {"program", entry.program}, {"uid", std::to_string(entry.uid)}};
@@ -161,6 +175,7 @@ std::string metrics_text(const MetricsSnapshot& snapshot) {
   write_daemon(out, snapshot);
   write_devices(out, snapshot);
   write_slices(out, snapshot);
+  write_slice_times(out, snapshot);
   write_sessions(out, snapshot);
   return out.text();
 }

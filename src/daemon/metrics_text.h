@@ -23,6 +23,12 @@ struct MetricsSnapshot {
     std::string class_name;
     model::Terms terms;
   };
+  /// Of a slice on one device, since it came.
+  struct SliceTime {
+    uint64_t slice = 0;
+    std::string name, device;
+    uint64_t ran_ns = 0, waited_ns = 0, throttled_ns = 0;
+  };
   struct Session {
     protocol::SessionEntry entry;
     uint64_t granted = 0;
@@ -31,6 +37,7 @@ struct MetricsSnapshot {
   std::vector<protocol::DeviceEntry> devices;
   std::vector<Pool> pools;
   std::vector<Slice> slices;
+  std::vector<SliceTime> slice_times;
   std::vector<Session> sessions;
   uint64_t opened_total = 0, ended_total = 0, refused_total = 0;
 };

@@ -25,5 +25,17 @@ TEST(MetricsText, ASlicesTermsAreThere) {
   EXPECT_TRUE(has_line(text, "amalgam_slice_priority{" + second + "} 2")) << text;
 }
 
+TEST(MetricsText, ASlicesTimeIsThereForEachDevice) {
+  MetricsSnapshot snapshot;
+  snapshot.slice_times.push_back({3, "train", "opencl:0", 1'500'000'000, 250'000'000, 0});
+  snapshot.slice_times.push_back({3, "train", "opencl:1", 0, 0, 2'000'000'000});
+  std::string text = metrics_text(snapshot);
+  const std::string first = R"({slice="3",name="train",device="opencl:0"})";
+  const std::string second = R"({slice="3",name="train",device="opencl:1"})";
+  EXPECT_TRUE(has_line(text, "amalgam_slice_ran_seconds_total" + first + " 1.5")) << text;
+  EXPECT_TRUE(has_line(text, "amalgam_slice_waited_seconds_total" + first + " 0.25")) << text;
+  EXPECT_TRUE(has_line(text, "amalgam_slice_throttled_seconds_total" + second + " 2")) << text;
+}
+
 }  // namespace
 }  // namespace amalgam::daemon

@@ -19,6 +19,7 @@ bool must_wait(ControlType type) {
     case ControlType::kCreateSlice:
     case ControlType::kSetSlice:
     case ControlType::kListSessions:
+    case ControlType::kExplain:
     case ControlType::kGetMetrics: return true;
     default: return false;
   }
@@ -50,6 +51,7 @@ void Requests::handle(Server::Connection& connection, protocol::Packet packet) {
     case ControlType::kCreateSlice: return create_slice(connection, packet);
     case ControlType::kSetSlice: return set_slice(connection, packet);
     case ControlType::kListSessions: return list_sessions(connection, packet);
+    case ControlType::kExplain: return explain(connection, packet);
     case ControlType::kGetStatus: return parts_.server.answer(id, parts_.collector.status(metrics_address));
     case ControlType::kGetMetrics:
       return parts_.server.answer(id, protocol::MetricsText{parts_.collector.metrics(kMetricsTextBytes)});
@@ -120,6 +122,12 @@ void Requests::list_sessions(Server::Connection& connection, const protocol::Pac
   auto request = packet.as<protocol::ListSessions>();
   if (!request) return parts_.server.refuse(connection.id, request.error());
   parts_.server.answer(connection.id, parts_.collector.session_page(request->after));
+}
+
+void Requests::explain(Server::Connection& connection, const protocol::Packet& packet) {
+  auto request = packet.as<protocol::Explain>();
+  if (!request) return parts_.server.refuse(connection.id, request.error());
+  parts_.server.answer_with(connection.id, parts_.explainer.explain(*request, connection.peer.uid));
 }
 
 void Requests::shut_down(Server::Connection& connection) {

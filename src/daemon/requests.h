@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/collector.h"
+#include "daemon/explainer.h"
 #include "daemon/server.h"
 
 namespace amalgam::daemon {
@@ -24,6 +25,7 @@ class Requests {
     SliceRegistry& slices;
     SessionRegistry& sessions;
     Collector& collector;
+    const Explainer& explainer;
   };
   explicit Requests(Parts parts) : parts_(parts) {}
 
@@ -46,6 +48,7 @@ class Requests {
   void open_session(Server::Connection& connection, const protocol::Packet& packet);
   void create_slice(Server::Connection& connection, const protocol::Packet& packet);
   void set_slice(Server::Connection& connection, const protocol::Packet& packet);
+  void explain(Server::Connection& connection, const protocol::Packet& packet);
   void list_sessions(Server::Connection& connection, const protocol::Packet& packet);
   void shut_down(Server::Connection& connection);
   void worker_back(Server::Connection& connection, protocol::Packet& packet);

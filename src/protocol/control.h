@@ -41,6 +41,8 @@ enum class ControlType : uint16_t {
   kGetMetrics,
   kMetricsText,
   kSetSlice,
+  kExplain,      ///< protocol/explain.h
+  kExplanation,  ///< protocol/explain.h
   kWorkerHello = 40,
   kAdopt,
   kReserve,

@@ -198,6 +198,7 @@ void Arbiter::grant(Slice& slice, const Decision& decision, Step& out) {
   if (slice.account.capped()) until = std::min(until, now_ns_ + slice.account.cap_runs_for_ns());
   Record record{.at_ns = now_ns_, .until_ns = until, .slice = slice.id, .rule = decision.rule};
   record.previous = holder_ != 0 ? holder_ : previous_;
+  record.previous_end_ns = holder_ != 0 ? now_ns_ : vacated_ns_;
   record.ended = holder_ != 0 ? End::kQuantum : ended_;
   for (const Slice& other : slices_) {
     if (!other.competes || other.id == slice.id) continue;
@@ -226,6 +227,7 @@ void Arbiter::revoke(Slice& slice, End why, Step& out) {
 void Arbiter::vacate(End why) {
   previous_ = holder_ != 0 ? holder_ : draining_;
   ended_ = why;
+  vacated_ns_ = now_ns_;
   holder_ = draining_ = 0;
 }
 

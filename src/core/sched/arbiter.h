@@ -169,6 +169,7 @@ class Arbiter {
   Grant grant_;  ///< of the holder, or of the slice that drains
   SliceId holder_ = 0, draining_ = 0, previous_ = 0;
   End ended_ = End::kNone;
+  uint64_t vacated_ns_ = 0;  ///< when `previous_` stopped
   uint64_t drain_deadline_ns_ = kForeverNs;
   uint64_t now_ns_ = 0;
   bool arrival_ = false;  ///< somebody began to compete since the last choice

@@ -207,6 +207,24 @@ TEST_F(ArbiterTest, ALostDeviceHoldsNothing) {
   EXPECT_EQ(arbiter.history().list().back().ended, End::kLost);
 }
 
+TEST_F(ArbiterTest, ADecisionSaysWhenTheOneBeforeStopped) {
+  add(1);
+  add(2);
+  busy(0, 1);
+  busy(0, 2);
+  step(10 * kMs);
+  auto turn = arbiter.history().list().back();
+  EXPECT_EQ(turn.slice, 2u);
+  EXPECT_EQ(turn.previous, 1u);
+  EXPECT_EQ(turn.previous_end_ns, 10 * kMs);
+  arbiter.lose_device(15 * kMs);
+  busy(18 * kMs, 1);
+  auto later = arbiter.history().list().back();
+  EXPECT_EQ(later.at_ns, 18 * kMs);
+  EXPECT_EQ(later.previous, 2u);
+  EXPECT_EQ(later.previous_end_ns, 15 * kMs) << "the device rested in between";
+}
+
 TEST_F(ArbiterTest, IdlenessThatIsReportedLateIsGivenBack) {
   add(1);
   busy(0, 1);

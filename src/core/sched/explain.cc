@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/sched/explain.h"
 
+#include <algorithm>
+
 namespace amalgam::core {
 
 void Totals::wait(SliceId whom, Rule rule, uint64_t ns) {
@@ -34,11 +36,11 @@ void History::add(const Record& record) {
   ++count_;
 }
 
-std::vector<Record> History::list() const {
-  if (ring_.size() < kDecisionHistory) return ring_;
+std::vector<Record> History::since(uint64_t after, uint64_t most) const {
+  uint64_t wanted = std::min({count_ - std::min(count_, after), most, static_cast<uint64_t>(ring_.size())});
   std::vector<Record> ordered;
-  ordered.reserve(ring_.size());
-  for (uint64_t i = 0; i < kDecisionHistory; ++i) ordered.push_back(ring_[(count_ + i) % kDecisionHistory]);
+  ordered.reserve(wanted);
+  for (uint64_t i = count_ - wanted; i < count_; ++i) ordered.push_back(ring_[i % kDecisionHistory]);
   return ordered;
 }
 

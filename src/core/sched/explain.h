@@ -47,6 +47,7 @@ struct Record {
   SliceId slice = 0;
   Rule rule = Rule::kNone;
   SliceId previous = 0;                  ///< who held the device before
+  uint64_t previous_end_ns = 0;          ///< when it stopped; its revoked work may have left the device later
   End ended = End::kNone;                ///< why it stopped
   uint32_t passed_over = 0;              ///< how many wanted the device and did not get it
   std::array<SliceId, kNamed> passed{};  ///< the first of them
@@ -57,7 +58,10 @@ class History {
  public:
   void add(const Record& record);
   /// The oldest first.
-  std::vector<Record> list() const;
+  std::vector<Record> list() const { return since(0, kDecisionHistory); }
+  /// Those with numbers over `after` that are remembered, at most the `most` newest, the oldest first. The first decision
+  /// ever has number 1, the last one count().
+  std::vector<Record> since(uint64_t after, uint64_t most) const;
   /// All that there ever were.
   uint64_t count() const { return count_; }
 

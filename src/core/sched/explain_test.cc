@@ -45,5 +45,23 @@ TEST(Explain, EveryEndHasAName) {
   for (uint8_t i = 0; i <= static_cast<uint8_t>(End::kLost); ++i) EXPECT_FALSE(end_name(static_cast<End>(i)).empty());
 }
 
+TEST(Explain, HistoryGoesOnFromANumber) {
+  History history;
+  EXPECT_TRUE(history.since(0, 10).empty());
+  for (uint64_t at = 1; at <= 5; ++at) history.add({.at_ns = at});
+  auto numbers = [&](uint64_t after, uint64_t most) {
+    std::vector<uint64_t> found;
+    for (const Record& record : history.since(after, most)) found.push_back(record.at_ns);
+    return found;
+  };
+  EXPECT_EQ(numbers(3, 10), (std::vector<uint64_t>{4, 5}));
+  EXPECT_EQ(numbers(0, 2), (std::vector<uint64_t>{4, 5})) << "the newest";
+  EXPECT_TRUE(numbers(5, 10).empty());
+  EXPECT_TRUE(numbers(UINT64_MAX, 10).empty());
+  for (uint64_t at = 6; at <= kDecisionHistory + 5; ++at) history.add({.at_ns = at});
+  EXPECT_EQ(numbers(2, UINT64_MAX).front(), 6u) << "3, 4 and 5 are forgotten";
+  EXPECT_EQ(numbers(2, UINT64_MAX).size(), kDecisionHistory);
+}
+
 }  // namespace
 }  // namespace amalgam::core

@@ -39,7 +39,7 @@ Result<Client> Client::connect(const std::string& socket) {
   return fail(std::move(error));
 }
 
-Error Client::explain(Error error) const {
+Error Client::say(Error error) const {
   if (error.code == Code::kUnavailable) return {error.code, "the daemon at " + socket_ + " has gone away: " + error.message};
   if (error.code == Code::kTimeout) return {error.code, "the daemon at " + socket_ + " does not answer; see its log"};
   return error;
@@ -71,6 +71,20 @@ Result<std::vector<protocol::SessionEntry>> Client::sessions() const {
     }
     if (last) return all;
   }
+}
+
+Result<std::vector<protocol::Explanation>> Client::explanations(uint64_t session, uint64_t most) const {
+  std::vector<protocol::Explanation> all;
+  protocol::Explain question;
+  question.session = session;
+  question.most = most;
+  do {
+    question.device = static_cast<uint32_t>(all.size());
+    auto answer = explanation(question);
+    if (!answer) return fail(std::move(answer.error()));
+    all.push_back(std::move(*answer));
+  } while (all.size() < all.back().devices);
+  return all;
 }
 
 Result<std::string> Client::metrics() const {

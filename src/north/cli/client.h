@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "protocol/channel.h"
+#include "protocol/explain.h"
 
 namespace amalgam::cli {
 
@@ -27,6 +28,12 @@ class Client {
   Result<std::vector<protocol::SessionEntry>> sessions() const;
   Result<protocol::StatusReport> status() const { return call<protocol::StatusReport>(protocol::GetStatus{}); }
   Result<std::string> metrics() const;
+  /// One device of a session's slice.
+  Result<protocol::Explanation> explanation(const protocol::Explain& question) const {
+    return call<protocol::Explanation>(question);
+  }
+  /// Every device, each with its `most` last decisions.
+  Result<std::vector<protocol::Explanation>> explanations(uint64_t session, uint64_t most) const;
   /// The slice lives while this client does.
   Result<protocol::SliceCreated> create_slice(const protocol::CreateSlice& wish) const {
     return call<protocol::SliceCreated>(wish);
@@ -44,10 +51,10 @@ class Client {
   template <typename R, typename M>
   Result<R> call(const M& message) const {
     auto reply = channel_.call<R>(message, kAnswerMs);
-    if (!reply) return fail(explain(std::move(reply.error())));
+    if (!reply) return fail(say(std::move(reply.error())));
     return reply;
   }
-  Error explain(Error error) const;
+  Error say(Error error) const;
 
   protocol::Channel channel_;
   std::string socket_;

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -18,6 +19,7 @@
 
 #include "base/unique_fd.h"
 #include "protocol/channel.h"
+#include "protocol/explain.h"
 
 namespace amalgam::cli {
 
@@ -52,6 +54,8 @@ class FakeDaemon {
 
   std::vector<protocol::DeviceEntry> devices;
   std::vector<protocol::SessionEntry> sessions;
+  /// One a device of the session asked about; of its decisions those after the number asked for are sent.
+  std::vector<protocol::Explanation> explanations;
   std::string refusal;              ///< not empty: slices and changes are refused with it
   protocol::CreateSlice last_wish;  ///< read it when the command has ended
   protocol::SetSlice last_change;   ///< the same; its terms are those of every session from then on
@@ -77,6 +81,7 @@ class FakeDaemon {
         return channel.send(after(packet->as<protocol::ListSessions>()->after)).has_value();
       case protocol::ControlType::kCreateSlice: return create(channel, *packet->as<protocol::CreateSlice>());
       case protocol::ControlType::kSetSlice: return change(channel, *packet->as<protocol::SetSlice>());
+      case protocol::ControlType::kExplain: return explain(channel, *packet->as<protocol::Explain>());
       case protocol::ControlType::kGetStatus: {
         protocol::StatusReport report;
         report.pid = 42;
@@ -108,6 +113,21 @@ class FakeDaemon {
       list.entries.push_back(entry);
     }
     return list;
+  }
+  bool explain(const protocol::Channel& channel, const protocol::Explain& question) const {
+    if (question.device >= explanations.size()) {
+      protocol::Refused refused;
+      refused.code = Code::kNotFound;
+      refused.message = "there is no session " + std::to_string(question.session);
+      return channel.send(refused).has_value();
+    }
+    protocol::Explanation answer = explanations[question.device];
+    answer.session = question.session;
+    answer.devices = static_cast<uint32_t>(explanations.size());
+    uint64_t wanted = std::min(question.most, answer.last_decision - std::min(answer.last_decision, question.after));
+    if (wanted < answer.decisions.size())
+      answer.decisions.erase(answer.decisions.begin(), answer.decisions.end() - static_cast<ptrdiff_t>(wanted));
+    return channel.send(answer).has_value();
   }
   bool refuse(const protocol::Channel& channel) const {
     protocol::Refused refused;

@@ -68,6 +68,10 @@ Result<fs::path> Places::find_daemon(const fs::path& exe_folder) {
   return first_of("amalgamd", exe_folder, {"../sbin/amalgamd", "amalgamd", "../../daemon/amalgamd"});
 }
 
+Result<fs::path> Places::find_sim(const fs::path& exe_folder) {
+  return first_of("amalgam-sim", exe_folder, {"../libexec/amalgam/amalgam-sim", "../../daemon/sim/amalgam-sim"});
+}
+
 Result<Places> Places::find(const fs::path& exe_folder, const fs::path& runtime) {
   Places places;
   auto opencl = first_of(

@@ -5,7 +5,9 @@
 // folder:
 //
 //     installed   PREFIX/bin/amalgam   PREFIX/sbin/amalgamd   PREFIX/lib/libamalgam_opencl.so PREFIX/share/amalgam/vendors/
+//                 PREFIX/libexec/amalgam/amalgam-sim
 //     build       src/north/cli/amalgam  src/daemon/amalgamd  src/north/opencl/libamalgam_opencl.so   vendors/
+//                 src/daemon/sim/amalgam-sim
 //
 // Threads: pure but for the file system.
 #pragma once
@@ -27,6 +29,8 @@ struct Places {
   static Result<Places> find(const std::filesystem::path& exe_folder, const std::filesystem::path& runtime);
   /// amalgamd alone: a slice can be made without the front door.
   static Result<std::filesystem::path> find_daemon(const std::filesystem::path& exe_folder);
+  /// amalgam-sim, which replays traces.
+  static Result<std::filesystem::path> find_sim(const std::filesystem::path& exe_folder);
 };
 
 /// The folder of this executable.

@@ -27,14 +27,17 @@ struct Context {
 };
 
 void add_devices(CLI::App& app, Context& context);
+void add_explain(CLI::App& app, Context& context);
 void add_limits(CLI::App& app, Context& context);
 void add_metrics(CLI::App& app, Context& context);
 void add_ps(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
 void add_set(CLI::App& app, Context& context);
 void add_shutdown(CLI::App& app, Context& context);
+void add_sim(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);
 void add_top(CLI::App& app, Context& context);
+void add_trace(CLI::App& app, Context& context);
 
 /// The whole program; the exit status.
 int amalgam_main(int argc, const char* const* argv);

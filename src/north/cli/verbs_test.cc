@@ -133,6 +133,58 @@ TEST_F(Verbs, SetSaysWhyNot) {
   EXPECT_EQ(amalgam({"set", "seven", "--share", "30%"}).status, kUsage);
 }
 
+TEST_F(Verbs, ExplainAsksForEachDevice) {
+  std::string path = socket();
+  for (const char* id : {"opencl:0", "opencl:1"}) {
+    protocol::Explanation answer;
+    answer.device_id = id;
+    answer.slice = 3;
+    answer.slice_name = "train\x1b";
+    answer.ran_ns = 4'000'000;
+    answer.last_decision = 2;
+    answer.decisions = {{.slice = 3}, {.slice = 4}};
+    daemon.explanations.push_back(answer);
+  }
+  daemon.explanations[1].ungoverned = "the arbiter refused it";
+  Said said = amalgam({"explain", "7", "--last", "1", "--socket", path.c_str()});
+  EXPECT_EQ(said.status, 0) << said.err;
+  for (const char* part :
+       {"session 7", "slice 3 \"train?\"", "on opencl:0, policy", "slice 4", "on opencl:1: the arbiter refused it"})
+    EXPECT_NE(said.out.find(part), std::string::npos) << part << " in " << said.out;
+  auto json = nlohmann::json::parse(amalgam({"explain", "7", "--json", "--socket", path.c_str()}).out);
+  ASSERT_EQ(json.size(), 2u);
+  EXPECT_EQ(json[0]["ran_ns"], 4'000'000);
+  EXPECT_EQ(json[0]["decisions"].size(), 2u);
+  EXPECT_EQ(json[1]["governed"], false);
+  daemon.explanations.clear();
+  said = amalgam({"explain", "8", "--socket", path.c_str()});
+  EXPECT_EQ(said.status, kFailed);
+  EXPECT_EQ(said.err, "amalgam: there is no session 8\n");
+  EXPECT_EQ(amalgam({"explain", "7", "--last", "100000"}).status, kUsage);
+}
+
+TEST_F(Verbs, TraceWritesAWholeFile) {
+  std::string path = socket();
+  std::string file = path + ".json";
+  EXPECT_EQ(amalgam({"trace", "7", "-o", file.c_str(), "--socket", path.c_str()}).status, kFailed) << "no such session";
+  EXPECT_FALSE(std::filesystem::exists(file));
+  protocol::Explanation answer;
+  answer.device_id = "opencl:0";
+  answer.now_ns = 1'000'000;
+  answer.last_decision = 1;
+  answer.decisions = {{.slice = 3}};
+  answer.holder = 3;
+  daemon.explanations.push_back(answer);
+  Said said = amalgam({"trace", "7", "-o", file.c_str(), "--seconds", "0.01", "--socket", path.c_str()});
+  EXPECT_EQ(said.status, 0) << said.err;
+  EXPECT_NE(said.out.find("the time is over"), std::string::npos) << said.out;
+  std::ifstream in(file);
+  auto json = nlohmann::json::parse(in);
+  EXPECT_GE(json["traceEvents"].size(), 3u);
+  EXPECT_EQ(amalgam({"trace", "7", "-o", "/no/such/folder/t.json", "--socket", path.c_str()}).status, kFailed);
+  EXPECT_EQ(amalgam({"trace", "7"}).status, kUsage);
+}
+
 TEST_F(Verbs, ListingsPrintNoEscapes) {
   std::string path = socket();
   for (auto words : {std::vector<const char*>{"ps"}, {"top", "--once"}, {"status"}, {"metrics"}}) {
@@ -201,6 +253,13 @@ TEST_F(PlacesTest, AnInstalledTreeIsUsedAsItIs) {
   EXPECT_EQ(places->vendors, root / "p/share/amalgam/vendors");
   EXPECT_EQ(places->daemon, root / "p/sbin/amalgamd");
   EXPECT_FALSE(std::filesystem::exists(root / "run"));
+}
+
+TEST_F(PlacesTest, TheSimulatorIsBelowLibexec) {
+  EXPECT_EQ(Places::find_sim(root / "p/bin").error().code, Code::kNotFound);
+  std::filesystem::create_directories(root / "p/libexec/amalgam");
+  std::ofstream(root / "p/libexec/amalgam/amalgam-sim") << "x";
+  EXPECT_EQ(*Places::find_sim(root / "p/bin"), root / "p/libexec/amalgam/amalgam-sim");
 }
 
 TEST_F(PlacesTest, AMovedTreeGetsAVendorsFolderOfItsOwn) {

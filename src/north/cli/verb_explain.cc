@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// `amalgam explain`: where the time of a session's slice went on each of its devices, and the devices' last decisions.
+#include <fmt/format.h>
+
+#include "base/limits.h"
+#include "north/cli/console.h"
+#include "north/cli/explain_text.h"
+#include "north/cli/listing.h"
+#include "north/cli/units.h"
+#include "north/cli/verbs.h"
+
+namespace amalgam::cli {
+namespace {
+
+constexpr uint64_t kShown = 10;  ///< decisions that are shown unless somebody asks for more
+
+struct ExplainOptions {
+  uint64_t session = 0;
+  uint64_t last = kShown;
+  bool json = false;
+};
+
+using Answers = std::vector<protocol::Explanation>;
+
+std::string head(const protocol::Explanation& answer) {
+  std::string cap = answer.terms.cap_ppm == 0 ? "none" : model::format_percent(answer.terms.cap_ppm);
+  std::string share = answer.terms.share_ppm == 0 ? "none" : model::format_percent(answer.terms.share_ppm);
+  return fmt::format("session {}: {} in slice {} \"{}\" (share {}, cap {}, priority {}, slo {})\n", answer.session,
+                     printable(answer.program), answer.slice, printable(answer.slice_name), share, cap,
+                     model::priority_name(answer.terms.priority), model::format_slo(answer.terms.slo_p99_ns));
+}
+
+void show(const Answers& answers, bool json) {
+  if (json) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const auto& answer : answers) list.push_back(explain_json(answer));
+    return write_out(json_text(list));
+  }
+  if (answers.empty()) return;
+  write_out(head(answers[0]));
+  for (const auto& answer : answers) write_lines(explain_lines(answer));
+}
+
+}  // namespace
+
+void add_explain(CLI::App& app, Context& context) {
+  CLI::App* verb =
+      app.add_subcommand("explain", "Where a session's time went: ran, waited for whom and why; the last decisions");
+  auto options = std::make_shared<ExplainOptions>();
+  verb->add_option("SESSION", options->session, "A session of `amalgam ps`")->required();
+  verb->add_option("--last", options->last, "Decisions of each device to show")
+      ->type_name("N")
+      ->check(CLI::Range(uint64_t{0}, kExplainDecisions));
+  verb->add_flag("--json", options->json, "Raw numbers");
+  verb->footer(
+      "The numbers are the slice's, whose sessions run together, since it came to the device. Your own slices only, unless\n"
+      "you are root or run the daemon; other users' slices are \"another slice\".");
+  verb->callback([&context, options] {
+    context.status = ask_and_show(
+        context, [&](const Client& client) { return client.explanations(options->session, options->last); },
+        [&](const Answers& answers) { show(answers, options->json); });
+  });
+}
+
+}  // namespace amalgam::cli
