@@ -218,10 +218,9 @@ Arbitration::Desk& Arbitration::desk_of(const DeviceUse& device, uint64_t now_ns
 }
 
 void Arbitration::tell_pieces(const Desk& desk) const {
-  bool cut = options_.split == Split::kAlways ||
-             (options_.split == Split::kShared && !desk.freezable && desk.governed.size() > 1);
-  for (const Seat& seat : desk.seats)
-    seat.grant().piece_us.store(cut ? options_.piece_us : 0, std::memory_order_relaxed);
+  bool cut =
+      options_.split == Split::kAlways || (options_.split == Split::kShared && !desk.freezable && desk.governed.size() > 1);
+  for (const Seat& seat : desk.seats) seat.grant().piece_us.store(cut ? options_.piece_us : 0, std::memory_order_relaxed);
 }
 
 void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns) {

@@ -16,18 +16,23 @@ def lines(text):
     return [line for line in text.splitlines() if line]
 
 
+def compare(test, program, **pool_options):
+    """Whether a program prints the same and ends the same, bare and through a pool."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = bare_environment(folder, **(pool_options.get("environment") or {}))
+        bare = subprocess.run([program], env=environment, capture_output=True, text=True)
+    with Pool(**pool_options) as pool:
+        virtual = pool.run([program], check=False)
+        pool.settled()
+    def drop(text):
+        return [line for line in lines(text) if line.split(":")[0].removeprefix("note ") not in DIFFERENT]
+    test.assertEqual(drop(bare.stdout), drop(virtual.stdout), virtual.stderr[-2000:])
+    test.assertEqual(bare.returncode, virtual.returncode)
+
+
 class Cases(unittest.TestCase):
     def compare(self, program, **pool_options):
-        with tempfile.TemporaryDirectory() as folder:
-            environment = bare_environment(folder, **(pool_options.get("environment") or {}))
-            bare = subprocess.run([program], env=environment, capture_output=True, text=True)
-        with Pool(**pool_options) as pool:
-            virtual = pool.run([program], check=False)
-            pool.settled()
-        def drop(text):
-            return [line for line in lines(text) if line.split(":")[0].removeprefix("note ") not in DIFFERENT]
-        self.assertEqual(drop(bare.stdout), drop(virtual.stdout), virtual.stderr[-2000:])
-        self.assertEqual(bare.returncode, virtual.returncode)
+        compare(self, program, **pool_options)
 
     def test_cl_cases(self):
         self.compare(CL_CASES)

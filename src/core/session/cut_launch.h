@@ -38,11 +38,11 @@ struct CutLaunch {
   Ref<KernelObject> kernel;    ///< the program's
   Ref<KernelObject> instance;  ///< the pieces' own, with the launch's arguments
   split::Grid grid;
-  bool passes_piece = false;     ///< the kernel takes a Piece as its last argument
-  uint32_t piece_argument = 0;   ///< then: its index
-  uint64_t least = 1;            ///< groups of a piece, at least
-  bool smallest = false;         ///< pieces of `least` groups, whatever they take
-  uint64_t target_ns = 0;        ///< what a piece should take, if the arbiter says nothing now
+  bool passes_piece = false;    ///< the kernel takes a Piece as its last argument
+  uint32_t piece_argument = 0;  ///< then: its index
+  uint64_t least = 1;           ///< groups of a piece, at least
+  bool smallest = false;        ///< pieces of `least` groups, whatever they take
+  uint64_t target_ns = 0;       ///< what a piece should take, if the arbiter says nothing now
   std::shared_ptr<Pace> pace;
   std::vector<Ref<Object>> held;  ///< by its arguments, until its flight takes them over
 

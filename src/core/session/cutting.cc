@@ -62,7 +62,8 @@ std::array<uint64_t, 3> choose_local(const protocol::Launch& m, const LaunchBoun
   uint64_t total = 1;
   for (uint8_t d = 0; d < m.dimensions; ++d)
     if (__builtin_mul_overflow(total, m.global[d], &total)) total = UINT64_MAX;
-  uint64_t room = std::min({bounds.group_items, kGroupItems, std::max(total / (kGroupsPerUnit * bounds.compute_units), uint64_t{1})});
+  uint64_t room =
+      std::min({bounds.group_items, kGroupItems, std::max(total / (kGroupsPerUnit * bounds.compute_units), uint64_t{1})});
   for (uint8_t d = 0; d < m.dimensions && room > 1; ++d) {
     uint64_t most = bounds.side_items[d] == 0 ? room : std::min(room, bounds.side_items[d]);
     local[d] = divisor_of(m.global[d], most);
@@ -113,8 +114,7 @@ Result<split::Range> range_of(KernelObject& kernel, DeviceObject& device, const 
 bool local_memory_fits(const KernelObject& instance, const LaunchBounds& bounds) {
   uint64_t bytes = 0;
   for (const AppliedArg& arg : instance.args)
-    if (arg.set && arg.head.kind == protocol::ArgKind::kLocal &&
-        __builtin_add_overflow(bytes, arg.head.size, &bytes))
+    if (arg.set && arg.head.kind == protocol::ArgKind::kLocal && __builtin_add_overflow(bytes, arg.head.size, &bytes))
       return false;
   return bytes <= bounds.local_bytes;
 }

@@ -23,12 +23,12 @@ struct Flight {
   uint64_t number = 0;
   protocol::ObjectId event = 0;
   bool prints = false;
-  bool in_turn = false;  ///< has passed the turnstile and must leave it
+  bool in_turn = false;        ///< has passed the turnstile and must leave it
   CutPtr cut;                  ///< it runs in pieces, and this knows its times
   BacklogPtr behind;           ///< it passes the turnstile when that is released
   std::shared_ptr<Pace> pace;  ///< learns from it
   uint64_t groups = 0;         ///< then: its size
-  south::EventPtr gate;  ///< a gate's event, which has nobody else once the client has released it
+  south::EventPtr gate;        ///< a gate's event, which has nobody else once the client has released it
   std::vector<Ref<Object>> held;
 };
 

@@ -126,15 +126,14 @@ void Session::build(const protocol::BuildModule& m, uint32_t call) {
   (*module)->splits.clear();
   south::Module* raw = (*module)->module.get();
   auto job = [raw, devices = std::move(*devices), held = std::move(held), options] { return raw->build(devices, options); };
-  on_slow_lane({Ref(*module)}, std::move(job),
-               [this, call, options, module = Ref(*module)](const Result<void>& result) {
-                 if (!result) return reply(call, result);
-                 note_build(*module, options);
-                 // Where every launch is cut, none shall run before that is known.
-                 for (const auto& device : module->context->devices)
-                   if (cuts_all(*device)) return plan_split(*module, *device, [this, call] { reply(call, {}); });
-                 reply(call, result);
-               });
+  on_slow_lane({Ref(*module)}, std::move(job), [this, call, options, module = Ref(*module)](const Result<void>& result) {
+    if (!result) return reply(call, result);
+    note_build(*module, options);
+    // Where every launch is cut, none shall run before that is known.
+    for (const auto& device : module->context->devices)
+      if (cuts_all(*device)) return plan_split(*module, *device, [this, call] { reply(call, {}); });
+    reply(call, result);
+  });
 }
 
 void Session::compile(const protocol::CompileModule& m, uint32_t call) {

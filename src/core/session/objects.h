@@ -68,10 +68,10 @@ struct StreamObject final : Object {
   Ref<DeviceObject> device;
   std::unique_ptr<south::Stream> stream;
   const bool in_order;
-  bool touched = false;                 ///< has commands that were not flushed
-  south::EventPtr barrier;              ///< out of order: the last one, which all that follows comes after
-  std::shared_ptr<Backlog> behind;      ///< a cut launch that all that follows comes after
-  std::shared_ptr<Backlog> last_cut;    ///< out of order: what a barrier would come after
+  bool touched = false;               ///< has commands that were not flushed
+  south::EventPtr barrier;            ///< out of order: the last one, which all that follows comes after
+  std::shared_ptr<Backlog> behind;    ///< a cut launch that all that follows comes after
+  std::shared_ptr<Backlog> last_cut;  ///< out of order: what a barrier would come after
 
   std::mutex mutex;  ///< guards what follows, and keeps a stream's completions in order on their way out
   Progress progress;
@@ -155,8 +155,8 @@ struct EventObject final : Object {
   static constexpr Kind kKind = Kind::kEvent;
   explicit EventObject(Graveyard& g) : Object(g, kKind) {}
   Ref<ContextObject> context;
-  south::EventPtr event;  ///< null: the command that should have made it was refused
-  bool is_user = false;   ///< SignalEvent ends it
+  south::EventPtr event;            ///< null: the command that should have made it was refused
+  bool is_user = false;             ///< SignalEvent ends it
   std::shared_ptr<Backlog> behind;  ///< a cut launch that it cannot end before
 };
 
@@ -164,14 +164,14 @@ struct ModuleObject final : Object {
   static constexpr Kind kKind = Kind::kModule;
   explicit ModuleObject(Graveyard& g) : Object(g, kKind) {}
   Ref<ContextObject> context;
-  uint32_t busy = 0;                      ///< jobs on the slow lane that use it; nothing else may then
-  bool may_print = true;                  ///< its kernels may call printf
-  std::string source;                     ///< from which launches can be cut; empty: there is none, or it is too large
-  std::string options;                    ///< of the build
+  uint32_t busy = 0;      ///< jobs on the slow lane that use it; nothing else may then
+  bool may_print = true;  ///< its kernels may call printf
+  std::string source;     ///< from which launches can be cut; empty: there is none, or it is too large
+  std::string options;    ///< of the build
   bool is_built = false;
   std::string whole_because;                         ///< not empty: no launch of it is cut
   std::vector<std::shared_ptr<ModuleSplit>> splits;  ///< by device, since the last build
-  std::unique_ptr<south::Module> module;  ///< null while a link makes it
+  std::unique_ptr<south::Module> module;             ///< null while a link makes it
 };
 
 /// One argument as the driver has it.
@@ -185,10 +185,10 @@ struct AppliedArg {
 /// What a launch must keep to be legal on a device, and what the driver would choose.
 struct LaunchBounds {
   Ref<DeviceObject> device;
-  uint64_t group_items = 0;             ///< work-items of a group at most; 0: not known
-  std::array<uint64_t, 3> required{};   ///< the local size that the kernel demands; 0: none
-  std::array<uint64_t, 3> side_items{}; ///< of a group along each dimension
-  uint64_t local_bytes = 0;             ///< local memory of a group
+  uint64_t group_items = 0;              ///< work-items of a group at most; 0: not known
+  std::array<uint64_t, 3> required{};    ///< the local size that the kernel demands; 0: none
+  std::array<uint64_t, 3> side_items{};  ///< of a group along each dimension
+  uint64_t local_bytes = 0;              ///< local memory of a group
   uint64_t compute_units = 1;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How cut launches run: cut_launch.h draws it. Everything here is the dispatcher's, and nothing waits for the client; the one
-// wait is for the session's turn, as any command's.
+// How cut launches run: cut_launch.h draws it. Everything here is the dispatcher's, and nothing waits for the client; the
+// one wait is for the session's turn, as any command's.
 #include <algorithm>
 
 #include "core/session/enqueue.h"
@@ -111,8 +111,8 @@ void Session::start_piece(const CutPtr& cut) {
       argument.bytes = std::as_bytes(std::span(&box.piece, 1));
       if (auto set = cut->instance->kernel->set_arg(argument); !set) return std::unexpected(std::move(set.error()));
     }
-    south::LaunchRange range{static_cast<uint8_t>(box.range.dimensions), true, true, box.range.offset, box.range.global,
-                             box.range.local};
+    south::LaunchRange range{
+        static_cast<uint8_t>(box.range.dimensions), true, true, box.range.offset, box.range.global, box.range.local};
     auto event = (*lane)->launch(*cut->instance->kernel, range, {});
     if (event) (*lane)->flush();
     return event;
@@ -127,13 +127,13 @@ void Session::start_piece(const CutPtr& cut) {
   ++cut->in_flight;
   feeder_.started(cut);
   config_.counters->pieces.fetch_add(1, std::memory_order_relaxed);
-  (*event)->on_complete([this, cut, device, groups = box.groups,
-                         pending = pending_callback()](const south::Outcome& outcome) mutable {
-    turnstile_.leave(device);
-    cut->pace->learn(groups, count_time(device, outcome));
-    mail([this, cut, outcome] { piece_ended(cut, outcome); });
-    pending.reset();
-  });
+  (*event)->on_complete(
+      [this, cut, device, groups = box.groups, pending = pending_callback()](const south::Outcome& outcome) mutable {
+        turnstile_.leave(device);
+        cut->pace->learn(groups, count_time(device, outcome));
+        mail([this, cut, outcome] { piece_ended(cut, outcome); });
+        pending.reset();
+      });
 }
 
 void Session::piece_ended(const CutPtr& cut, const south::Outcome& outcome) {

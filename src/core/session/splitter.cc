@@ -241,8 +241,8 @@ void make_split_plan(SplitJob& job) {
   }
   job.plan = std::move(*plan);
   if (job.plan.variant_source.empty() || !job.plan.whole_because.empty()) return;
-  auto built = build_text(*job.module->context->context, *job.device->device, job.plan.variant_source,
-                          job.plan.variant_options);
+  auto built =
+      build_text(*job.module->context->context, *job.device->device, job.plan.variant_source, job.plan.variant_options);
   if (built) {
     job.variant = std::move(*built);
   } else {
