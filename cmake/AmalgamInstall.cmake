@@ -2,7 +2,7 @@
 # What an installation holds besides the programs and libraries, which their own folders install. Nothing but the two .icd
 # files and the units hold an absolute path, and these are written when it is known: at installation (cmake --install --prefix).
 #
-#   bin/amalgam   sbin/amalgamd   libexec/amalgam/{amalgam-worker,amalgam-sim}   LIBDIR/libamalgam_opencl.so
+#   bin/amalgam   sbin/amalgamd   libexec/amalgam/{amalgam-worker,amalgam-sim}   LIBDIR/libamalgam_{opencl,split}.so
 #   share/amalgam/vendors/amalgam.icd     what `amalgam run` shows programs, alone
 #   etc/OpenCL/vendors/amalgam.icd        under /usr's own prefix (/etc) it makes the pool visible to every OpenCL program
 set(AMALGAM_ICD_LIBRARY ${CMAKE_INSTALL_LIBDIR}/libamalgam_opencl.so)

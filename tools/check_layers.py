@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "south/device": VALUES,
     "core/memory": SOUTH,
     "core/sched": {"base", "model"},
-    "core/session": SOUTH | {"core/memory"},
+    "core/session": SOUTH | {"core/memory", "core/split"},
     "core/split": VALUES,
     "north/client": VALUES,
     "north/opencl": VALUES | {"north/client"},

@@ -74,6 +74,12 @@ inline constexpr uint64_t kMaxSplitBytes = 16 * kMiB;    ///< a program that the
 inline constexpr uint64_t kSplitStackBytes = 64 * kMiB;  ///< stack of the thread that parses a program
 inline constexpr uint64_t kMaxProbeMacros = 1024;        ///< macros that one probe asks for
 inline constexpr uint64_t kMaxMacroBytes = 126;          ///< a macro's value with its ending zero, as a probe tells it
+inline constexpr uint64_t kSmallestPieceUs = 1;          ///< this piece_us means single work-groups, whatever they take
+inline constexpr uint64_t kPiecesInFlight = 2;           ///< pieces of a session that one device has at once
+inline constexpr uint64_t kMaxSpareKernels = 8;          ///< instances of one kernel that are kept for its pieces
+inline constexpr uint64_t kMaxPaces = 16;                ///< shapes of one kernel whose time is remembered
+inline constexpr uint64_t kMaxMacroSets = 64;            ///< build options of one session whose macros are remembered
+inline constexpr uint64_t kProbePatienceMs = 10'000;     ///< a macro probe that takes longer is given up
 
 struct NamedLimit {
   const char* name;
@@ -133,6 +139,12 @@ inline constexpr NamedLimit kLimits[] = {
     {"split-stack-bytes", kSplitStackBytes, "stack of the thread that parses a program"},
     {"probe-macros", kMaxProbeMacros, "macros that one probe asks for; over: the program's kernels run whole"},
     {"macro-bytes", kMaxMacroBytes, "a macro's value; over: it stays unknown"},
+    {"smallest-piece-us", kSmallestPieceUs, "this piece_us means single work-groups, whatever they take"},
+    {"pieces-in-flight", kPiecesInFlight, "pieces of a session that one device has at once; over: they wait"},
+    {"spare-kernels", kMaxSpareKernels, "instances of one kernel kept for its pieces; over: made anew"},
+    {"paces", kMaxPaces, "shapes of one kernel whose time is remembered; over: the oldest goes"},
+    {"macro-sets", kMaxMacroSets, "build options of one session whose macros are remembered; over: asked anew"},
+    {"probe-patience-ms", kProbePatienceMs, "a macro probe that takes longer is given up; its program runs whole"},
 };
 
 }  // namespace amalgam

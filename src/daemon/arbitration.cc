@@ -197,6 +197,7 @@ bool Arbitration::freeze(Desk& desk, Seat& seat, uint64_t now_ns) {
   if (!guardian_.alive()) {
     if (desk.freezable) log_.error("{}: the guardian is gone; nothing is frozen any more", desk.id);
     desk.freezable = false;
+    tell_pieces(desk);
     return false;
   }
   send_signal(seat.pidfd, SIGSTOP);
@@ -232,6 +233,12 @@ Arbitration::Desk& Arbitration::desk_of(const DeviceUse& device, uint64_t now_ns
   return *desk;
 }
 
+void Arbitration::tell_pieces(const Desk& desk) const {
+  bool cut =
+      options_.split == Split::kAlways || (options_.split == Split::kShared && !desk.freezable && desk.governed.size() > 1);
+  for (const Seat& seat : desk.seats) seat.grant().piece_us.store(cut ? options_.piece_us : 0, std::memory_order_relaxed);
+}
+
 void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns) {
   Seat seat{member.session, member.slice, index, member.counters, member.grants, member.pidfd};
   uint32_t& seats = desk.governed[member.slice];
@@ -244,10 +251,10 @@ void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, ui
     }
   }
   ++seats;
-  seat.grant().piece_us.store(desk.freezable ? 0 : options_.piece_us, std::memory_order_relaxed);
   bool holds = desk.arbiter.holder() == member.slice && !desk.parked;
   seat.grant().granted.store(holds ? 1 : 0, std::memory_order_seq_cst);
   desk.seats.push_back(seat);
+  tell_pieces(desk);
 }
 
 void Arbitration::add(const Member& member) {
@@ -276,7 +283,7 @@ void Arbitration::remove(uint64_t session) {
         }
       }
       desk->refused.erase(session);
-      std::erase_if(desk->seats, [&](const Seat& seat) { return seat.session == session; });
+      if (std::erase_if(desk->seats, [&](const Seat& seat) { return seat.session == session; }) != 0) tell_pieces(*desk);
     }
     if (auto bell = bells_.extract(session)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, bell.mapped(), nullptr);
   }

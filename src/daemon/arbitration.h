@@ -16,6 +16,9 @@
 // of them if this process dies; without a guardian nothing is frozen. A session with commands on several devices is not
 // frozen for one of them: it starts nothing more there, and what runs runs out.
 //
+// Pieces. Where workers are not frozen, launches are cut while more than one slice could want the device, so that what runs
+// runs out soon. A slice that has the device for itself pays nothing for it.
+//
 // Threads: one of its own, for all devices; every method may be called from any other. Lifetime: a session's pages, pidfd
 // and bell must stay until remove() has returned.
 #pragma once
@@ -31,6 +34,7 @@
 
 #include "base/unique_fd.h"
 #include "core/sched/arbiter.h"
+#include "daemon/config.h"
 #include "daemon/guardian.h"
 #include "model/grants.h"
 
@@ -42,7 +46,8 @@ class Arbitration {
     std::string policy = "fair";
     core::Hints hints;
     bool freeze = true;
-    uint32_t piece_us = 0;  ///< what long launches are cut into while somebody else wants the device; 0: not at all
+    Split split = Split::kShared;
+    uint32_t piece_us = 0;  ///< what long launches are cut into, where they are; 0: not at all
   };
   struct DeviceUse {
     std::string id;
@@ -144,6 +149,7 @@ class Arbitration {
   void let_go(Seat& seat, uint64_t now_ns);
   uint64_t plan(Desk& desk, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns);
   Desk& desk_of(const DeviceUse& device, uint64_t now_ns);
+  void tell_pieces(const Desk& desk) const;
   void take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns);
 
   const Options options_;

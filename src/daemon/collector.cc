@@ -65,6 +65,7 @@ protocol::SessionEntry Collector::session(const Session& session) const {
   entry.memory_peak = value(counters->memory_peak);
   entry.commands = value(counters->commands);
   entry.launches = value(counters->launches);
+  entry.pieces = value(counters->pieces);
   entry.bytes_written = value(counters->bytes_written);
   entry.bytes_read = value(counters->bytes_read);
   entry.bytes_copied = value(counters->bytes_copied);

@@ -52,6 +52,20 @@ std::vector<Key> memory_keys(Config& config) {
           {"shared", "true or false", into(config.shared_memory)}};
 }
 
+std::string take_split(const toml::node& node, Split& split) {
+  auto text = node.value_exact<std::string>();
+  if (!text) return "wrong type";
+  if (*text == "never")
+    split = Split::kNever;
+  else if (*text == "shared")
+    split = Split::kShared;
+  else if (*text == "always")
+    split = Split::kAlways;
+  else
+    return "unknown word \"" + *text + "\"";
+  return {};
+}
+
 std::vector<Key> scheduling_keys(Config& config) {
   auto policy = [&config](const toml::node& node) -> std::string {
     auto text = node.value_exact<std::string>();
@@ -63,7 +77,9 @@ std::vector<Key> scheduling_keys(Config& config) {
   return {{"policy", "a policy's name as a string, e.g. \"fair\"", policy},
           {"quantum_ms", "milliseconds, 1 to 25", into_count(config.quantum_ms, kLongestQuantumMs)},
           {"freeze", "true or false", into(config.freeze)},
-          {"piece_us", "microseconds as a whole number, 0 for never", into_count(config.piece_us, kLongestPieceUs)}};
+          {"piece_us", "microseconds as a whole number, 0 for never", into_count(config.piece_us, kLongestPieceUs)},
+          {"split", "\"never\", \"shared\" or \"always\"",
+           [&config](const toml::node& node) { return take_split(node, config.split); }}};
 }
 
 std::vector<Key> metrics_keys(Config& config) {

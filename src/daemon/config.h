@@ -18,6 +18,13 @@
 
 namespace amalgam::daemon {
 
+/// Which launches are cut into pieces.
+enum class Split : uint8_t {
+  kNever,
+  kShared,  ///< where workers are not frozen and more than one slice could want the device
+  kAlways,  ///< wherever it is possible
+};
+
 struct Config {
   bool system = false;         ///< one daemon for all users of the machine
   std::filesystem::path file;  ///< where this was read from; empty: built-in defaults
@@ -35,6 +42,7 @@ struct Config {
   uint64_t quantum_ms = 10;
   bool freeze = true;                              ///< workers on CPU devices are stopped when it is not their turn
   uint64_t piece_us = 1000;                        ///< long launches are cut into pieces of about so long; 0: never
+  Split split = Split::kShared;                    ///< where they are
   std::string metrics;                             ///< "127.0.0.1:9464"; empty: off
   std::map<std::string, std::string> environment;  ///< of probes and workers
 };

@@ -104,6 +104,15 @@ TEST(ConfigTest, MetricsAreServedToThisMachineOnly) {
   EXPECT_FALSE(parse_metrics_address("[::]:80"));
 }
 
+TEST(ConfigTest, WhichLaunchesAreCut) {
+  EXPECT_EQ(parse_config("", "x")->split, Split::kShared);
+  EXPECT_EQ(parse_config("[scheduling]\nsplit = \"never\"", "x")->split, Split::kNever);
+  EXPECT_EQ(parse_config("[scheduling]\nsplit = \"always\"\npiece_us = 1", "x")->split, Split::kAlways);
+  EXPECT_NE(complaint("[scheduling]\nsplit = \"sometimes\"").find("unknown word \"sometimes\"; give \"never\""),
+            std::string::npos);
+  EXPECT_NE(complaint("[scheduling]\nsplit = true").find("wrong type"), std::string::npos);
+}
+
 TEST(ConfigTest, Sizes) {
   EXPECT_EQ(parse_size("17").value(), 17u);
   EXPECT_EQ(parse_size("300MiB").value(), 300 * kMiB);

@@ -78,7 +78,7 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   discovery_ = std::make_unique<Discovery>(*loop_, log_, *launcher_);
   slices_ = std::make_unique<SliceRegistry>(*context_, classes_, next_id_);
   sessions_ = std::make_unique<SessionRegistry>(*context_, *slices_, *pool_, next_id_);
-  Arbitration::Options options{config_.policy, {}, config_.freeze, static_cast<uint32_t>(config_.piece_us)};
+  Arbitration::Options options{config_.policy, {}, config_.freeze, config_.split, static_cast<uint32_t>(config_.piece_us)};
   options.hints.quantum_ns = config_.quantum_ms * 1'000'000;
   auto arbitration = Arbitration::start(options, guardian_, log_);
   if (!arbitration) return std::unexpected(std::move(arbitration.error()));

@@ -157,6 +157,8 @@ void write_sessions(Writer& out, const MetricsSnapshot& snapshot) {
   static constexpr Count kCounts[] = {
       {"amalgam_session_commands_total", "Commands executed.", &protocol::SessionEntry::commands},
       {"amalgam_session_launches_total", "Kernel launches.", &protocol::SessionEntry::launches},
+      {"amalgam_session_pieces_total", "What launches that were cut went to the driver as.",
+       &protocol::SessionEntry::pieces},
       {"amalgam_session_waits_total", "Times the program asked to be told of an end.", &protocol::SessionEntry::waits},
       {"amalgam_session_errors_total", "Commands refused, or ended with an error.", &protocol::SessionEntry::errors},
   };

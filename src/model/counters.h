@@ -25,6 +25,7 @@ struct Counters {
   std::atomic<uint64_t> memory_now;     ///< bytes of live objects
   std::atomic<uint64_t> memory_peak;
   std::atomic<uint64_t> memory_granted;  ///< bytes reserved in the ledger (memory_now plus slack)
+  std::atomic<uint64_t> pieces;          ///< what launches that were cut went to the driver as
 
   /// What the arbiter wants to know; the other half is Grants.
   struct Claim {

@@ -189,13 +189,13 @@ struct SessionEntry {
   std::string class_name;                ///< that the slice was made with; empty: none
   model::Terms terms;                    ///< of the slice
   uint64_t memory_now = 0, memory_peak = 0, quota_bytes = 0;
-  uint64_t commands = 0, launches = 0, bytes_written = 0, bytes_read = 0, bytes_copied = 0, waits = 0, errors = 0,
-           in_flight = 0;
+  uint64_t commands = 0, launches = 0, pieces = 0, bytes_written = 0, bytes_read = 0, bytes_copied = 0, waits = 0,
+           errors = 0, in_flight = 0;
   template <typename A>
   void fields(A& a) {
     a(session, slice, program, slice_name, pid, worker_pid, uid, age_ms, devices, device_time_ns, class_name, terms,
-      memory_now, memory_peak, quota_bytes, commands, launches, bytes_written, bytes_read, bytes_copied, waits, errors,
-      in_flight);
+      memory_now, memory_peak, quota_bytes, commands, launches, pieces, bytes_written, bytes_read, bytes_copied, waits,
+      errors, in_flight);
   }
 };
 struct SessionList {

@@ -129,7 +129,7 @@ std::string SandboxReport::text() const {
   return out + (landlock_abi > 0 ? ", landlock abi " + std::to_string(landlock_abi) : ", no landlock");
 }
 
-Result<void> fence_files(const std::vector<model::Device>& devices, SandboxReport& report) {
+Result<void> fence_files(const std::vector<model::Device>& devices, const std::string& library, SandboxReport& report) {
   auto cache = cache_folder();
   if (!cache) return std::unexpected(std::move(cache.error()));
   ::setenv("XDG_CACHE_HOME", cache->c_str(), 1);
@@ -146,6 +146,7 @@ Result<void> fence_files(const std::vector<model::Device>& devices, SandboxRepor
   for (const char* path : kDevices) AMALGAM_TRY(allow(path, Landlock::Allow::kDevice), "sandbox");
   for (const model::Device& device : devices)
     AMALGAM_TRY(allow(folder_of(device.library), Landlock::Allow::kRead), "sandbox");
+  AMALGAM_TRY(allow(library, Landlock::Allow::kRead), "sandbox");
   AMALGAM_TRY(allow(environment("OCL_ICD_VENDORS"), Landlock::Allow::kRead), "sandbox");
   AMALGAM_TRY(allow(*cache, Landlock::Allow::kWrite), "sandbox");
   AMALGAM_TRY(allow(environment("POCL_CACHE_DIR"), Landlock::Allow::kWrite), "sandbox");

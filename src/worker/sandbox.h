@@ -26,7 +26,8 @@ struct SandboxReport {
 };
 
 /// Also points the drivers' caches and TMPDIR at the folder that stays writable. A kernel without Landlock is no error.
-Result<void> fence_files(const std::vector<model::Device>& devices, SandboxReport& report);
+/// `library`: one more file that may be read; empty: none.
+Result<void> fence_files(const std::vector<model::Device>& devices, const std::string& library, SandboxReport& report);
 Result<void> fence_calls(SandboxReport& report);
 
 }  // namespace amalgam::worker

@@ -35,7 +35,7 @@ struct Sandbox : ::testing::Test {
     pid_t child = ::fork();
     if (child == 0) {
       SandboxReport report;
-      if (!fence_files({}, report) || !fence_calls(report)) ::_exit(2);
+      if (!fence_files({}, "", report) || !fence_calls(report)) ::_exit(2);
       ::_exit(check(report) ? 0 : 1);
     }
     int status = 0;
@@ -61,6 +61,21 @@ TEST_F(Sandbox, ReadsTheSystemAndWritesTheCacheOnly) {
     if (report.landlock_abi == 0) return true;
     return !opens(folder + "/other", O_RDWR | O_CREAT) && !opens("/tmp", O_RDONLY) && !opens("/usr/new", O_RDWR | O_CREAT);
   }));
+}
+
+TEST_F(Sandbox, ReadsTheOneLibraryThatItIsGiven) {
+  std::string library = folder + "/library.so", other = folder + "/other.so";
+  for (const std::string& path : {library, other}) ASSERT_TRUE(opens(path, O_RDWR | O_CREAT));
+  pid_t child = ::fork();
+  if (child == 0) {
+    SandboxReport report;
+    if (!fence_files({}, library, report)) ::_exit(2);
+    bool kept = report.landlock_abi == 0 || (!opens(other, O_RDONLY) && !opens(library, O_RDWR));
+    ::_exit(kept && opens(library, O_RDONLY) ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(0, status);
 }
 
 TEST_F(Sandbox, TalksToNobody) {
@@ -130,7 +145,7 @@ TEST_F(Sandbox, RefusesAForeignCache) {
   ASSERT_EQ(0, ::chown(cache.c_str(), 65534, 65534));
   SandboxReport report;
   pid_t child = ::fork();
-  if (child == 0) ::_exit(fence_files({}, report) ? 1 : 0);
+  if (child == 0) ::_exit(fence_files({}, "", report) ? 1 : 0);
   int status = 0;
   ::waitpid(child, &status, 0);
   EXPECT_EQ(0, status);

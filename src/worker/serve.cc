@@ -6,10 +6,12 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 
 #include "core/memory/purse.h"
 #include "core/session/session.h"
+#include "core/split/planner.h"
 #include "worker/backends.h"
 #include "worker/control.h"
 #include "worker/process.h"
@@ -77,6 +79,19 @@ Result<std::vector<core::SessionDevice>> open_devices(const std::vector<model::D
   return devices;
 }
 
+/// The front end's library, from where this program lies; empty if it is not there, and then no launch is cut.
+std::string find_splitter() {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::path exe = fs::read_symlink("/proc/self/exe", error);
+  if (error) return {};
+  for (const char* folder : {"../../" AMALGAM_LIBDIR, "../../lib", "../core/split/frontend"}) {
+    fs::path library = (exe.parent_path() / folder / split::kSplitLibrary).lexically_normal();
+    if (fs::exists(library, error)) return library.string();
+  }
+  return {};
+}
+
 int give_up(const protocol::Channel& daemon, const Error& error) {
   (void)daemon.send(protocol::SessionReady{error.code == Code::kOk ? Code::kInternal : error.code, error.message});
   std::fprintf(stderr, "amalgam-worker: %s\n", error.text().c_str());
@@ -92,7 +107,8 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   if (!output) return give_up(daemon, output.error());
 
   SandboxReport report;
-  if (auto fenced = fence_files(adopted->terms.devices, report); !fenced) return give_up(daemon, fenced.error());
+  const std::string splitter = find_splitter();
+  if (auto fenced = fence_files(adopted->terms.devices, splitter, report); !fenced) return give_up(daemon, fenced.error());
   Backends backends;
   auto devices = open_devices(adopted->terms.devices, backends);
   if (!devices) return give_up(daemon, devices.error());
@@ -117,6 +133,7 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   config.bell_fd = adopted->bell.get();
   config.purse = &purse;
   config.devices = std::move(*devices);
+  if (!splitter.empty()) config.plan_program = core::plan_with_library(splitter);
   config.on_congested = [&control] { control.on_congested(); };
   // Never destroyed: the process ends instead.
   auto& session = *new core::Session(std::move(config));

@@ -16,26 +16,31 @@ def lines(text):
     return [line for line in text.splitlines() if line]
 
 
+def compare(test, program, without=(), **pool_options):
+    """Whether a program prints the same and ends the same, bare and through a pool. `without`: beginnings of the names of cases
+    that need what this pool does not offer; it must skip them."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = bare_environment(folder, **(pool_options.get("environment") or {}))
+        bare = subprocess.run([program], env=environment, capture_output=True, text=True)
+    with Pool(**pool_options) as pool:
+        virtual = pool.run([program], check=False)
+        pool.settled()
+    def is_without(line):
+        word, name = (line.split(":")[0].split() + ["", ""])[:2]
+        return word in ("ok", "skip") and name.startswith(tuple(without))
+    def drop(text):
+        return [line for line in lines(text)
+                if line.split(":")[0].removeprefix("note ") not in DIFFERENT and not is_without(line)]
+    for line in lines(virtual.stdout):
+        if is_without(line):
+            test.assertTrue(line.startswith("skip "), line)
+    test.assertEqual(drop(bare.stdout), drop(virtual.stdout), virtual.stderr[-2000:])
+    test.assertEqual(bare.returncode, virtual.returncode)
+
+
 class Cases(unittest.TestCase):
-    def compare(self, program, without=(), **pool_options):
-        """`without`: beginnings of the names of cases that need what this pool does not offer; it must skip them."""
-        with tempfile.TemporaryDirectory() as folder:
-            environment = bare_environment(folder, **(pool_options.get("environment") or {}))
-            bare = subprocess.run([program], env=environment, capture_output=True, text=True)
-        with Pool(**pool_options) as pool:
-            virtual = pool.run([program], check=False)
-            pool.settled()
-        def is_without(line):
-            word, name = (line.split(":")[0].split() + ["", ""])[:2]
-            return word in ("ok", "skip") and name.startswith(tuple(without))
-        def drop(text):
-            return [line for line in lines(text)
-                    if line.split(":")[0].removeprefix("note ") not in DIFFERENT and not is_without(line)]
-        for line in lines(virtual.stdout):
-            if is_without(line):
-                self.assertTrue(line.startswith("skip "), line)
-        self.assertEqual(drop(bare.stdout), drop(virtual.stdout), virtual.stderr[-2000:])
-        self.assertEqual(bare.returncode, virtual.returncode)
+    def compare(self, program, **options):
+        compare(self, program, **options)
 
     def test_cl_cases(self):
         self.compare(CL_CASES)

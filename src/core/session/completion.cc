@@ -7,14 +7,22 @@
 
 namespace amalgam::core {
 
-void Session::finish(Flight* raw, const south::Outcome& outcome) {
+void Session::finish(Flight* raw, south::Outcome outcome) {
   std::unique_ptr<Flight> flight(raw);
   model::Counters& counters = *config_.counters;
   uint32_t device = flight->stream->device->index;
   if (flight->in_turn) turnstile_.leave(device);
-  if (outcome.times.started != 0 && outcome.times.ended > outcome.times.started && device < model::kMaxSessionDevices) {
-    uint64_t ran_ns = turnstile_.without_frozen(device, outcome.times.ended - outcome.times.started);
-    counters.device_time_ns[device].fetch_add(ran_ns, std::memory_order_relaxed);
+  if (flight->behind != nullptr) {
+    std::lock_guard lock(flight->behind->mutex);
+    if (flight->behind->released)
+      turnstile_.leave(device);
+    else
+      --flight->behind->count;  // it has failed before it could run
+  }
+  if (flight->cut != nullptr) {
+    if (outcome.status >= 0) outcome.times = flight->cut->times;  // its pieces' time is counted
+  } else if (uint64_t ran_ns = count_time(device, outcome); flight->pace != nullptr) {
+    flight->pace->learn(flight->groups, ran_ns);
   }
   if (outcome.status < 0) counters.errors.fetch_add(1, std::memory_order_relaxed);
   counters.in_flight_now.fetch_sub(1, std::memory_order_relaxed);
@@ -24,6 +32,14 @@ void Session::finish(Flight* raw, const south::Outcome& outcome) {
   outbox_.wake();
   flights_.give_back(std::move(flight));
   in_flight_.fetch_sub(1, std::memory_order_release);  // last: the destructor waits for it
+}
+
+uint64_t Session::count_time(uint32_t device, const south::Outcome& outcome) {
+  if (outcome.times.started == 0 || outcome.times.ended <= outcome.times.started || device >= model::kMaxSessionDevices)
+    return 0;
+  uint64_t ran_ns = turnstile_.without_frozen(device, outcome.times.ended - outcome.times.started);
+  config_.counters->device_time_ns[device].fetch_add(ran_ns, std::memory_order_relaxed);
+  return ran_ns;
 }
 
 void Session::end_number(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome) {

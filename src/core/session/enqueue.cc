@@ -22,11 +22,17 @@ template <typename M>
 void Session::enqueue(const protocol::Frame& frame) {
   M message;
   if (!decode(frame, message)) return;
-  bool in_turn = false;
-  if constexpr (kWorksOnDevice<M>) in_turn = take_turn(message.head.stream);
   Ticket ticket;
+  ticket.behind = behind_of(message.head);
+  if constexpr (std::is_same_v<M, protocol::Launch>) ticket.cutting = cutting_of(message);
   ticket.flight = flights_.take();
-  ticket.flight->in_turn = in_turn;
+  if constexpr (kWorksOnDevice<M>) {
+    // What can only run after a cut launch passes when that is released.
+    auto* stream = table_.find<StreamObject>(message.head.stream);
+    ticket.works = ticket.cutting.cut == nullptr;
+    if (stream != nullptr && ticket.works && ticket.behind == nullptr)
+      ticket.flight->in_turn = take_turn(stream->device->index);
+  }
   bridges_.clear();
   Result<void> verdict = admit(message.head, ticket);
   if (verdict) {
@@ -47,19 +53,45 @@ template void Session::enqueue<protocol::Marker>(const protocol::Frame&);
 template void Session::enqueue<protocol::Migrate>(const protocol::Frame&);
 template void Session::enqueue<protocol::Gate>(const protocol::Frame&);
 
-/// Waits for the session's turn on the stream's device. False if there is nothing to wait for: no such stream, or the
-/// session is ending. Everything else that wants the dispatcher goes on meanwhile, but for the client's further commands.
-bool Session::take_turn(protocol::ObjectId id) {
-  auto* stream = table_.find<StreamObject>(id);
-  if (stream == nullptr) return false;
-  uint32_t device = stream->device->index;
+/// Waits for the session's turn on the device. False if the session is ending. Everything else that wants the dispatcher
+/// goes on meanwhile, but for the client's further commands.
+bool Session::take_turn(uint32_t device) {
   while (!turnstile_.enter(device)) {
     if (commands_.closed()) return false;
     settle_batch();
     turnstile_.wait(device, interrupt_);
     if (interrupt_.exchange(0, std::memory_order_seq_cst) != 0) run_mail();
+    (void)start_pieces();
   }
   return true;
+}
+
+/// A cut launch that the command can only run after, and that has not been released.
+BacklogPtr Session::behind_of(const protocol::Enqueue& head) const {
+  auto is_live = [](const BacklogPtr& backlog) { return backlog != nullptr && !backlog->released; };  // changed here only
+  auto* stream = table_.find<StreamObject>(head.stream);
+  if (stream != nullptr && is_live(stream->behind)) return stream->behind;
+  for (protocol::ObjectId id : head.waits) {
+    auto* event = table_.find<EventObject>(id);
+    if (event != nullptr && is_live(event->behind)) return event->behind;
+  }
+  return nullptr;
+}
+
+/// What comes later in the stream, or waits for the event, comes after what this command comes after.
+void Session::note_order(Ticket& ticket, EventObject* event) const {
+  StreamObject& stream = *ticket.stream;
+  const BacklogPtr& own = ticket.cutting.cut != nullptr ? ticket.cutting.cut->backlog : ticket.behind;
+  if (event != nullptr) event->behind = own;
+  if (own == nullptr) return;
+  if (stream.in_order)
+    stream.behind = own;
+  else
+    stream.last_cut = own;
+  if (!ticket.works) return;
+  std::lock_guard lock(ticket.behind->mutex);
+  ++ticket.behind->count;
+  ticket.flight->behind = ticket.behind;
 }
 
 Result<void> Session::admit(const protocol::Enqueue& head, Ticket& ticket) {
@@ -107,17 +139,20 @@ Result<void> Session::resolve_waits(const protocol::Enqueue& head, Ticket& ticke
 
 Result<void> Session::launch_flight(const protocol::Enqueue& head, Ticket& ticket, south::EventPtr event) {
   StreamObject& stream = *ticket.stream;
+  EventObject* named = nullptr;
   if (head.event != 0) {
     auto object = make_object<EventObject>(graveyard_);
     object->context = stream.context;
     object->event = event;
     object->is_user = ticket.is_gate;
+    named = object.get();
     if (auto inserted = table_.insert(head.event, std::move(object)); !inserted) return inserted;
   }
   if (!stream.touched) {
     stream.touched = true;
     touched_.emplace_back(&stream);
   }
+  note_order(ticket, named);
   Flight* flight = ticket.flight.release();
   flight->session = this;
   flight->stream = Ref(&stream);
@@ -173,6 +208,9 @@ Result<south::EventPtr> Session::issue(const protocol::Launch& m, Ticket& ticket
   if (!kernel) return std::unexpected(std::move(kernel.error()));
   if (m.dimensions < 1 || m.dimensions > 3)
     return fail(Code::kInvalidArgument, "dimensions", -53);  // CL_INVALID_WORK_DIMENSION
+  if (ticket.cutting.cut != nullptr) return issue_cut(ticket.cutting.cut, ticket);
+  ticket.flight->pace = std::move(ticket.cutting.pace);
+  ticket.flight->groups = ticket.cutting.groups;
   if (auto applied = apply_arguments(**kernel, m.args, table_, view(), ticket.flight->held); !applied)
     return std::unexpected(std::move(applied.error()));
   ticket.hold(*kernel);
@@ -284,7 +322,36 @@ Result<south::EventPtr> Session::issue(const protocol::Fill& m, Ticket& ticket) 
 
 Result<south::EventPtr> Session::issue(const protocol::Marker& m, Ticket& ticket) {
   if (m.kind > protocol::MarkerKind::kBarrier) return fail(Code::kProtocol, "marker kind", native::kInvalidValue);
-  return ticket.stream->stream->marker(m.kind, ticket.waits);
+  StreamObject& stream = *ticket.stream;
+  auto made = stream.stream->marker(m.kind, ticket.waits);
+  if (!made || stream.in_order) return made;
+  // Without a wait list it stands for everything before it, also for what is cut.
+  if (ticket.behind == nullptr && ticket.waits.empty() && stream.last_cut != nullptr && !stream.last_cut->released)
+    ticket.behind = stream.last_cut;
+  if (m.kind == protocol::MarkerKind::kBarrier) {
+    stream.barrier = *made;
+    stream.behind = ticket.behind;
+  }
+  return made;
+}
+
+/// A place in the stream's order for work that is done outside of it: the event that says that its turn has come, null if
+/// it has; and what makes the stream wait for `user`, which ends the work.
+Result<south::EventPtr> Session::stand_in(StreamObject& stream, south::Waits waits, south::Event& user) {
+  std::vector<south::Event*> before(waits.begin(), waits.end());
+  if (stream.barrier != nullptr) before.push_back(stream.barrier.get());
+  south::EventPtr reached;
+  // A marker without waits would wait for everything, which out of order nobody asked for.
+  if (stream.in_order || !before.empty()) {
+    auto made = stream.stream->marker(protocol::MarkerKind::kMarker, before);
+    if (!made) return made;
+    reached = std::move(*made);
+  }
+  // In order, all that follows waits. Out of order, this stands for the work in later barriers and markers.
+  south::Event* gate = &user;
+  auto kind = stream.in_order ? protocol::MarkerKind::kBarrier : protocol::MarkerKind::kMarker;
+  if (auto after = stream.stream->marker(kind, {&gate, 1}); !after) return after;
+  return reached;
 }
 
 Result<south::EventPtr> Session::issue(const protocol::Migrate& m, Ticket& ticket) {
@@ -306,17 +373,11 @@ Result<south::EventPtr> Session::issue(const protocol::Gate& m, Ticket& ticket) 
   if (!user) return user;
   ticket.is_gate = true;
   protocol::ObjectId id = m.head.event;
-  if (!stream.in_order && ticket.waits.empty()) {
-    // Nothing to wait for, and nothing else that waits: a marker without waits would wait for everything.
+  auto reached = stand_in(stream, ticket.waits, **user);
+  if (!reached) return reached;
+  if (*reached == nullptr) {
     gate_reached(id, *user, 0);
     return user;
-  }
-  auto reached = stream.stream->marker(protocol::MarkerKind::kMarker, ticket.waits);
-  if (!reached) return reached;
-  if (stream.in_order) {
-    south::Event* gate = user->get();
-    auto barrier = stream.stream->marker(protocol::MarkerKind::kBarrier, {&gate, 1});
-    if (!barrier) return barrier;
   }
   (*reached)->on_complete([this, id, user = *user, pending = pending_callback()](const south::Outcome& outcome) mutable {
     gate_reached(id, user, outcome.status);

@@ -6,11 +6,21 @@
 
 namespace amalgam::core {
 
+/// What becomes of a launch where launches are cut.
+struct Session::Cutting {
+  CutPtr cut;                  ///< it is cut
+  std::shared_ptr<Pace> pace;  ///< it is not, and this learns from it
+  uint64_t groups = 0;
+};
+
 struct Session::Ticket {
   StreamObject* stream = nullptr;
   uint64_t number = 0;
   south::Waits waits;              ///< resolved, in the session's scratch
   std::unique_ptr<Flight> flight;  ///< collects what the command uses
+  BacklogPtr behind;               ///< a cut launch that it comes after
+  Cutting cutting;
+  bool works = false;  ///< keeps the device busy by itself
   bool is_gate = false;
 
   void hold(Object* object) { flight->held.emplace_back(object); }

@@ -11,7 +11,7 @@
 #include <mutex>
 #include <vector>
 
-#include "core/session/objects.h"
+#include "core/session/cut_launch.h"
 
 namespace amalgam::core {
 
@@ -23,8 +23,12 @@ struct Flight {
   uint64_t number = 0;
   protocol::ObjectId event = 0;
   bool prints = false;
-  bool in_turn = false;  ///< has passed the turnstile and must leave it
-  south::EventPtr gate;  ///< a gate's event, which has nobody else once the client has released it
+  bool in_turn = false;        ///< has passed the turnstile and must leave it
+  CutPtr cut;                  ///< it runs in pieces, and this knows its times
+  BacklogPtr behind;           ///< it passes the turnstile when that is released
+  std::shared_ptr<Pace> pace;  ///< learns from it
+  uint64_t groups = 0;         ///< then: its size
+  south::EventPtr gate;        ///< a gate's event, which has nobody else once the client has released it
   std::vector<Ref<Object>> held;
 };
 
@@ -41,6 +45,9 @@ class FlightPool {
     flight->held.clear();
     flight->stream = {};
     flight->gate = nullptr;
+    flight->cut = nullptr;
+    flight->behind = nullptr;
+    flight->pace = nullptr;
     flight->prints = false;
     flight->in_turn = false;
     flight->event = 0;

@@ -17,6 +17,27 @@ bool mentions_printf(std::span<const std::byte> text) {
   return std::string_view(reinterpret_cast<const char*>(text.data()), text.size()).find(kPrintf) != std::string_view::npos;
 }
 
+/// Keeps what launches are cut from, or says why there is nothing.
+void keep_source(ModuleObject& module, protocol::ModuleFormat format, const std::vector<std::vector<std::byte>>& texts,
+                 uint64_t total) {
+  if (format != protocol::ModuleFormat::kSource) {
+    module.whole_because = "the program has no source";
+  } else if (total > kMaxSplitBytes) {
+    module.whole_because = "the source is over split-bytes";
+  } else {
+    module.source.reserve(total);
+    for (const auto& text : texts) module.source.append(reinterpret_cast<const char*>(text.data()), text.size());
+  }
+}
+
+/// Remembers what the source was built with, if that is one answer for all devices.
+void note_build(ModuleObject& module, const std::string& options) {
+  if (module.is_built && module.context->devices.size() > 1 && module.options != options)
+    module.whole_because = "the program was built with different options for its devices";
+  module.is_built = true;
+  module.options = options;
+}
+
 template <typename M>
 std::vector<std::byte> encoded(const M& message) {
   std::vector<std::byte> bytes(4096 + kMaxDevices * 16);
@@ -58,6 +79,7 @@ Result<void> Session::make_module(const protocol::CreateModule& m, std::vector<i
     copies.emplace_back(data->begin(), data->end());
     if (mentions_printf(copies.back())) module->may_print = true;
   }
+  if (config_.plan_program) keep_source(*module, m.format, copies, total);
   for (const auto& copy : copies) spec.blobs.emplace_back(copy);
   spec.format = m.format;
   spec.devices = std::move(*devices);
@@ -101,11 +123,17 @@ void Session::build(const protocol::BuildModule& m, uint32_t call) {
   if (!devices) return reply(call, std::unexpected(std::move(devices.error())));
   std::string options(m.options);
   if (options.find(kPrintf) != std::string::npos) (*module)->may_print = true;
+  (*module)->splits.clear();
   south::Module* raw = (*module)->module.get();
-  auto job = [raw, devices = std::move(*devices), held = std::move(held), options = std::move(options)] {
-    return raw->build(devices, options);
-  };
-  on_slow_lane({Ref(*module)}, std::move(job), [this, call](const Result<void>& result) { reply(call, result); });
+  auto job = [raw, devices = std::move(*devices), held = std::move(held), options] { return raw->build(devices, options); };
+  on_slow_lane({Ref(*module)}, std::move(job), [this, call, options, module = Ref(*module)](const Result<void>& result) {
+    if (!result) return reply(call, result);
+    note_build(*module, options);
+    // Where every launch is cut, none shall run before that is known.
+    for (const auto& device : module->context->devices)
+      if (cuts_all(*device)) return plan_split(*module, *device, [this, call] { reply(call, {}); });
+    reply(call, result);
+  });
 }
 
 void Session::compile(const protocol::CompileModule& m, uint32_t call) {
@@ -152,6 +180,7 @@ void Session::link(const protocol::LinkModule& m, uint32_t call) {
   auto linked = make_object<ModuleObject>(graveyard_);
   linked->context = Ref(*context);
   linked->may_print = false;
+  linked->whole_because = "the program was compiled and linked apart";
   std::vector<Ref<ModuleObject>> users;
   std::vector<south::Module*> inputs;
   for (protocol::ObjectId id : m.inputs) {
@@ -191,6 +220,7 @@ Result<void> Session::execute(const protocol::CreateKernel& m) {
   if (!made) return std::unexpected(std::move(made.error()));
   auto kernel = make_object<KernelObject>(graveyard_);
   kernel->module = Ref(*module);
+  kernel->name = m.name;
   kernel->kernel = std::move(*made);
   return table_.insert(m.id, std::move(kernel));
 }
@@ -203,6 +233,8 @@ Result<void> Session::execute(const protocol::CloneKernel& m) {
   if (!made) return std::unexpected(std::move(made.error()));
   auto kernel = make_object<KernelObject>(graveyard_);
   kernel->module = (*source)->module;
+  kernel->name = (*source)->name;
+  kernel->has_exec_info = (*source)->has_exec_info;
   kernel->kernel = std::move(*made);
   kernel->args = (*source)->args;
   kernel->args_set = (*source)->args_set;
@@ -227,6 +259,7 @@ Result<void> Session::execute(const protocol::SetKernelExecInfo& m) {
         return fail(Code::kInvalidArgument, "a pointer outside of the heap", native::kInvalidValue);
     }
   }
+  (*kernel)->has_exec_info = true;
   return (*kernel)->kernel->set_exec_info(m.param, m.value);
 }
 

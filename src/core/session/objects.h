@@ -9,6 +9,7 @@
 // Threads: the dispatcher's, except where a member says otherwise.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -21,6 +22,9 @@
 #include "south/device/device.h"
 
 namespace amalgam::core {
+
+struct Backlog;
+struct ModuleSplit;
 
 /// A device of the slice, opened by whoever starts the session.
 struct SessionDevice {
@@ -49,6 +53,8 @@ struct ContextObject final : Object {
   bool svm = true;         ///< every device may follow raw pointers into the heap
   uint64_t max_alloc = 0;  ///< largest that any of the devices takes; 0: not known
   std::unique_ptr<south::Context> context;
+  /// Where the pieces of cut launches run: one in-order stream a device.
+  std::vector<std::pair<Ref<DeviceObject>, std::unique_ptr<south::Stream>>> lanes;
 };
 
 struct StreamObject final : Object {
@@ -62,7 +68,10 @@ struct StreamObject final : Object {
   Ref<DeviceObject> device;
   std::unique_ptr<south::Stream> stream;
   const bool in_order;
-  bool touched = false;  ///< has commands that were not flushed
+  bool touched = false;               ///< has commands that were not flushed
+  south::EventPtr barrier;            ///< out of order: the last one, which all that follows comes after
+  std::shared_ptr<Backlog> behind;    ///< a cut launch that all that follows comes after
+  std::shared_ptr<Backlog> last_cut;  ///< out of order: what a barrier would come after
 
   std::mutex mutex;  ///< guards what follows, and keeps a stream's completions in order on their way out
   Progress progress;
@@ -146,17 +155,23 @@ struct EventObject final : Object {
   static constexpr Kind kKind = Kind::kEvent;
   explicit EventObject(Graveyard& g) : Object(g, kKind) {}
   Ref<ContextObject> context;
-  south::EventPtr event;  ///< null: the command that should have made it was refused
-  bool is_user = false;   ///< SignalEvent ends it
+  south::EventPtr event;            ///< null: the command that should have made it was refused
+  bool is_user = false;             ///< SignalEvent ends it
+  std::shared_ptr<Backlog> behind;  ///< a cut launch that it cannot end before
 };
 
 struct ModuleObject final : Object {
   static constexpr Kind kKind = Kind::kModule;
   explicit ModuleObject(Graveyard& g) : Object(g, kKind) {}
   Ref<ContextObject> context;
-  uint32_t busy = 0;                      ///< jobs on the slow lane that use it; nothing else may then
-  bool may_print = true;                  ///< its kernels may call printf
-  std::unique_ptr<south::Module> module;  ///< null while a link makes it
+  uint32_t busy = 0;      ///< jobs on the slow lane that use it; nothing else may then
+  bool may_print = true;  ///< its kernels may call printf
+  std::string source;     ///< from which launches can be cut; empty: there is none, or it is too large
+  std::string options;    ///< of the build
+  bool is_built = false;
+  std::string whole_because;                         ///< not empty: no launch of it is cut
+  std::vector<std::shared_ptr<ModuleSplit>> splits;  ///< by device, since the last build
+  std::unique_ptr<south::Module> module;             ///< null while a link makes it
 };
 
 /// One argument as the driver has it.
@@ -167,10 +182,25 @@ struct AppliedArg {
   uint64_t seen = 0;  ///< stamp of the last launch that named it
 };
 
+/// What a launch must keep to be legal on a device, and what the driver would choose.
+struct LaunchBounds {
+  Ref<DeviceObject> device;
+  uint64_t group_items = 0;              ///< work-items of a group at most; 0: not known
+  std::array<uint64_t, 3> required{};    ///< the local size that the kernel demands; 0: none
+  std::array<uint64_t, 3> side_items{};  ///< of a group along each dimension
+  uint64_t local_bytes = 0;              ///< local memory of a group
+  uint64_t compute_units = 1;
+};
+
 struct KernelObject final : Object {
   static constexpr Kind kKind = Kind::kKernel;
   explicit KernelObject(Graveyard& g) : Object(g, kKind) {}
   Ref<ModuleObject> module;
+  std::string name;
+  bool has_exec_info = false;
+  LaunchBounds bounds;                       ///< of the device that it was last cut for
+  std::vector<Ref<KernelObject>> instances;  ///< idle ones for pieces
+  std::string whole_because;                 ///< why its last launch was not cut; empty: it was, or did not need to be
   std::unique_ptr<south::Kernel> kernel;
   std::vector<AppliedArg> args;  ///< by index
   uint32_t args_set = 0;         ///< of them set

@@ -56,6 +56,7 @@ Session::~Session() {
   };
   while (busy()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   run_mail();
+  feeder_.clear();
   touched_.clear();
   table_.clear();
   graveyard_.clear();
@@ -84,6 +85,7 @@ Result<void> Session::run() {
       close();
       return fail(Code::kProtocol, why);
     }
+    feed();
     settle_batch();
     graveyard_.clear();
     if (commands_.closed() && !more) return {};

@@ -37,6 +37,7 @@
 #include "core/session/outbox.h"
 #include "core/session/output_pipe.h"
 #include "core/session/slow_lane.h"
+#include "core/session/splitter.h"
 #include "core/session/turnstile.h"
 #include "model/counters.h"
 #include "protocol/ring.h"
@@ -54,6 +55,7 @@ struct SessionConfig {
   int bell_fd = -1;                       ///< the arbiter's eventfd
   Purse* purse = nullptr;
   std::vector<SessionDevice> devices;
+  PlanProgram plan_program;            ///< null: no launch is ever cut
   std::function<void()> on_congested;  ///< somebody should call flush_outbox() by the clock
 };
 
@@ -162,7 +164,7 @@ class Session {
   Result<south::EventPtr> issue(const protocol::Gate&, Ticket&);
   template <typename M>
   void enqueue(const protocol::Frame& frame);
-  bool take_turn(protocol::ObjectId stream);
+  bool take_turn(uint32_t device);
   Result<void> admit(const protocol::Enqueue& head, Ticket& ticket);
   Result<void> resolve_waits(const protocol::Enqueue& head, Ticket& ticket);
   Result<void> resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out, RegionObject*& region);
@@ -171,9 +173,34 @@ class Session {
   void notify(const protocol::Notify&);
   Result<south::EventPtr> user_event(ContextObject& context);
 
+  Result<south::EventPtr> stand_in(StreamObject& stream, south::Waits waits, south::Event& user);
+  BacklogPtr behind_of(const protocol::Enqueue& head) const;
+  void note_order(Ticket& ticket, EventObject* event) const;
+
+  // cutting.cc: which launches are cut
+  struct Cutting;
+  Cutting cutting_of(const protocol::Launch&);
+  ModuleSplit* split_of(ModuleObject& module, DeviceObject& device);
+  void plan_split(ModuleObject& module, DeviceObject& device, std::function<void()> after);
+  bool cuts_all(const DeviceObject& device) const;
+  uint32_t piece_us(const DeviceObject& device) const;
+  Result<Ref<KernelObject>> instance_of(KernelObject& kernel, const ModuleSplit& split, const KernelSplit& how);
+
+  // pieces.cc: how they run
+  Result<south::EventPtr> issue_cut(const CutPtr& cut, Ticket& ticket);
+  Result<south::Stream*> lane_of(const StreamObject& stream);
+  void reached(const CutPtr& cut, const south::Outcome& outcome);
+  void feed();
+  std::optional<uint32_t> start_pieces();
+  void start_piece(const CutPtr& cut);
+  void piece_ended(const CutPtr& cut, const south::Outcome& outcome);
+  void abandon(const CutPtr& cut, int32_t status);
+  bool release(const CutPtr& cut);
+
   // completion.cc: on any thread
+  uint64_t count_time(uint32_t device, const south::Outcome& outcome);
   friend struct Flight;
-  void finish(Flight* flight, const south::Outcome& outcome);
+  void finish(Flight* flight, south::Outcome outcome);
   void end_number(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome);
   void ask_retired(StreamObject& stream, Progress::Asked by);
   void gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status);
@@ -195,6 +222,8 @@ class Session {
   std::byte* heap_base_ = nullptr;
   ObjectTable table_;
   FlightPool flights_;
+  Feeder feeder_;
+  MacroCache macros_;
   std::atomic<uint64_t> in_flight_{0};          ///< commands that the driver has not finished
   std::atomic<uint64_t> pending_callbacks_{0};  ///< other callbacks that will still use this session
   std::atomic<uint64_t> lane_jobs_{0};

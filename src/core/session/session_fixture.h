@@ -64,10 +64,12 @@ class SessionFixture : public ::testing::Test {
     session_config.heap_bytes = TestClient::kHeapBytes;
     session_config.counters = &counters;
     session_config.purse = &purse;
+    adjust(session_config);
     session = std::make_unique<Session>(std::move(session_config));
     dispatcher = std::thread([this] { ended = session->run(); });
   }
   virtual void prepare() {}
+  virtual void adjust(SessionConfig&) {}
   void TearDown() override {
     session->close();
     dispatcher.join();

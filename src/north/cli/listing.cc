@@ -129,6 +129,7 @@ nlohmann::json to_json(const protocol::SessionEntry& entry) {
                              {"memory_peak_bytes", entry.memory_peak},
                              {"commands", entry.commands},
                              {"launches", entry.launches},
+                             {"pieces", entry.pieces},
                              {"bytes_written", entry.bytes_written},
                              {"bytes_read", entry.bytes_read},
                              {"bytes_copied", entry.bytes_copied},

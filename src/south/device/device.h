@@ -11,7 +11,8 @@
 // - Ownership: who creates an object owns it; a backend keeps whatever the driver needs until the driver is done. Regions
 //   over heap memory never outlive the mapping.
 // - Threads: creation and enqueue calls come from one dispatcher thread; Module::build/compile and Context::link may come
-//   from other threads at the same time, for different modules. Events complete on any thread.
+//   from other threads at the same time, for different modules. Those threads may also create, enqueue and query for
+//   themselves, with objects that no other thread uses but the context and the device. Events complete on any thread.
 // - Blocking: nothing here waits for execution, except destructors that must.
 // - Numbers of flags, properties and parameters are the Khronos enumerants (see protocol/commands.h). A backend answers
 //   Code::kUnsupported for what its device does not have.
