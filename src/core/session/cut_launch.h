@@ -51,6 +51,7 @@ struct CutLaunch {
   uint64_t last = 0;       ///< groups of the last piece
   uint64_t in_flight = 0;  ///< pieces
   int32_t status = 0;      ///< of the first piece that failed
+  bool is_placed = false;  ///< its place in the stream has told when it was queued and submitted
   protocol::Timestamps times;
   BacklogPtr backlog = std::make_shared<Backlog>();
 

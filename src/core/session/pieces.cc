@@ -8,15 +8,13 @@
 namespace amalgam::core {
 namespace {
 
-/// A part of the launch's times: from the first start to the last end.
-void merge(protocol::Timestamps& whole, const protocol::Timestamps& piece) {
+/// From the first start to the last end; queued and submitted where its place in the stream was, if it needed one.
+void add_times(CutLaunch& cut, const protocol::Timestamps& piece) {
   if (piece.ended == 0) return;
-  if (whole.queued == 0) {
-    whole.queued = piece.queued;
-    whole.submitted = piece.submitted;
-  }
-  if (whole.started == 0 || piece.started < whole.started) whole.started = piece.started;
-  whole.ended = std::max(whole.ended, piece.ended);
+  bool is_first = cut.times.ended == 0;
+  if (is_first && !cut.is_placed) cut.times = piece;
+  cut.times.started = is_first ? piece.started : std::min(cut.times.started, piece.started);
+  cut.times.ended = std::max(cut.times.ended, piece.ended);
 }
 
 }  // namespace
@@ -47,6 +45,7 @@ Result<south::EventPtr> Session::issue_cut(const CutPtr& cut, Ticket& ticket) {
 
 void Session::reached(const CutPtr& cut, const south::Outcome& outcome) {
   if (outcome.status < 0) return abandon(cut, outcome.status);
+  cut->is_placed = outcome.times.ended != 0;
   cut->times.queued = outcome.times.queued;
   cut->times.submitted = outcome.times.submitted;
   feeder_.add(cut);
@@ -139,7 +138,7 @@ void Session::start_piece(const CutPtr& cut) {
 void Session::piece_ended(const CutPtr& cut, const south::Outcome& outcome) {
   feeder_.ended(*cut);
   --cut->in_flight;
-  merge(cut->times, outcome.times);
+  add_times(*cut, outcome.times);
   if (outcome.status < 0) return abandon(cut, outcome.status);
   if (!cut->has_more() && cut->in_flight == 0) feeder_.finished(cut);
 }

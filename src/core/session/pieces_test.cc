@@ -221,6 +221,7 @@ TEST_F(PiecesTest, WhatWaitsForItsEventPassesWithItsEnd) {
   ObjectId user = client.id();
   ASSERT_TRUE(client.call(CreateUserEvent{user, context}).ok());
   scale(words, 3, cut, {&user, 1});
+  sync();
   grants->devices[0].piece_us = 0;  // from here on whole
   copy(words, other, last, {&cut, 1});
   sync();
