@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "north/cli/explain_text.h"
-#include "north/cli/listing.h"
 #include "north/cli/units.h"
 
 namespace amalgam::cli {
