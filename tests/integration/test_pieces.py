@@ -38,7 +38,7 @@ class Pieces(unittest.TestCase):
         compare(self, CL_CASES, configuration=SINGLE_GROUPS)
 
     def test_cl_cases_in_single_groups_staged(self):
-        compare(self, CL_CASES, configuration=SINGLE_GROUPS + "[memory]\nshared = false\n")
+        compare(self, CL_CASES, without=("native_kernel", "svm_"), configuration=SINGLE_GROUPS + "[memory]\nshared = false\n")
 
     def test_every_launch_is_cut_where_it_is_told_so(self):
         with Pool(configuration=SINGLE_GROUPS) as pool:
