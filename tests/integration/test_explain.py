@@ -83,6 +83,7 @@ class Explain(unittest.TestCase):
             self.assertIn("serving", {w["name"] for w in later["waits"]})
             self.assertGreaterEqual(later["wall_ns"], account["wall_ns"])
             self.assertEqual(first.end(), 0)
+            eventually(lambda: not pool.sessions(), "the first is gone too")
             gone = pool.amalgam("explain", first.session, check=False)
             self.assertEqual(gone.returncode, 1)
             self.assertIn("there is no session", gone.stderr)
