@@ -25,7 +25,7 @@ class Tenant:
         self.child.stdin.flush()
 
     def end(self):
-        self.child.kill()
+        self.child.terminate()  # `amalgam run` hands it on; killed, it would leave the program behind
         self.child.communicate()
 
 
