@@ -47,11 +47,12 @@ struct CutLaunch {
   std::vector<Ref<Object>> held;  ///< by its arguments, until its flight takes them over
 
   south::EventPtr user;
-  uint64_t next = 0;       ///< first group that no piece has yet
-  uint64_t last = 0;       ///< groups of the last piece
-  uint64_t in_flight = 0;  ///< pieces
-  int32_t status = 0;      ///< of the first piece that failed
-  bool is_placed = false;  ///< its place in the stream has told when it was queued and submitted
+  south::EventPtr follower;  ///< what makes the stream wait for `user`
+  uint64_t next = 0;         ///< first group that no piece has yet
+  uint64_t last = 0;         ///< groups of the last piece
+  uint64_t in_flight = 0;    ///< pieces
+  int32_t status = 0;        ///< of the first piece that failed
+  bool is_placed = false;    ///< its place in the stream has told when it was queued and submitted
   protocol::Timestamps times;
   BacklogPtr backlog = std::make_shared<Backlog>();
 

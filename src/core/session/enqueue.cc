@@ -336,8 +336,11 @@ Result<south::EventPtr> Session::issue(const protocol::Marker& m, Ticket& ticket
 }
 
 /// A place in the stream's order for work that is done outside of it: the event that says that its turn has come, null if
-/// it has; and what makes the stream wait for `user`, which ends the work.
-Result<south::EventPtr> Session::stand_in(StreamObject& stream, south::Waits waits, south::Event& user) {
+/// it has; and what makes the stream wait for `user`, which ends the work: `follower`. Who ends `user` holds that until
+/// then: PoCL 3.1 aborts where something fails twice whose event nobody holds (here by its place in the stream, then by
+/// `user`).
+Result<south::EventPtr> Session::stand_in(StreamObject& stream, south::Waits waits, south::Event& user,
+                                          south::EventPtr& follower) {
   std::vector<south::Event*> before(waits.begin(), waits.end());
   if (stream.barrier != nullptr) before.push_back(stream.barrier.get());
   south::EventPtr reached;
@@ -350,7 +353,9 @@ Result<south::EventPtr> Session::stand_in(StreamObject& stream, south::Waits wai
   // In order, all that follows waits. Out of order, this stands for the work in later barriers and markers.
   south::Event* gate = &user;
   auto kind = stream.in_order ? protocol::MarkerKind::kBarrier : protocol::MarkerKind::kMarker;
-  if (auto after = stream.stream->marker(kind, {&gate, 1}); !after) return after;
+  auto after = stream.stream->marker(kind, {&gate, 1});
+  if (!after) return after;
+  follower = std::move(*after);
   return reached;
 }
 
@@ -373,16 +378,18 @@ Result<south::EventPtr> Session::issue(const protocol::Gate& m, Ticket& ticket) 
   if (!user) return user;
   ticket.is_gate = true;
   protocol::ObjectId id = m.head.event;
-  auto reached = stand_in(stream, ticket.waits, **user);
+  south::EventPtr follower;
+  auto reached = stand_in(stream, ticket.waits, **user, follower);
   if (!reached) return reached;
   if (*reached == nullptr) {
     gate_reached(id, *user, 0);
     return user;
   }
-  (*reached)->on_complete([this, id, user = *user, pending = pending_callback()](const south::Outcome& outcome) mutable {
-    gate_reached(id, user, outcome.status);
-    pending.reset();
-  });
+  (*reached)->on_complete(
+      [this, id, user = *user, follower, pending = pending_callback()](const south::Outcome& outcome) mutable {
+        gate_reached(id, user, outcome.status);
+        pending.reset();
+      });
   return user;
 }
 

@@ -29,7 +29,7 @@ Result<south::EventPtr> Session::issue_cut(const CutPtr& cut, Ticket& ticket) {
   cut->held.clear();
   ticket.flight->prints = cut->kernel->module->may_print;
   ticket.flight->cut = cut;
-  auto reached_event = stand_in(stream, ticket.waits, **user);
+  auto reached_event = stand_in(stream, ticket.waits, **user, cut->follower);
   if (!reached_event) return reached_event;
   config_.counters->launches.fetch_add(1, std::memory_order_relaxed);
   if (*reached_event == nullptr) {
@@ -167,6 +167,7 @@ bool Session::release(const CutPtr& cut) {
   auto& idle = cut->kernel->instances;
   if (idle.size() < kMaxSpareKernels) idle.push_back(std::move(cut->instance));
   end_user(cut->user, cut->status);
+  cut->follower.reset();
   return true;
 }
 

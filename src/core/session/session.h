@@ -173,7 +173,7 @@ class Session {
   void notify(const protocol::Notify&);
   Result<south::EventPtr> user_event(ContextObject& context);
 
-  Result<south::EventPtr> stand_in(StreamObject& stream, south::Waits waits, south::Event& user);
+  Result<south::EventPtr> stand_in(StreamObject& stream, south::Waits waits, south::Event& user, south::EventPtr& follower);
   BacklogPtr behind_of(const protocol::Enqueue& head) const;
   void note_order(Ticket& ticket, EventObject* event) const;
 
