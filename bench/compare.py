@@ -93,6 +93,16 @@ def machine_text():
     return {"cpu": model, "processors": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0]}
 
 
+def append_line(bench, environment, **more):
+    """One line of bench/results/BENCH.jsonl: when, which commit, machine and driver, and what was measured."""
+    line = {"bench": bench, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "commit": commit_text(),
+            "machine": machine_text(), "driver": driver_text(environment), **more}
+    results = SOURCE / "bench/results"
+    results.mkdir(exist_ok=True)
+    with open(results / f"{bench}.jsonl", "a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
 class Side:
     """One of the two ways to run a program."""
 
@@ -176,15 +186,10 @@ def main():
         print_table(numbers)
         for name, value in extra.items():
             print(f"{name:34} {'':11} {value:11.4g}")
-        line = {"bench": "foundation", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "commit": commit_text(),
-                "machine": machine_text(), "driver": driver_text(bare.environment), "rounds": arguments.rounds,
-                "numbers": {n: {"bare": b, "pool": p, "ratio": round(p / b, 4) if b else None} for n, (b, p) in numbers.items()},
-                "extra": extra}
-    if not arguments.no_write:
-        results = SOURCE / "bench/results"
-        results.mkdir(exist_ok=True)
-        with open(results / "foundation.jsonl", "a") as file:
-            file.write(json.dumps(line) + "\n")
+        if not arguments.no_write:
+            append_line("foundation", bare.environment, rounds=arguments.rounds, extra=extra,
+                        numbers={n: {"bare": b, "pool": p, "ratio": round(p / b, 4) if b else None}
+                                 for n, (b, p) in numbers.items()})
 
 
 if __name__ == "__main__":

@@ -185,7 +185,7 @@ def main():
     arguments = parse()
     os.environ["AMALGAM_BUILD"] = str(arguments.build)
     sys.path[:0] = [str(SOURCE / "tests" / "integration"), str(SOURCE / "bench")]
-    from compare import commit_text, driver_text, machine_text
+    from compare import append_line
     from pool import Pool, bare_environment
     only = arguments.only.split(",")
     numbers = {}
@@ -206,12 +206,9 @@ def main():
             note("urgent beside 6 s", bench.urgent(False, 6_000_000))
             if arguments.bare:
                 note("bare urgent beside 6 s", bench.urgent(True, 6_000_000))
-        line = {"bench": "shares", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "commit": commit_text(),
-                "machine": machine_text(), "driver": driver_text(bench.bare_environment), "seconds": arguments.seconds,
-                "configuration": arguments.configuration, "numbers": numbers}
-    if not arguments.no_write:
-        with open(SOURCE / "bench/results/shares.jsonl", "a") as file:
-            file.write(json.dumps(line) + "\n")
+        if not arguments.no_write:
+            append_line("shares", bench.bare_environment, seconds=arguments.seconds, configuration=arguments.configuration,
+                        numbers=numbers)
 
 
 if __name__ == "__main__":
