@@ -57,12 +57,18 @@ template void Session::enqueue<protocol::Gate>(const protocol::Frame&);
 /// goes on meanwhile, but for the client's further commands.
 bool Session::take_turn(uint32_t device) {
   while (!turnstile_.enter(device)) {
-    if (commands_.closed()) return false;
-    settle_batch();
-    turnstile_.wait(device, interrupt_);
-    if (interrupt_.exchange(0, std::memory_order_seq_cst) != 0) run_mail();
+    if (!await_turn(device)) return false;
     (void)start_pieces();
   }
+  return true;
+}
+
+/// Sleeps until the session may have its turn, or has mail. False if it is ending.
+bool Session::await_turn(uint32_t device) {
+  if (commands_.closed()) return false;
+  settle_batch();
+  turnstile_.wait(device, interrupt_);
+  if (interrupt_.exchange(0, std::memory_order_seq_cst) != 0) run_mail();
   return true;
 }
 

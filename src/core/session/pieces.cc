@@ -63,12 +63,8 @@ Result<south::Stream*> Session::lane_of(const StreamObject& stream) {
 /// Gives the devices what they may have now, and waits where it is not the session's turn. The client's further commands
 /// wait with it.
 void Session::feed() {
-  while (auto refused = start_pieces()) {
-    if (commands_.closed()) return;
-    settle_batch();
-    turnstile_.wait(*refused, interrupt_);
-    if (interrupt_.exchange(0, std::memory_order_seq_cst) != 0) run_mail();
-  }
+  while (auto refused = start_pieces())
+    if (!await_turn(*refused)) return;
 }
 
 /// A device whose turn it is not, though there is something for it.

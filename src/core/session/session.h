@@ -165,6 +165,7 @@ class Session {
   template <typename M>
   void enqueue(const protocol::Frame& frame);
   bool take_turn(uint32_t device);
+  bool await_turn(uint32_t device);
   Result<void> admit(const protocol::Enqueue& head, Ticket& ticket);
   Result<void> resolve_waits(const protocol::Enqueue& head, Ticket& ticket);
   Result<void> resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out, RegionObject*& region);
