@@ -37,9 +37,9 @@ void become_urgent() {
   (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kUrgentNice);
 }
 
-Result<void> listen(int epoll, int fd, uint32_t events) {
+Result<void> listen(int epoll, int fd) {
   epoll_event event{};
-  event.events = events;
+  event.events = EPOLLIN | EPOLLET;
   event.data.fd = fd;
   if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) return fail(system_error("watch", errno));
   return {};
@@ -60,7 +60,7 @@ Result<void> Arbitration::prepare() {
   timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!epoll_ || !timer_ || !wake_) return fail(system_error("descriptors", errno));
-  for (int fd : {timer_.get(), wake_.get()}) AMALGAM_TRY(listen(epoll_.get(), fd, EPOLLIN | EPOLLET), "epoll");
+  for (int fd : {timer_.get(), wake_.get()}) AMALGAM_TRY(listen(epoll_.get(), fd), "epoll");
   thread_ = std::thread([this] { run(); });
   return {};
 }
@@ -190,20 +190,18 @@ void Arbitration::revoke(Desk& desk, core::SliceId slice, uint64_t now_ns) {
   }
 }
 
-bool Arbitration::freeze(Desk& desk, Seat& seat, uint64_t now_ns) {
-  if (seat.frozen || seat.claim().in_flight.load(std::memory_order_seq_cst) == 0) return false;
+void Arbitration::freeze(Desk& desk, Seat& seat, uint64_t now_ns) {
+  if (seat.frozen || seat.claim().in_flight.load(std::memory_order_seq_cst) == 0) return;
   for (uint32_t other = 0; other < model::kMaxSessionDevices; ++other)
-    if (other != seat.index && seat.counters->claims[other].in_flight.load(std::memory_order_relaxed) != 0) return false;
+    if (other != seat.index && seat.counters->claims[other].in_flight.load(std::memory_order_relaxed) != 0) return;
   if (!guardian_.alive()) {
-    if (desk.freezable) log_.error("{}: the guardian is gone; nothing is frozen any more", desk.id);
+    log_.error("{}: the guardian is gone; nothing is frozen any more", desk.id);
     desk.freezable = false;
-    tell_pieces(desk);
-    return false;
+    return tell_pieces(desk);
   }
   send_signal(seat.pidfd, SIGSTOP);
   seat.frozen = true;
   seat.frozen_at_ns = now_ns;
-  return true;
 }
 
 void Arbitration::thaw(Seat& seat, uint64_t now_ns) {
@@ -264,7 +262,7 @@ void Arbitration::add(const Member& member) {
     if (options_.freeze && !guardian_.watch(member.pidfd)) log_.error("the guardian is gone; nothing is frozen any more");
     for (uint32_t index = 0; index < member.devices.size(); ++index)
       take_seat(desk_of(member.devices[index], now), member, index, now);
-    if (auto heard = listen(epoll_.get(), member.bell, EPOLLIN | EPOLLET); heard) bells_[member.session] = member.bell;
+    if (auto heard = listen(epoll_.get(), member.bell); heard) bells_[member.session] = member.bell;
   }
   poke();
 }

@@ -144,7 +144,7 @@ class Arbitration {
   void carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns);
   void grant(Desk& desk, core::SliceId slice, uint64_t now_ns);
   void revoke(Desk& desk, core::SliceId slice, uint64_t now_ns);
-  bool freeze(Desk& desk, Seat& seat, uint64_t now_ns);
+  void freeze(Desk& desk, Seat& seat, uint64_t now_ns);
   void thaw(Seat& seat, uint64_t now_ns);
   void let_go(Seat& seat, uint64_t now_ns);
   uint64_t plan(Desk& desk, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns);

@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "base/limits.h"
+#include "protocol/control.h"
 
 namespace amalgam::daemon {
 namespace {
@@ -91,13 +92,13 @@ Result<Guardian> Guardian::start() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return fail(system_error("guardian", errno));
   Guardian guardian;
-  guardian.socket_.reset(ends[0]);
+  guardian.channel_ = protocol::Channel(UniqueFd(ends[0]));
   UniqueFd theirs(ends[1]);
   // Forked twice: the guardian is nobody's child, so nobody has to wait for it.
   pid_t child = ::fork();
   if (child < 0) return fail(system_error("start the guardian", errno));
   if (child == 0) {
-    guardian.socket_.reset();
+    guardian.channel_ = protocol::Channel();
     if (::fork() == 0) guard(theirs.get());
     ::_exit(0);
   }
@@ -107,24 +108,12 @@ Result<Guardian> Guardian::start() {
 }
 
 bool Guardian::watch(int pidfd) {
-  char byte = 0;
-  iovec data{&byte, 1};
-  alignas(cmsghdr) char room[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = room;
-  message.msg_controllen = sizeof room;
-  cmsghdr* head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(head), &pidfd, sizeof pidfd);
-  return ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+  // What it says does not matter: the guardian looks at the descriptor alone.
+  return channel_.send(protocol::Done{}, {&pidfd, 1}, 0).has_value();
 }
 
 bool Guardian::alive() const {
-  pollfd peer{socket_.get(), 0, 0};
+  pollfd peer{channel_.fd(), 0, 0};
   return ::poll(&peer, 1, 0) == 0;
 }
 

@@ -13,7 +13,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "base/unique_fd.h"
+#include "protocol/channel.h"
 
 namespace amalgam::daemon {
 
@@ -30,7 +30,7 @@ class Guardian {
 
  private:
   Guardian() = default;
-  UniqueFd socket_;
+  protocol::Channel channel_;
 };
 
 }  // namespace amalgam::daemon
