@@ -21,20 +21,21 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "model/terms.h"
 
 namespace amalgam::core {
 
 using SliceId = uint64_t;  ///< 0 names nobody
 
-inline constexpr uint32_t kWholePpm = 1'000'000;        ///< a device's whole time, in parts per million
-inline constexpr uint32_t kLeastSharePpm = 10'000;      ///< shares and caps below 1 % cannot be kept in a window of a second
-inline constexpr uint32_t kLeastRestPpm = 5'000;        ///< what slices without a share weigh together at least
-inline constexpr uint32_t kLeastWeightPpm = 100;        ///< what one slice weighs at least
-inline constexpr uint32_t kDefaultWeight = 100;         ///< of a slice without a share, against others without one
-inline constexpr uint32_t kMostWeight = 10'000;         ///< largest weight that may be asked for
-inline constexpr uint64_t kLeastSloNs = 50'000;         ///< below this a launch's own overhead is the latency
-inline constexpr uint64_t kMostSloNs = 60'000'000'000;  ///< above this a goal says nothing
+inline constexpr uint32_t kWholePpm = model::kWholePpm;
+inline constexpr uint32_t kLeastSharePpm = kMinSharePpm;  ///< below 1 % they cannot be kept in a window of a second
+inline constexpr uint32_t kLeastRestPpm = 5'000;          ///< what slices without a share weigh together at least
+inline constexpr uint32_t kLeastWeightPpm = 100;          ///< what one slice weighs at least
+inline constexpr uint32_t kDefaultWeight = 100;           ///< of a slice without a share, against others without one
+inline constexpr uint32_t kMostWeight = 10'000;           ///< largest weight that may be asked for
+inline constexpr uint64_t kLeastSloNs = kMinSloNs;        ///< below this a launch's own overhead is the latency
+inline constexpr uint64_t kMostSloNs = kMaxSloNs;         ///< above this a goal says nothing
 
 /// Classes of urgency, the most urgent first.
 using Priority = model::Priority;
