@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Completions: what happens on the driver's thread when a command has ended.
 //
-// Order on the way out: what the kernel printed, then its EventDone, then StreamRetired. A stream's mutex is held while its
-// completions are posted, so that a later one cannot overtake; the client is woken after it is free again.
+// Order on the way out: what the kernel printed, then its EventDone, then StreamRetired; and each command after what it came
+// after (flight.h). A stream's mutex is held while its completions are posted, so that a later one cannot overtake; the
+// client is woken after it is free again.
+#include <algorithm>
+
 #include "core/session/execute.h"
 
 namespace amalgam::core {
@@ -28,10 +31,67 @@ void Session::finish(Flight* raw, south::Outcome outcome) {
   counters.in_flight_now.fetch_sub(1, std::memory_order_relaxed);
   if (flight->prints) output_.drain();
   flight->held.clear();  // before the client hears of it: what it releases then is really unused
-  end_number(*flight->stream, flight->number, flight->event, outcome);
+  flight->outcome = outcome;
+  tell(flight.release());
   outbox_.wake();
+}
+
+/// Posts the end of a command, and of those that waited for this one to be told.
+void Session::tell(Flight* ended) {
+  std::vector<Flight*> due;
+  tell(std::unique_ptr<Flight>(ended), due);
+  while (!due.empty()) {
+    std::unique_ptr<Flight> flight(due.back());
+    due.pop_back();
+    tell(std::move(flight), due);
+  }
+}
+
+/// The same of one, or leaves it to what it waits for. `due` gains those that waited for it.
+void Session::tell(std::unique_ptr<Flight> flight, std::vector<Flight*>& due) {
+  bool failed = flight->outcome.status < 0;  // a failure has not waited for anything
+  if (!failed && waits_to_be_told(*flight)) {
+    (void)flight.release();
+    return;
+  }
+  StreamObject& stream = *flight->stream;
+  auto later = [](const Flight* a, const Flight* b) { return a->after > b->after; };
+  {
+    std::lock_guard lock(stream.mutex);
+    std::vector<Flight*>& untold = stream.untold;
+    if (!failed && stream.progress.retired() < flight->after) {
+      untold.push_back(flight.release());
+      std::push_heap(untold.begin(), untold.end(), later);
+      return;
+    }
+    end_number(stream, flight->number, flight->event, flight->outcome);
+    while (!untold.empty() && untold.front()->after <= stream.progress.retired()) {
+      std::pop_heap(untold.begin(), untold.end(), later);
+      due.push_back(untold.back());
+      untold.pop_back();
+    }
+  }
+  if (flight->fate != nullptr) {
+    std::lock_guard lock(flight->fate->mutex);
+    flight->fate->told = true;
+    due.insert(due.end(), flight->fate->followers.begin(), flight->fate->followers.end());
+    flight->fate->followers.clear();
+  }
   flights_.give_back(std::move(flight));
   in_flight_.fetch_sub(1, std::memory_order_release);  // last: the destructor waits for it
+}
+
+/// True if it now hangs on a command that it came after and that has not been told.
+bool Session::waits_to_be_told(Flight& flight) {
+  while (!flight.predecessors.empty()) {
+    FatePtr fate = std::move(flight.predecessors.back());
+    flight.predecessors.pop_back();
+    std::lock_guard lock(fate->mutex);
+    if (fate->told) continue;
+    fate->followers.push_back(&flight);
+    return true;
+  }
+  return false;
 }
 
 uint64_t Session::count_time(uint32_t device, const south::Outcome& outcome) {
@@ -42,8 +102,8 @@ uint64_t Session::count_time(uint32_t device, const south::Outcome& outcome) {
   return ran_ns;
 }
 
+/// The caller holds the stream's mutex.
 void Session::end_number(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome) {
-  std::lock_guard lock(stream.mutex);
   Progress::Asked asked = stream.progress.finish(number);
   uint64_t retired = stream.progress.retired();
   if (event != 0) {

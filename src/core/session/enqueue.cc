@@ -100,6 +100,22 @@ void Session::note_order(Ticket& ticket, EventObject* event) const {
   ticket.flight->behind = ticket.behind;
 }
 
+/// What the client must have heard before it hears of this command's end (flight.h). Commands that nobody can ask about
+/// cost nothing here.
+void Session::note_telling(const protocol::Enqueue& head, Ticket& ticket, EventObject* event) const {
+  StreamObject& stream = *ticket.stream;
+  Flight& flight = *ticket.flight;
+  for (protocol::ObjectId id : head.waits) {
+    auto* waited = table_.find<EventObject>(id);
+    if (waited != nullptr && waited->fate != nullptr) flight.predecessors.push_back(waited->fate);
+  }
+  if (!stream.in_order && stream.barrier_fate != nullptr) flight.predecessors.push_back(stream.barrier_fate);
+  if (stream.in_order ? event != nullptr : ticket.is_marker && head.waits.empty()) flight.after = ticket.number - 1;
+  if (event != nullptr || ticket.is_barrier) flight.fate = std::make_shared<Fate>();
+  if (event != nullptr) event->fate = flight.fate;
+  if (ticket.is_barrier) stream.barrier_fate = flight.fate;
+}
+
 Result<void> Session::admit(const protocol::Enqueue& head, Ticket& ticket) {
   auto stream = need<StreamObject>(head.stream);
   if (!stream) return std::unexpected(std::move(stream.error()));
@@ -159,6 +175,7 @@ Result<void> Session::launch_flight(const protocol::Enqueue& head, Ticket& ticke
     touched_.emplace_back(&stream);
   }
   note_order(ticket, named);
+  note_telling(head, ticket, named);
   Flight* flight = ticket.flight.release();
   flight->session = this;
   flight->stream = Ref(&stream);
@@ -192,7 +209,10 @@ void Session::refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t nati
     stream.touched = true;
     touched_.emplace_back(&stream);
   }
-  end_number(stream, ticket.number, head.event, outcome);
+  {
+    std::lock_guard lock(stream.mutex);  // nothing waits for this number yet
+    end_number(stream, ticket.number, head.event, outcome);
+  }
   outbox_.wake();
 }
 
@@ -334,7 +354,9 @@ Result<south::EventPtr> Session::issue(const protocol::Marker& m, Ticket& ticket
   // Without a wait list it stands for everything before it, also for what is cut.
   if (ticket.behind == nullptr && ticket.waits.empty() && stream.last_cut != nullptr && !stream.last_cut->released)
     ticket.behind = stream.last_cut;
+  ticket.is_marker = true;
   if (m.kind == protocol::MarkerKind::kBarrier) {
+    ticket.is_barrier = true;
     stream.barrier = *made;
     stream.behind = ticket.behind;
   }

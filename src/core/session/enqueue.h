@@ -22,6 +22,8 @@ struct Session::Ticket {
   Cutting cutting;
   bool works = false;  ///< keeps the device busy by itself
   bool is_gate = false;
+  bool is_marker = false;   ///< out of order: a marker or a barrier
+  bool is_barrier = false;  ///< then: what follows comes after it
 
   void hold(Object* object) { flight->held.emplace_back(object); }
 };

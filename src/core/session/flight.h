@@ -4,7 +4,13 @@
 // It keeps alive what the command uses: the stream, and every region, sampler … that it names, with their heap ranges. The
 // pool keeps finished records, so that a launch allocates none.
 //
-// Threads: the pool locks; a record belongs to the dispatcher until its event has a callback, then to that callback.
+// The client may hear of an end only after the ends of everything that the command came after: who has waited for a marker
+// finds the commands before it complete. Drivers call back on several threads and in no order, so a flight that has ended
+// early waits to be *told*: in its stream's list until the numbers before it are retired, in the Fate of a command that it
+// waited for until that is told. It is in one of these lists at a time.
+//
+// Threads: the pool and fates lock; a record belongs to the dispatcher until its event has a callback, then to that
+// callback or to the list that it waits in.
 #pragma once
 
 #include <memory>
@@ -16,6 +22,15 @@
 namespace amalgam::core {
 
 class Session;
+struct Flight;
+
+/// Whether the client has been told of a command's end, and who waits for that.
+struct Fate {
+  std::mutex mutex;
+  bool told = false;
+  std::vector<Flight*> followers;
+};
+using FatePtr = std::shared_ptr<Fate>;
 
 struct Flight {
   Session* session = nullptr;
@@ -30,6 +45,11 @@ struct Flight {
   uint64_t groups = 0;         ///< then: its size
   south::EventPtr gate;        ///< a gate's event, which has nobody else once the client has released it
   std::vector<Ref<Object>> held;
+
+  uint64_t after = 0;                 ///< told when the stream has retired this number
+  std::vector<FatePtr> predecessors;  ///< and these have been told
+  FatePtr fate;                       ///< its own; null where nothing can wait for it
+  south::Outcome outcome;             ///< once it has ended
 };
 
 class FlightPool {
@@ -51,6 +71,9 @@ class FlightPool {
     flight->prints = false;
     flight->in_turn = false;
     flight->event = 0;
+    flight->after = 0;
+    flight->predecessors.clear();
+    flight->fate = nullptr;
     std::lock_guard lock(mutex_);
     if (free_.size() < kKept) free_.push_back(std::move(flight));
   }

@@ -24,6 +24,8 @@
 namespace amalgam::core {
 
 struct Backlog;
+struct Fate;
+struct Flight;
 struct ModuleSplit;
 
 /// A device of the slice, opened by whoever starts the session.
@@ -68,14 +70,16 @@ struct StreamObject final : Object {
   Ref<DeviceObject> device;
   std::unique_ptr<south::Stream> stream;
   const bool in_order;
-  bool touched = false;               ///< has commands that were not flushed
-  south::EventPtr barrier;            ///< out of order: the last one, which all that follows comes after
-  std::shared_ptr<Backlog> behind;    ///< a cut launch that all that follows comes after
-  std::shared_ptr<Backlog> last_cut;  ///< out of order: what a barrier would come after
+  bool touched = false;                ///< has commands that were not flushed
+  south::EventPtr barrier;             ///< out of order: the last one, which all that follows comes after
+  std::shared_ptr<Fate> barrier_fate;  ///< and whether its end has been told
+  std::shared_ptr<Backlog> behind;     ///< a cut launch that all that follows comes after
+  std::shared_ptr<Backlog> last_cut;   ///< out of order: what a barrier would come after
 
   std::mutex mutex;  ///< guards what follows, and keeps a stream's completions in order on their way out
   Progress progress;
-  uint64_t told = 0;  ///< highest retired number that the client has heard
+  uint64_t told = 0;            ///< highest retired number that the client has heard
+  std::vector<Flight*> untold;  ///< ended before numbers that they come after; a heap, the first of these on top
 };
 
 /// A share of the quota; gives itself back once.
@@ -158,6 +162,7 @@ struct EventObject final : Object {
   south::EventPtr event;            ///< null: the command that should have made it was refused
   bool is_user = false;             ///< SignalEvent ends it
   std::shared_ptr<Backlog> behind;  ///< a cut launch that it cannot end before
+  std::shared_ptr<Fate> fate;       ///< null: user events, and commands that were refused
 };
 
 struct ModuleObject final : Object {

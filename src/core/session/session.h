@@ -177,6 +177,7 @@ class Session {
   Result<south::EventPtr> stand_in(StreamObject& stream, south::Waits waits, south::Event& user, south::EventPtr& follower);
   BacklogPtr behind_of(const protocol::Enqueue& head) const;
   void note_order(Ticket& ticket, EventObject* event) const;
+  void note_telling(const protocol::Enqueue& head, Ticket& ticket, EventObject* event) const;
 
   // cutting.cc: which launches are cut
   struct Cutting;
@@ -202,6 +203,9 @@ class Session {
   uint64_t count_time(uint32_t device, const south::Outcome& outcome);
   friend struct Flight;
   void finish(Flight* flight, south::Outcome outcome);
+  void tell(Flight* ended);
+  void tell(std::unique_ptr<Flight> flight, std::vector<Flight*>& due);
+  bool waits_to_be_told(Flight& flight);
   void end_number(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome);
   void ask_retired(StreamObject& stream, Progress::Asked by);
   void gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status);

@@ -35,7 +35,8 @@ struct SimConfig {
   uint64_t item_ns = 1;                 ///< a work-item on one compute unit
   uint64_t transfer_latency_ns = 2'000;
   uint64_t link_bytes_per_us = 10'000;
-  uint64_t jitter_percent = 10;  ///< durations vary by this, out of the seed
+  uint64_t jitter_percent = 10;    ///< durations vary by this, out of the seed
+  bool shuffle_callbacks = false;  ///< called in any order, out of the seed, as by a driver with several threads
 };
 
 /// The hand on the clock and on the faults. Shared with the backend; may outlive it.

@@ -65,6 +65,7 @@ void World::call_back(std::unique_lock<std::mutex>& lock) {
   if (calling_back_) return;
   calling_back_ = true;
   while (!callbacks_.empty()) {
+    if (config_.shuffle_callbacks) std::swap(callbacks_.front(), callbacks_[random_.below(callbacks_.size())]);
     auto callback = std::move(callbacks_.front());
     callbacks_.pop_front();
     lock.unlock();
