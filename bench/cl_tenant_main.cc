@@ -4,6 +4,7 @@
 //   cl_tenant calibrate                                 turns of the loop that make a work-group of about 50 us
 //   cl_tenant greedy  TURNS GROUPS[,GROUPS…] SECONDS    launches kernels of so many work-groups, one after the other, two in
 //                                                       flight; several numbers: in turn
+//   cl_tenant exact   TURNS GROUPS[,GROUPS…] SECONDS    the same, then waits for all of them and says what it counted
 //   cl_tenant urgent  TURNS GROUPS PERIOD_US SECONDS    launches one kernel a period and waits for it
 //
 // Work is counted in work-groups that have ended, by a counter in memory that program and kernels share, so that long
@@ -166,6 +167,31 @@ int greedy(uint32_t turns, const std::vector<size_t>& groups, double seconds) {
   ::_exit(0);  // what is still on the device is nobody's
 }
 
+/// Nothing is lost and nothing runs twice if both counts are equal.
+int exact(uint32_t turns, const std::vector<size_t>& groups, double seconds) {
+  Tenant tenant(turns);
+  wait_for_start();
+  uint64_t end = now_ns() + static_cast<uint64_t>(seconds * 1e9);
+  uint32_t ended_before = tenant.ended();
+  uint64_t launches = 0, launched = 0;
+  auto launch = [&] {
+    size_t size = groups[launches++ % groups.size()];
+    launched += size;
+    return tenant.launch(size);
+  };
+  cl_event before = launch();
+  while (now_ns() < end) {
+    cl_event after = launch();
+    Tenant::wait(before);
+    before = after;
+  }
+  Tenant::wait(before);
+  std::printf("{\"launches\": %llu, \"groups_launched\": %llu, \"groups_ended\": %llu}\n",
+              static_cast<unsigned long long>(launches), static_cast<unsigned long long>(launched),
+              static_cast<unsigned long long>(tenant.ended() - ended_before));
+  return 0;
+}
+
 int urgent(uint32_t turns, size_t groups, uint64_t period_us, double seconds) {
   Tenant tenant(turns);
   wait_for_start();
@@ -188,15 +214,16 @@ int urgent(uint32_t turns, size_t groups, uint64_t period_us, double seconds) {
 int main(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   if (words.size() == 1 && words[0] == "calibrate") return calibrate();
-  if (words.size() == 4 && words[0] == "greedy") {
+  if (words.size() == 4 && (words[0] == "greedy" || words[0] == "exact")) {
     std::vector<size_t> groups;
     for (char* at = words[2].data(); *at != 0; at += *at == ',') groups.push_back(std::strtoul(at, &at, 10));
-    return greedy(static_cast<uint32_t>(std::atoi(words[1].c_str())), groups, std::atof(words[3].c_str()));
+    auto work = words[0] == "greedy" ? greedy : exact;
+    return work(static_cast<uint32_t>(std::atoi(words[1].c_str())), groups, std::atof(words[3].c_str()));
   }
   if (words.size() == 5 && words[0] == "urgent")
     return urgent(static_cast<uint32_t>(std::atoi(words[1].c_str())), std::strtoul(words[2].c_str(), nullptr, 10),
                   std::strtoull(words[3].c_str(), nullptr, 10), std::atof(words[4].c_str()));
-  std::fputs("usage: cl_tenant calibrate | greedy TURNS GROUPS[,…] SECONDS | urgent TURNS GROUPS PERIOD_US SECONDS\n",
+  std::fputs("usage: cl_tenant calibrate | greedy|exact TURNS GROUPS[,…] SECONDS | urgent TURNS GROUPS PERIOD_US SECONDS\n",
              stderr);
   return 2;
 }
