@@ -199,7 +199,7 @@ void Session::announce_progress() {
 }
 
 void Session::nudge_service() {
-  if (!service_leads_.load(std::memory_order_acquire)) return;
+  if (!service_leads_.load(std::memory_order_seq_cst)) return;
   if (rings_->completion.sleeping.exchange(0, std::memory_order_acq_rel) != 0)
     protocol::futex_wake_all(&rings_->completion.sleeping);
 }
@@ -210,17 +210,26 @@ bool Session::lead(const std::function<bool()>& done, bool service) {
     if (done() || dead()) return true;
     announce_progress();
     uint64_t begin = protocol::monotonic_ns();
-    bool there = completions_.wait(service ? nullptr : &spin_, kPeerCheckNs);
+    bool there = completions_.wait(service ? nullptr : &spin_, kPeerCheckNs, service ? &off_duty_ : nullptr);
     uint64_t waited = protocol::monotonic_ns() - begin;
     if (!there && (waited >= kPeerCheckNs / 2 || completions_.closed())) check_peer();
     if (service && !there) return false;
   }
 }
 
+/// Sleeps until somebody announces progress after `seen`.
+void Session::follow(uint32_t seen, uint64_t timeout_ns) {
+  followers_.fetch_add(1, std::memory_order_seq_cst);
+  if (progress_.load(std::memory_order_seq_cst) == seen) protocol::futex_wait(&progress_, seen, timeout_ns);
+  followers_.fetch_sub(1, std::memory_order_seq_cst);
+}
+
 bool Session::wait_until(const std::function<bool()>& done) {
   if (done()) return true;
-  app_waiters_.fetch_add(1, std::memory_order_acq_rel);
-  while (!done() && !dead()) {
+  off_duty_.fetch_add(1, std::memory_order_seq_cst);
+  for (;;) {
+    uint32_t seen = progress_.load(std::memory_order_seq_cst);  // first: whoever lets go of the lead announces it
+    if (done() || dead()) break;
     if (leader_.try_lock()) {
       lead(done, false);
       leader_.unlock();
@@ -228,13 +237,9 @@ bool Session::wait_until(const std::function<bool()>& done) {
       continue;
     }
     nudge_service();
-    uint32_t seen = progress_.load(std::memory_order_seq_cst);
-    followers_.fetch_add(1, std::memory_order_seq_cst);
-    if (!done() && !dead() && progress_.load(std::memory_order_seq_cst) == seen)
-      protocol::futex_wait(&progress_, seen, kPeerCheckNs);
-    followers_.fetch_sub(1, std::memory_order_seq_cst);
+    follow(seen, kPeerCheckNs);
   }
-  app_waiters_.fetch_sub(1, std::memory_order_acq_rel);
+  off_duty_.fetch_sub(1, std::memory_order_acq_rel);
   if (service_holds_.load(std::memory_order_acquire) > 0) announce_progress();  // the service thread leads again
   return done();
 }
@@ -242,8 +247,8 @@ bool Session::wait_until(const std::function<bool()>& done) {
 void Session::defer(std::function<void()> job) {
   {
     std::lock_guard lock(jobs_mutex_);
+    if (jobs_.empty()) off_duty_.fetch_add(1, std::memory_order_seq_cst);
     jobs_.push_back(std::move(job));
-    jobs_waiting_.store(true, std::memory_order_release);
   }
   need_service();
   announce_progress();
@@ -255,10 +260,10 @@ void Session::run_jobs() {
     std::deque<std::function<void()>> batch;
     {
       std::lock_guard lock(jobs_mutex_);
+      if (jobs_.empty()) return;
       batch.swap(jobs_);
-      jobs_waiting_.store(false, std::memory_order_release);
+      off_duty_.fetch_sub(1, std::memory_order_acq_rel);
     }
-    if (batch.empty()) return;
     for (auto& job : batch) job();
   }
 }
@@ -289,25 +294,20 @@ void Session::need_service() {
 }
 
 void Session::service_loop() {
-  auto has_job = [this] {
-    return jobs_waiting_.load(std::memory_order_acquire) || app_waiters_.load(std::memory_order_acquire) != 0;
-  };
+  auto is_off_duty = [this] { return off_duty_.load(std::memory_order_seq_cst) != 0; };
   for (;;) {
+    uint32_t seen = progress_.load(std::memory_order_seq_cst);  // first: jobs, and waiters that leave, announce themselves
     run_jobs();
     bool held = service_holds_.load(std::memory_order_acquire) > 0 && !dead();
-    if (held && app_waiters_.load(std::memory_order_acquire) == 0 && leader_.try_lock()) {
+    if (held && !is_off_duty() && leader_.try_lock()) {
       service_leads_.store(true, std::memory_order_seq_cst);
-      lead(has_job, true);
+      lead(is_off_duty, true);
       service_leads_.store(false, std::memory_order_seq_cst);
       leader_.unlock();
       announce_progress();
       continue;
     }
-    uint32_t seen = progress_.load(std::memory_order_seq_cst);
-    followers_.fetch_add(1, std::memory_order_seq_cst);
-    if (!jobs_waiting_.load(std::memory_order_seq_cst) && progress_.load(std::memory_order_seq_cst) == seen)
-      protocol::futex_wait(&progress_, seen, held ? kPeerCheckNs : UINT64_MAX);
-    followers_.fetch_sub(1, std::memory_order_seq_cst);
+    follow(seen, held ? kPeerCheckNs : UINT64_MAX);
   }
 }
 

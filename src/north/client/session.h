@@ -219,6 +219,7 @@ class Session {
   void on_retired(const protocol::StreamRetired& retired);
   void die();
   void nudge_service();
+  void follow(uint32_t seen, uint64_t timeout_ns);
   bool lead(const std::function<bool()>& done, bool service);
   void check_peer();
   void announce_progress();
@@ -241,7 +242,7 @@ class Session {
   std::unique_ptr<protocol::Frame> frame_;
   std::atomic<uint32_t> progress_{0};  ///< bumped after every drained batch; followers sleep on it
   std::atomic<uint32_t> followers_{0};
-  std::atomic<uint32_t> app_waiters_{0};
+  std::atomic<uint32_t> off_duty_{0};  ///< why the service thread must not lead: waiting threads, and one if it has jobs
   std::atomic<bool> service_leads_{false};
   protocol::SpinBudget spin_;  ///< under leader_, for threads of the program
 
@@ -255,7 +256,6 @@ class Session {
 
   std::mutex jobs_mutex_;
   std::deque<std::function<void()>> jobs_;
-  std::atomic<bool> jobs_waiting_{false};
   std::atomic<int32_t> service_holds_{0};
   std::atomic<bool> service_started_{false};
 };
