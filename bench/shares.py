@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures whether slices get what they were promised, and appends one JSON line to bench/results/shares.jsonl.
 
-    bench/shares.py [--build build/release] [--seconds 12] [--only shares,caps,urgent,endless] [--no-write] [--bare]
+    bench/shares.py [--build build/release] [--seconds 12] [--only shares,caps,urgent] [--no-write] [--bare]
 
 Shares: greedy tenants that begin together; work is counted in work-groups that have ended (bench/cl_tenant_main.cc), so the
 meter knows nothing of the scheduler. A tenant's share is its work a second over what it does alone, so kernels of different
@@ -10,11 +10,18 @@ lengths can be compared; the sum over all tenants is the throughput against one 
 middle ten seconds, their largest error there and in any one-second window, and the throughput. Urgent: waits of short kernels
 beside a neighbour that runs one long kernel after another, and what the neighbour loses. The bare driver is measured by the
 same meters as a negative control: it must fail them.
+
+A virtual processor that has halted takes its host up to milliseconds to wake, so a slice that nobody runs beside would be
+charged for the host. Where /dev/cpu_dma_latency may be written (root) it is held at 0 meanwhile, for both sides alike, which
+lets idle processors poll. --let-sleep leaves them alone. The line says which of the two it was. Even so some kernels crowd a program that runs little
+onto few processors; what a bare program gets that is stopped and continued by the clock (bare_by_clock) shows how much.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -59,6 +66,21 @@ class Tenants:
         for child in self.children:
             child.kill()
             child.wait()
+
+
+@contextlib.contextmanager
+def awake_processors(wanted):
+    """Asks the kernel for wake-ups without latency as long as the block runs; gives whether it agreed."""
+    try:
+        latency = open("/dev/cpu_dma_latency", "wb", buffering=0) if wanted else None
+    except OSError:
+        latency = None
+    if latency is None:
+        yield False
+        return
+    with latency:
+        latency.write(bytes(4))
+        yield True
 
 
 def work_at(samples, moment):
@@ -146,7 +168,26 @@ class Bench:
 
     def cap(self, cap):
         capped = rates(self.greedy(False, [["--cap", f"{cap}%"]], [(1000,)]), self.seconds)[0][0]
-        return {"cap": cap, "got": round(100 * capped / self.alone(False, (1000,)), 2)}
+        return {"cap": cap, "got": round(100 * capped / self.alone(False, (1000,)), 2),
+                "bare_by_clock": round(self.by_clock(cap), 2)}
+
+    def by_clock(self, cap):
+        """What a bare program gets that is continued for 10 ms and then stopped so long that it has the cap's part of time."""
+        tenants = Tenants([self.command(True, [], "greedy", self.turns, groups((1000,)), self.seconds)], self.bare_environment)
+        tenants.go()
+        end = time.monotonic() + self.seconds
+        ran, begin = 0.0, time.monotonic()
+        while time.monotonic() < end:
+            tenants.children[0].send_signal(signal.SIGCONT)
+            since = time.monotonic()
+            time.sleep(0.01)
+            tenants.children[0].send_signal(signal.SIGSTOP)
+            ran += time.monotonic() - since
+            time.sleep(max(0.0, ran * 100 / cap - (time.monotonic() - begin)))
+        tenants.children[0].send_signal(signal.SIGCONT)
+        rate = rates(tenants.results(), self.seconds)[0][0]
+        tenants.end()
+        return 100 * rate / self.alone(True, (1000,))
 
     def urgent(self, bare, long_us):
         neighbour_terms, urgent_terms = ["--priority", "normal"], ["--priority", "high"]
@@ -175,6 +216,7 @@ def parse():
     parser.add_argument("--mixes", type=int, default=len(MIXES), help="only the first so many")
     parser.add_argument("--bare", action="store_true", help="the negative controls too")
     parser.add_argument("--configuration", default="", help="lines for the daemon's configuration")
+    parser.add_argument("--let-sleep", action="store_true", help="do not keep the processors awake")
     parser.add_argument("--no-write", action="store_true")
     arguments = parser.parse_args()
     arguments.build = arguments.build.resolve()
@@ -189,7 +231,8 @@ def main():
     from pool import Pool, bare_environment
     only = arguments.only.split(",")
     numbers = {}
-    with tempfile.TemporaryDirectory() as folder, Pool(configuration=arguments.configuration) as pool:
+    with (awake_processors(not arguments.let_sleep) as awake, tempfile.TemporaryDirectory() as folder,
+          Pool(configuration=arguments.configuration) as pool):
         bench = Bench(arguments, pool, bare_environment(folder))
         def note(name, value):
             numbers[name] = value
@@ -208,7 +251,7 @@ def main():
                 note("bare urgent beside 6 s", bench.urgent(True, 6_000_000))
         if not arguments.no_write:
             append_line("shares", bench.bare_environment, seconds=arguments.seconds, configuration=arguments.configuration,
-                        numbers=numbers)
+                        awake=awake, numbers=numbers)
 
 
 if __name__ == "__main__":
