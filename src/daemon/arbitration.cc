@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "protocol/ring.h"
 
@@ -141,9 +142,28 @@ void Arbitration::attend(Desk& desk, uint64_t now_ns) {
       grant(desk, slice, now_ns);
     }
   }
+  if (!desk.goals.empty() && now_ns >= desk.goals_due_ns) weigh_goals(desk, now_ns);
   auto step = desk.arbiter.step(now_ns);
   for (const auto& action : step) carry_out(desk, action, now_ns);
   desk.wake_ns = plan(desk, step, wanting, now_ns);
+  bool runs = desk.arbiter.holder() != 0 && !desk.parked;
+  if (runs && !desk.goals.empty()) desk.wake_ns = std::min(desk.wake_ns, desk.goals_due_ns);
+}
+
+void Arbitration::weigh_goals(Desk& desk, uint64_t now_ns) {
+  desk.goals_due_ns = now_ns + core::Goals::kPeriodNs;
+  auto slices = desk.goals.slices();
+  for (Seat& seat : desk.seats) {
+    if (seat.released || !std::ranges::binary_search(slices, seat.slice)) continue;
+    bool first = seat.latencies.empty();
+    if (first) seat.latencies.resize(model::kLatencyBuckets);
+    for (size_t bucket = 0; bucket < model::kLatencyBuckets; ++bucket) {
+      uint32_t ended = seat.counters->latencies[seat.index][bucket].load(std::memory_order_relaxed);
+      uint32_t since = ended - std::exchange(seat.latencies[bucket], ended);
+      if (!first && since != 0) desk.goals.observe(seat.slice, model::latency_edge_ns(bucket), since);
+    }
+  }
+  desk.goals.update(now_ns, desk.arbiter);
 }
 
 /// When to look again. Parks a holder that rests.
@@ -241,7 +261,8 @@ void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, ui
   Seat seat{member.session, member.slice, index, member.counters, member.grants, member.pidfd};
   uint32_t& seats = desk.governed[member.slice];
   if (seats == 0) {
-    if (auto added = desk.arbiter.add_slice(now_ns, member.slice, member.slice_name, member.terms); !added) {
+    auto add = [&] { return desk.arbiter.add_slice(now_ns, member.slice, member.slice_name, member.terms); };
+    if (auto added = desk.goals.admit(now_ns, desk.arbiter, member.slice, member.terms, add); !added) {
       log_.error("{}: slice {} is not governed: {}", desk.id, member.slice_name, added.error().text());
       desk.governed.erase(member.slice);
       desk.refused[member.session] = added.error().text();
@@ -277,6 +298,7 @@ void Arbitration::remove(uint64_t session) {
         thaw(seat, now);
         if (auto governed = desk->governed.find(seat.slice); governed != desk->governed.end() && --governed->second == 0) {
           desk->arbiter.remove_slice(now, seat.slice);
+          desk->goals.forget(seat.slice);
           desk->governed.erase(governed);
         }
       }
@@ -305,11 +327,14 @@ Result<void> Arbitration::set_terms(core::SliceId slice, const core::Terms& term
     uint64_t now = protocol::monotonic_ns();
     for (auto& [id, desk] : desks_) {
       if (!desk->governed.contains(slice)) continue;
-      auto held = desk->arbiter.holdings();
+      auto held = desk->goals.as_asked(desk->arbiter.holdings());
       if (auto fits = core::admit(held, {slice, "", terms}); !fits) return fail(std::move(fits.error()).within(id));
     }
-    for (auto& [id, desk] : desks_)
-      if (desk->governed.contains(slice)) AMALGAM_TRY(desk->arbiter.set_terms(now, slice, terms), id);
+    for (auto& [id, desk] : desks_) {
+      if (!desk->governed.contains(slice)) continue;
+      auto set = [&] { return desk->arbiter.set_terms(now, slice, terms); };
+      AMALGAM_TRY(desk->goals.admit(now, desk->arbiter, slice, terms, set), id);
+    }
   }
   poke();
   return {};
@@ -331,6 +356,7 @@ Arbitration::Account Arbitration::account_of(Desk& desk, core::SliceId slice, ui
   account.device = desk.id;
   account.totals = *desk.arbiter.totals(now_ns, slice);
   account.policy = desk.arbiter.policy();
+  account.goal = desk.goals.text(slice);
   account.last_decision = desk.arbiter.history().count();
   account.now_ns = now_ns;
   account.holder = desk.arbiter.holder();

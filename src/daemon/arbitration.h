@@ -16,6 +16,9 @@
 // of them if this process dies; without a guardian nothing is frozen. A session with commands on several devices is not
 // frozen for one of them: it starts nothing more there, and what runs runs out.
 //
+// Goals. While launches run, the latencies that workers count are looked at once a second, and the shares of slices with a
+// latency goal follow (core/sched/goals.h). A worker that counts wrongly moves its own share, within what admission leaves.
+//
 // Pieces. Where workers are not frozen, launches are cut while more than one slice could want the device, so that what runs
 // runs out soon. A slice that has the device for itself pays nothing for it.
 //
@@ -34,6 +37,7 @@
 
 #include "base/unique_fd.h"
 #include "core/sched/arbiter.h"
+#include "core/sched/goals.h"
 #include "daemon/config.h"
 #include "daemon/guardian.h"
 #include "model/grants.h"
@@ -86,6 +90,7 @@ class Arbitration {
     core::Totals totals;
     core::Terms terms;
     std::string policy;
+    std::string goal;                     ///< how the slice's latency goal is kept, in words; empty without one
     std::vector<core::Record> decisions;  ///< the oldest first; the last is number last_decision, if there is one
     uint64_t last_decision = 0;
     uint64_t now_ns = 0;
@@ -111,6 +116,7 @@ class Arbitration {
     bool frozen = false;
     bool released = false;
     uint64_t frozen_at_ns = 0;
+    std::vector<uint32_t> latencies;  ///< what of the counters' was looked at; empty: nothing yet
 
     const model::Counters::Claim& claim() const { return counters->claims[index]; }
     model::Grants::Device& grant() const { return grants->devices[index]; }
@@ -121,6 +127,8 @@ class Arbitration {
     std::string id;
     bool freezable;
     core::Arbiter arbiter;
+    core::Goals goals;
+    uint64_t goals_due_ns = 0;
     std::vector<Seat> seats;
     std::map<core::SliceId, uint32_t> governed;  ///< slices that the arbiter knows, with how many seats
     std::map<uint64_t, std::string> refused;     ///< sessions that are served without the arbiter, and why
@@ -147,6 +155,7 @@ class Arbitration {
   void freeze(Desk& desk, Seat& seat, uint64_t now_ns);
   void thaw(Seat& seat, uint64_t now_ns);
   void let_go(Seat& seat, uint64_t now_ns);
+  static void weigh_goals(Desk& desk, uint64_t now_ns);
   uint64_t plan(Desk& desk, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns);
   Desk& desk_of(const DeviceUse& device, uint64_t now_ns);
   void tell_pieces(const Desk& desk) const;

@@ -59,6 +59,7 @@ std::vector<protocol::SliceName> Names::list() const {
 void fill(protocol::Explanation& answer, const Arbitration::Account& account, Names& names) {
   const core::Totals& totals = account.totals;
   answer.policy = account.policy;
+  answer.goal = account.goal;
   answer.now_ns = account.now_ns;
   answer.holder = names.show(account.holder);
   answer.ran_ns = totals.ran_ns;

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "model/latency.h"
+
 namespace amalgam::model {
 
 inline constexpr uint32_t kMaxSessionDevices = 16;
@@ -34,6 +36,9 @@ struct Counters {
     std::atomic<uint64_t> idle_since_ns;  ///< CLOCK_MONOTONIC when in_flight last became 0
   };
   alignas(64) Claim claims[kMaxSessionDevices];
+
+  /// Launches that have ended, by how long that took since the worker took them up: latency_bucket()s of each device.
+  std::atomic<uint32_t> latencies[kMaxSessionDevices][kLatencyBuckets];
 };
 
 }  // namespace amalgam::model

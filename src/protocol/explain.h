@@ -85,6 +85,7 @@ struct Explanation {
   std::string device_id;
   model::Terms terms;
   std::string policy;
+  std::string goal;        ///< how its latency goal is kept, in words; empty without one
   std::string ungoverned;  ///< why nothing is decided about it here; then all below is empty
   uint64_t now_ns = 0;     ///< the monotonic clock of the other times
   uint64_t holder = 0;     ///< who holds the device now
@@ -97,8 +98,9 @@ struct Explanation {
   std::vector<RuleName> rules;
   template <typename A>
   void fields(A& a) {
-    a(session, slice, program, slice_name, devices, device_id, terms, policy, ungoverned, now_ns, holder, ran_ns, waited_ns,
-      throttled_ns, idle_ns, lent_ns, quanta, preemptions, waits, last_decision, missed, decisions, slices, rules);
+    a(session, slice, program, slice_name, devices, device_id, terms, policy, goal, ungoverned, now_ns, holder, ran_ns,
+      waited_ns, throttled_ns, idle_ns, lent_ns, quanta, preemptions, waits, last_decision, missed, decisions, slices,
+      rules);
   }
 };
 

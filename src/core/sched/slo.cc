@@ -3,28 +3,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 namespace amalgam::core {
 namespace {
 
 constexpr uint32_t kFirstSharePpm = 50'000;  ///< where the search begins for a slice without a share
 
-std::string milliseconds(uint64_t ns) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g ms", static_cast<double>(ns) / 1e6);
-  return text;
-}
-
 }  // namespace
 
-void LatencySketch::add(uint64_t ns) {
-  ++count_;
+void LatencySketch::add(uint64_t ns, uint32_t times) {
+  count_ += times;
   most_ns_ = std::max(most_ns_, ns);
-  // Below kSub every value has a bucket; above, the four bits after the leading one choose it.
-  size_t octave = ns < kSub ? 0 : static_cast<size_t>(std::bit_width(ns)) - 4;
-  size_t bucket = octave == 0 ? ns : octave * kSub + ((ns >> (octave - 1)) - kSub);
-  ++buckets_[std::min(bucket, buckets_.size() - 1)];
+  buckets_[model::latency_bucket(ns)] += times;
 }
 
 uint64_t LatencySketch::quantile_ns(uint32_t quantile_ppm) const {
@@ -32,17 +22,15 @@ uint64_t LatencySketch::quantile_ns(uint32_t quantile_ppm) const {
   uint64_t wanted = (count_ * quantile_ppm + kWholePpm - 1) / kWholePpm, seen = 0;
   for (size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
     seen += buckets_[bucket];
-    if (seen < wanted || seen == 0) continue;
-    size_t octave = bucket / kSub;
-    uint64_t edge = octave == 0 ? bucket : ((bucket % kSub + kSub + 1) << (octave - 1)) - 1;
-    return std::min(edge, most_ns_);
+    if (seen >= wanted && seen != 0) return std::min(model::latency_edge_ns(bucket), most_ns_);
   }
   return most_ns_;
 }
 
-void SloController::observe(uint64_t latency_ns) {
-  window_.add(latency_ns);
-  if (latency_ns > slo_.bound_ns) ++late_;
+void SloController::observe(uint64_t latency_ns, uint32_t times) {
+  if (times == 0) return;
+  window_.add(latency_ns, times);
+  if (latency_ns > slo_.bound_ns) late_ += times;
 }
 
 bool SloController::clearly_missed() const {
@@ -66,7 +54,7 @@ SloVerdict SloController::update(uint32_t share_ppm, uint32_t most_ppm) {
 SloVerdict SloController::raise(uint32_t share_ppm, uint32_t most_ppm) {
   uint64_t measured = window_.quantile_ns(slo_.quantile_ppm);
   calm_ = 0;
-  std::string goal = milliseconds(measured) + ", " + milliseconds(slo_.bound_ns) + " was asked for";
+  std::string goal = milliseconds_text(measured) + ", " + milliseconds_text(slo_.bound_ns) + " was asked for";
   if (share_ppm >= most_ppm)
     return close(SloState::kCannot, most_ppm,
                  "with all of the " + part_text(most_ppm) + " that it may have it takes " + goal);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SloController: finds the share that keeps a slice's launches under its latency goal, and says when none does.
-// LatencySketch: a distribution in 2.6 KiB, of any number of latencies.
+// LatencySketch: the latencies of one window (model/latency.h), in 2.6 KiB.
 //
 // A window of launches misses the goal clearly if more are late than the goal allows plus two standard deviations of that
 // number; then the share rises, by the ratio of measured to asked, 1.1 to 2 times. It falls by a twentieth after
@@ -15,18 +15,17 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <string>
 
 #include "core/sched/terms.h"
+#include "model/latency.h"
 
 namespace amalgam::core {
 
-/// Sixteen buckets an octave: quantiles are at most 1/16 too high, never too low.
 class LatencySketch {
  public:
-  void add(uint64_t ns);
+  void add(uint64_t ns, uint32_t times = 1);
   void clear() { *this = {}; }
   uint64_t count() const { return count_; }
   uint64_t most_ns() const { return most_ns_; }
@@ -34,8 +33,7 @@ class LatencySketch {
   uint64_t quantile_ns(uint32_t quantile_ppm) const;
 
  private:
-  static constexpr size_t kSub = 16, kOctaves = 42;
-  std::array<uint32_t, kSub * kOctaves> buckets_{};
+  std::array<uint32_t, model::kLatencyBuckets> buckets_{};
   uint64_t count_ = 0, most_ns_ = 0;
 };
 
@@ -56,7 +54,8 @@ class SloController {
   static constexpr uint64_t kWindowMisses = 5;  ///< a full window would have so many late launches at the goal's edge
 
   explicit SloController(const Slo& slo) : slo_(slo) {}
-  void observe(uint64_t latency_ns);
+  void observe(uint64_t latency_ns, uint32_t times = 1);
+  uint64_t observed() const { return window_.count(); }
   /// `share_ppm`: its share now; `most_ppm`: the largest that admission and its cap would allow.
   SloVerdict update(uint32_t share_ppm, uint32_t most_ppm);
 

@@ -78,6 +78,12 @@ Result<Slo> parse_slo(std::string_view text) {
   return Slo{.quantile_ppm = static_cast<uint32_t>(*quantile * 10'000 + 0.5), .bound_ns = static_cast<uint64_t>(*bound)};
 }
 
+std::string milliseconds_text(uint64_t ns) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g ms", static_cast<double>(ns) / 1e6);
+  return text;
+}
+
 std::string part_text(uint32_t ppm) {
   char text[32];
   std::snprintf(text, sizeof text, "%.4f", static_cast<double>(ppm) / 10'000);

@@ -78,6 +78,8 @@ Result<uint32_t> parse_part(std::string_view text);
 Result<Slo> parse_slo(std::string_view text);
 /// 300000 as "30 %", 125000 as "12.5 %".
 std::string part_text(uint32_t ppm);
+/// 4200000 as "4.2 ms".
+std::string milliseconds_text(uint64_t ns);
 
 /// kInvalidArgument with the sentence that a user needs; says nothing of other slices.
 Result<void> check_terms(const Terms& terms);

@@ -27,6 +27,10 @@ void Session::finish(Flight* raw, south::Outcome outcome) {
   } else if (uint64_t ran_ns = count_time(device, outcome); flight->pace != nullptr) {
     flight->pace->learn(flight->groups, ran_ns);
   }
+  if (flight->taken_ns != 0 && device < model::kMaxSessionDevices) {
+    uint64_t took_ns = protocol::monotonic_ns() - flight->taken_ns;
+    counters.latencies[device][model::latency_bucket(took_ns)].fetch_add(1, std::memory_order_relaxed);
+  }
   if (outcome.status < 0) counters.errors.fetch_add(1, std::memory_order_relaxed);
   counters.in_flight_now.fetch_sub(1, std::memory_order_relaxed);
   if (flight->prints) output_.drain();

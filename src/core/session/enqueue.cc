@@ -24,8 +24,11 @@ void Session::enqueue(const protocol::Frame& frame) {
   if (!decode(frame, message)) return;
   Ticket ticket;
   ticket.behind = behind_of(message.head);
-  if constexpr (std::is_same_v<M, protocol::Launch>) ticket.cutting = cutting_of(message);
   ticket.flight = flights_.take();
+  if constexpr (std::is_same_v<M, protocol::Launch>) {
+    ticket.flight->taken_ns = protocol::monotonic_ns();
+    ticket.cutting = cutting_of(message);
+  }
   if constexpr (kWorksOnDevice<M>) {
     // What can only run after a cut launch passes when that is released.
     auto* stream = table_.find<StreamObject>(message.head.stream);

@@ -43,6 +43,7 @@ struct Flight {
   BacklogPtr behind;           ///< it passes the turnstile when that is released
   std::shared_ptr<Pace> pace;  ///< learns from it
   uint64_t groups = 0;         ///< then: its size
+  uint64_t taken_ns = 0;       ///< of a launch: when it was taken up
   south::EventPtr gate;        ///< a gate's event, which has nobody else once the client has released it
   std::vector<Ref<Object>> held;
 
@@ -70,6 +71,7 @@ class FlightPool {
     flight->pace = nullptr;
     flight->prints = false;
     flight->in_turn = false;
+    flight->taken_ns = 0;
     flight->event = 0;
     flight->after = 0;
     flight->predecessors.clear();

@@ -125,6 +125,7 @@ std::vector<std::string> explain_lines(const Explanation& answer) {
   }
   lines.push_back(fmt::format("on {}, policy {}, in the {} since the slice came:", printable(answer.device_id),
                               printable(answer.policy), format_duration(wall_ns(answer))));
+  if (!answer.goal.empty()) lines.push_back("  goal: " + printable(answer.goal));
   lines.push_back(part_line(answer, "  ", "ran", answer.ran_ns));
   lines.push_back(part_line(answer, "  ", "waited", answer.waited_ns));
   for (const protocol::WaitPart& part : answer.waits)
@@ -151,6 +152,7 @@ nlohmann::json explain_json(const Explanation& answer) {
     return json;
   }
   json["policy"] = answer.policy;
+  json["goal"] = answer.goal;
   json["wall_ns"] = wall_ns(answer);
   json["ran_ns"] = answer.ran_ns;
   json["waited_ns"] = answer.waited_ns;
