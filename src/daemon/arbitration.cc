@@ -20,6 +20,7 @@ namespace amalgam::daemon {
 namespace {
 
 constexpr uint64_t kPollNs = 1'000'000;           // how soon an idle holder is found while others want the device
+constexpr uint32_t kMostPatience = 2;             // that doubles with each look that finds it busy, so often
 constexpr uint64_t kCalmPollNs = 100'000'000;     // how often a holder that runs alone is looked at
 constexpr uint64_t kParkAfterNs = 1'000'000'000;  // a rest after which it has to ring again
 constexpr uint64_t kShortGapNs = 300'000;         // shorter than a look by the clock can tell from work
@@ -172,9 +173,14 @@ uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t w
   if (desk.arbiter.draining() != 0) return std::min(wake, now_ns + kDrainPollNs);
   core::SliceId holder = desk.arbiter.holder();
   if (holder == 0 || desk.parked) return wake;
-  if (wanting > 1) return std::min(wake, now_ns + kPollNs);
   Sight sight = look(desk, holder, now_ns);
-  if (!sight.in_flight && !sight.pending && sight.idle_for_ns >= kParkAfterNs) {
+  bool busy = sight.in_flight || sight.pending;
+  if (wanting > 1) {
+    uint64_t soon = kPollNs << desk.patience;
+    desk.patience = busy ? std::min(desk.patience + 1, kMostPatience) : 0;
+    return std::min(wake, now_ns + soon);
+  }
+  if (!busy && sight.idle_for_ns >= kParkAfterNs) {
     revoke(desk, holder, now_ns);
     desk.parked = true;
     return wake;
@@ -184,7 +190,10 @@ uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t w
 
 void Arbitration::carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns) {
   switch (action.kind) {
-    case core::Arbiter::ActionKind::kGrant: desk.parked = false; return grant(desk, action.slice, now_ns);
+    case core::Arbiter::ActionKind::kGrant:
+      desk.parked = false;
+      desk.patience = 0;
+      return grant(desk, action.slice, now_ns);
     case core::Arbiter::ActionKind::kRevoke: desk.parked = false; return revoke(desk, action.slice, now_ns);
     case core::Arbiter::ActionKind::kHung:
       log_.error("{}: slice {} was asked to leave the device and does not; the others go on without waiting for it", desk.id,

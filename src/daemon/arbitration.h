@@ -6,8 +6,9 @@
 //                                         └──── timer, poll ──────────┘
 //
 // Theory. A worker rings when it wants a device that it may not use, and when the last of its revoked work has ended; it
-// does not ring while it runs. So what the holder does is looked at by the clock: every kPollNs while somebody else wants
-// the device (this is how soon an idle holder is found), every kCalmPollNs while it runs alone, never while it rests. A
+// does not ring while it runs. So what the holder does is looked at by the clock: after kPollNs while somebody else wants
+// the device (this is how soon an idle holder is found), less often while it is found busy, since each look takes the
+// processor from somebody; every kCalmPollNs while it runs alone, never while it rests. A
 // holder that rests for kParkAfterNs is *parked*: its grant is taken away without a decision, and the bell brings it back.
 // An idle machine therefore has no wake-ups, and a program alone pays one bell after a rest.
 //
@@ -133,6 +134,7 @@ class Arbitration {
     std::map<core::SliceId, uint32_t> governed;  ///< slices that the arbiter knows, with how many seats
     std::map<uint64_t, std::string> refused;     ///< sessions that are served without the arbiter, and why
     bool parked = false;                         ///< the holder rests, its grant is taken away
+    uint32_t patience = 0;                       ///< how often in a row it was found busy
     uint64_t wake_ns = UINT64_MAX;
   };
   struct Sight {

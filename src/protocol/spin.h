@@ -46,7 +46,7 @@ class SpinBudget {
   static constexpr uint64_t kPauseNs = 2'000;  ///< what is spun without yielding where yielding does not pay
 
  private:
-  static constexpr uint64_t kFirstNs = 50'000, kMinNs = 4'000, kMaxNs = 100'000;
+  static constexpr uint64_t kFirstNs = 50'000, kMinNs = 1'000, kMaxNs = 100'000;
   static constexpr uint64_t kShortWaitNs = 200'000;     // a wait that spinning might have covered
   static constexpr uint64_t kContendedTurnNs = 50'000;  // a free yield takes under 1 µs, a driver thread's start under 20
   static constexpr uint32_t kMinRest = 8, kMaxRest = 512;
