@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -180,11 +181,16 @@ bool Session::throttle(Stream& stream) {
     std::lock_guard lock(stream.mutex);
     sent = stream.sent;
   }
-  if (sent - stream.retired.load(std::memory_order_acquire) < kHigh) return true;
+  // Other threads' commands may have been sent and retired since then: then nothing of ours is under way.
+  auto under_way = [&] {
+    uint64_t retired = stream.retired.load(std::memory_order_acquire);
+    return sent - std::min(sent, retired);
+  };
+  if (under_way() < kHigh) return true;
   post(protocol::Notify{stream.id});
   uint64_t end = protocol::monotonic_ns() + kPatienceNs;
-  wait_until([&] { return sent - stream.retired.load(std::memory_order_acquire) < kLow || protocol::monotonic_ns() > end; });
-  return sent - stream.retired.load(std::memory_order_acquire) < kHigh;
+  wait_until([&] { return under_way() < kLow || protocol::monotonic_ns() > end; });
+  return under_way() < kHigh;
 }
 
 bool Session::finish(Stream& stream) {
