@@ -2,8 +2,10 @@
 // cl_tenant: one tenant of a device that several share, and what it got: the program behind bench/shares.py.
 //
 //   cl_tenant calibrate                                 turns of the loop that make a work-group of about 50 us
-//   cl_tenant greedy  TURNS GROUPS[,GROUPS…] SECONDS    launches kernels of so many work-groups, one after the other, two in
-//                                                       flight; several numbers: in turn
+//   cl_tenant greedy  TURNS GROUPS[,GROUPS…] SECONDS [BURST]
+//                                                       launches kernels of so many work-groups, one after the other, two in
+//                                                       flight; several numbers: in turn. BURST: twice so many in flight,
+//                                                       and each BURST-th is waited for
 //   cl_tenant exact   TURNS GROUPS[,GROUPS…] SECONDS    the same, then waits for all of them and says what it counted
 //   cl_tenant urgent  TURNS GROUPS PERIOD_US SECONDS    launches one kernel a period and waits for it
 //
@@ -89,12 +91,12 @@ class Tenant {
     run(2);
   }
   cl_event launch(size_t groups) {
-    size_t local = kLocal, global = groups * kLocal;
     cl_event event = nullptr;
-    need(clEnqueueNDRangeKernel(queue_, kernel_, 1, nullptr, &global, &local, 0, nullptr, &event), "clEnqueueNDRangeKernel");
+    enqueue(groups, &event);
     need(clFlush(queue_), "clFlush");
     return event;
   }
+  void launch_unwatched(size_t groups) { enqueue(groups, nullptr); }
   static void wait(cl_event event) {
     need(clWaitForEvents(1, &event), "clWaitForEvents");
     clReleaseEvent(event);
@@ -103,6 +105,11 @@ class Tenant {
   uint32_t ended() const { return ended_->load(std::memory_order_relaxed); }
 
  private:
+  void enqueue(size_t groups, cl_event* event) {
+    size_t local = kLocal, global = groups * kLocal;
+    need(clEnqueueNDRangeKernel(queue_, kernel_, 1, nullptr, &global, &local, 0, nullptr, event), "clEnqueueNDRangeKernel");
+  }
+
   cl_device_id device_ = nullptr;
   cl_context context_ = nullptr;
   cl_command_queue queue_ = nullptr;
@@ -136,7 +143,7 @@ int calibrate() {
   }
 }
 
-int greedy(uint32_t turns, const std::vector<size_t>& groups, double seconds) {
+int greedy(uint32_t turns, const std::vector<size_t>& groups, double seconds, int burst) {
   Tenant tenant(turns);
   wait_for_start();
   uint64_t begin = now_ns(), end = begin + static_cast<uint64_t>(seconds * 1e9);
@@ -148,12 +155,14 @@ int greedy(uint32_t turns, const std::vector<size_t>& groups, double seconds) {
       samples.emplace_back(now_ns(), tenant.ended());
     }
   });
-  size_t next = 0;
-  cl_event before = tenant.launch(groups[next++ % groups.size()]);
-  uint64_t launches = 1;
+  uint64_t launches = 0;
+  auto launch = [&] {
+    for (int i = 1; i < burst; ++i) tenant.launch_unwatched(groups[launches++ % groups.size()]);
+    return tenant.launch(groups[launches++ % groups.size()]);
+  };
+  cl_event before = launch();
   while (now_ns() < end) {
-    cl_event after = tenant.launch(groups[next++ % groups.size()]);
-    ++launches;
+    cl_event after = launch();
     Tenant::wait(before);
     before = after;
   }
@@ -214,16 +223,21 @@ int urgent(uint32_t turns, size_t groups, uint64_t period_us, double seconds) {
 int main(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   if (words.size() == 1 && words[0] == "calibrate") return calibrate();
-  if (words.size() == 4 && (words[0] == "greedy" || words[0] == "exact")) {
+  bool is_greedy = !words.empty() && words[0] == "greedy" && (words.size() == 4 || words.size() == 5);
+  if (is_greedy || (words.size() == 4 && words[0] == "exact")) {
     std::vector<size_t> groups;
     for (char* at = words[2].data(); *at != 0; at += *at == ',') groups.push_back(std::strtoul(at, &at, 10));
-    auto work = words[0] == "greedy" ? greedy : exact;
-    return work(static_cast<uint32_t>(std::atoi(words[1].c_str())), groups, std::atof(words[3].c_str()));
+    uint32_t turns = static_cast<uint32_t>(std::atoi(words[1].c_str()));
+    double seconds = std::atof(words[3].c_str());
+    return is_greedy ? greedy(turns, groups, seconds, words.size() == 5 ? std::atoi(words[4].c_str()) : 1)
+                     : exact(turns, groups, seconds);
   }
   if (words.size() == 5 && words[0] == "urgent")
     return urgent(static_cast<uint32_t>(std::atoi(words[1].c_str())), std::strtoul(words[2].c_str(), nullptr, 10),
                   std::strtoull(words[3].c_str(), nullptr, 10), std::atof(words[4].c_str()));
-  std::fputs("usage: cl_tenant calibrate | greedy|exact TURNS GROUPS[,…] SECONDS | urgent TURNS GROUPS PERIOD_US SECONDS\n",
-             stderr);
+  std::fputs(
+      "usage: cl_tenant calibrate | greedy TURNS GROUPS[,…] SECONDS [BURST] | "
+      "exact TURNS GROUPS[,…] SECONDS | urgent TURNS GROUPS PERIOD_US SECONDS\n",
+      stderr);
   return 2;
 }

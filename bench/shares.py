@@ -21,6 +21,7 @@ import contextlib
 import json
 import os
 import pathlib
+import select
 import signal
 import statistics
 import subprocess
@@ -30,6 +31,7 @@ import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[1]
 GROUP_US = 50
+RESULT_S = 120  # a tenant that says nothing for so long hangs
 
 # name, promised shares in per cent, kernels of each tenant in microseconds (several: in turn)
 MIXES = (
@@ -52,6 +54,7 @@ class Tenants:
                                           stdout=subprocess.PIPE, text=True) for command in commands]
         for child in self.children:
             if child.stdout.readline().strip() != "ready":
+                self.end()
                 raise SystemExit("a tenant did not start")
 
     def go(self, *which):
@@ -60,12 +63,29 @@ class Tenants:
             self.children[index].stdin.flush()
 
     def results(self, *which):
-        return [json.loads(self.children[i].stdout.readline()) for i in which or range(len(self.children))]
+        return [json.loads(self.line(self.children[i])) for i in which or range(len(self.children))]
+
+    @staticmethod
+    def line(child):
+        if not select.select([child.stdout], [], [], RESULT_S)[0]:
+            raise SystemExit(f"no result within {RESULT_S} s: {' '.join(child.args)}")
+        return child.stdout.readline()
 
     def end(self):
+        """Ends them as one may end a program of the pool: `amalgam run` hands a polite signal on to its program."""
         for child in self.children:
-            child.kill()
-            child.wait()
+            child.terminate()
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
 
 
 @contextlib.contextmanager
@@ -140,12 +160,15 @@ class Bench:
     def environment(self, bare):
         return self.bare_environment if bare else self.pool.environment
 
+    def agree(self, bare, tenants, terms):
+        """Tells a scheduler the terms of programs that have begun, where it cannot be told before (bench/xsched.py)."""
+
     def greedy(self, bare, terms, kernels):
         commands = [self.command(bare, t, "greedy", self.turns, groups(k), self.seconds) for t, k in zip(terms, kernels)]
-        tenants = Tenants(commands, self.environment(bare))
-        tenants.go()
-        results = tenants.results()
-        tenants.end()
+        with Tenants(commands, self.environment(bare)) as tenants:
+            self.agree(bare, tenants, terms)
+            tenants.go()
+            results = tenants.results()
         self.pool.settled()  # a share is free again when its slice is gone
         return results
 
@@ -189,17 +212,17 @@ class Bench:
         tenants.end()
         return 100 * rate / self.alone(True, (1000,))
 
-    def urgent(self, bare, long_us):
+    def urgent(self, bare, long_us, urgent_us=100):
         neighbour_terms, urgent_terms = ["--priority", "normal"], ["--priority", "high"]
         alone = self.alone(bare, (long_us,))
-        tenants = Tenants([self.command(bare, neighbour_terms, "greedy", self.turns, groups((long_us,)), self.seconds),
-                           self.command(bare, urgent_terms, "urgent", self.turns, groups((100,)), 50000, self.seconds - 1)],
-                          self.environment(bare))
-        tenants.go(0)
-        time.sleep(0.5)
-        tenants.go(1)
-        found = tenants.results()
-        tenants.end()
+        commands = [self.command(bare, neighbour_terms, "greedy", self.turns, groups((long_us,)), self.seconds),
+                    self.command(bare, urgent_terms, "urgent", self.turns, groups((urgent_us,)), 50000, self.seconds - 1)]
+        with Tenants(commands, self.environment(bare)) as tenants:
+            self.agree(bare, tenants, [neighbour_terms, urgent_terms])
+            tenants.go(0)
+            time.sleep(0.5)
+            tenants.go(1)
+            found = tenants.results()
         self.pool.settled()
         waits = sorted(found[1]["latencies_us"])
         beside = rates([found[0]], self.seconds)[0][0]
