@@ -30,12 +30,26 @@ void keep_source(ModuleObject& module, protocol::ModuleFormat format, const std:
   }
 }
 
-/// Remembers what the source was built with, if that is one answer for all devices.
+/// Remembers what the source was built or compiled with, if that is one answer for all devices.
 void note_build(ModuleObject& module, const std::string& options) {
   if (module.is_built && module.context->devices.size() > 1 && module.options != options)
     module.whole_because = "the program was built with different options for its devices";
   module.is_built = true;
   module.options = options;
+}
+
+/// A link of one compiled program, without options of its own, is that program built at once: it has the same text.
+/// Copied before the link runs, as the program may be compiled anew afterwards.
+void take_text(ModuleObject& linked, const std::vector<Ref<ModuleObject>>& inputs, std::string_view link_options) {
+  if (inputs.size() != 1 || link_options.find_first_not_of(' ') != std::string_view::npos) {
+    linked.whole_because = "the program was linked from several, or with options";
+    return;
+  }
+  const ModuleObject& compiled = *inputs.front();
+  linked.source = compiled.source;
+  linked.options = compiled.options;
+  linked.is_built = compiled.is_built;
+  linked.whole_because = compiled.whole_because;
 }
 
 template <typename M>
@@ -129,11 +143,14 @@ void Session::build(const protocol::BuildModule& m, uint32_t call) {
   on_slow_lane({Ref(*module)}, std::move(job), [this, call, options, module = Ref(*module)](const Result<void>& result) {
     if (!result) return reply(call, result);
     note_build(*module, options);
-    // Where every launch is cut, none shall run before that is known.
-    for (const auto& device : module->context->devices)
-      if (cuts_all(*device)) return plan_split(*module, *device, [this, call] { reply(call, {}); });
-    reply(call, result);
+    plan_before(*module, [this, call] { reply(call, {}); });
   });
+}
+
+void Session::plan_before(ModuleObject& module, std::function<void()> after) {
+  for (const auto& device : module.context->devices)
+    if (cuts_all(*device)) return plan_split(module, *device, std::move(after));
+  after();
 }
 
 void Session::compile(const protocol::CompileModule& m, uint32_t call) {
@@ -159,10 +176,15 @@ void Session::compile(const protocol::CompileModule& m, uint32_t call) {
   std::string options(m.options);
   if (options.find(kPrintf) != std::string::npos) (*module)->may_print = true;
   south::Module* raw = (*module)->module.get();
-  auto job = [raw, devices = std::move(*devices), held = std::move(held), options = std::move(options),
-              headers = std::move(headers),
+  auto job = [raw, devices = std::move(*devices), held = std::move(held), options, headers = std::move(headers),
               names = m.header_names] { return raw->compile(devices, options, headers, names); };
-  on_slow_lane(std::move(users), std::move(job), [this, call](const Result<void>& result) { reply(call, result); });
+  bool has_headers = !m.headers.empty();
+  on_slow_lane(std::move(users), std::move(job),
+               [this, call, options, has_headers, module = Ref(*module)](const Result<void>& result) {
+                 if (result) note_build(*module, options);
+                 if (result && has_headers) module->whole_because = "the program was compiled with headers from other programs";
+                 reply(call, result);
+               });
 }
 
 void Session::link(const protocol::LinkModule& m, uint32_t call) {
@@ -180,7 +202,6 @@ void Session::link(const protocol::LinkModule& m, uint32_t call) {
   auto linked = make_object<ModuleObject>(graveyard_);
   linked->context = Ref(*context);
   linked->may_print = false;
-  linked->whole_because = "the program was compiled and linked apart";
   std::vector<Ref<ModuleObject>> users;
   std::vector<south::Module*> inputs;
   for (protocol::ObjectId id : m.inputs) {
@@ -191,6 +212,7 @@ void Session::link(const protocol::LinkModule& m, uint32_t call) {
     linked->may_print = linked->may_print || (*input)->may_print;
   }
   if (auto inserted = table_.insert(m.id, linked); !inserted) return answer(inserted, false);
+  take_text(*linked, users, m.options);
   users.push_back(linked);
   auto out = std::make_shared<std::unique_ptr<south::Module>>();
   auto job = [out, context = Ref(*context), devices = std::move(*devices), held = std::move(held),
@@ -202,7 +224,8 @@ void Session::link(const protocol::LinkModule& m, uint32_t call) {
       linked->module = std::move(*out);
     else
       table_.erase(id);
-    answer(result, created);
+    if (!result || !created) return answer(result, created);
+    plan_before(*linked, [answer] { answer({}, true); });
   });
 }
 

@@ -172,7 +172,7 @@ struct ModuleObject final : Object {
   uint32_t busy = 0;      ///< jobs on the slow lane that use it; nothing else may then
   bool may_print = true;  ///< its kernels may call printf
   std::string source;     ///< from which launches can be cut; empty: there is none, or it is too large
-  std::string options;    ///< of the build
+  std::string options;    ///< of the build, or of the compilation that it was linked from
   bool is_built = false;
   std::string whole_because;                         ///< not empty: no launch of it is cut
   std::vector<std::shared_ptr<ModuleSplit>> splits;  ///< by device, since the last build

@@ -78,6 +78,16 @@ struct PiecesTest : SessionFixture {
       return done();
     });
   }
+  ObjectId make_compiled(const std::string& source) {
+    std::memcpy(client.heap, source.data(), source.size());
+    CreateModule create;
+    create.id = client.id();
+    create.context = context;
+    create.blobs = {{0, source.size()}};
+    EXPECT_TRUE(client.call(create).ok());
+    EXPECT_TRUE(client.call(CompileModule{create.id, {}, "", {}, {}}).ok());
+    return create.id;
+  }
   bool has_ended(ObjectId event) {
     client.drain();
     return std::ranges::any_of(client.dones, [&](const EventDone& done) { return done.event == event; });
@@ -101,6 +111,23 @@ TEST_F(PiecesTest, ACutLaunchDoesWhatTheWholeDoes) {
   EXPECT_EQ(1u, counters.launches.load());
   EXPECT_EQ(kWords, counters.pieces.load());
   EXPECT_EQ(0u, in_flight());
+}
+
+TEST_F(PiecesTest, OneProgramLinkedAloneIsCutLikeOneThatIsBuilt) {
+  open_all();
+  for (bool alone : {true, false}) {
+    std::vector<ObjectId> compiled = {make_compiled("kernel scale\n")};
+    if (!alone) compiled.push_back(make_compiled("kernel copy\n"));
+    module = client.id();
+    ASSERT_TRUE(client.call(LinkModule{module, context, {}, "", compiled}).ok());
+    scale_kernel = 0;
+    uint64_t before = counters.pieces.load();
+    ObjectId words = make_words(), event = client.id();
+    scale(words, 3, event);
+    ASSERT_TRUE(end_of(event));
+    for (uint32_t i = 0; i < kWords; ++i) EXPECT_EQ(3 * i, word(words, i));
+    EXPECT_EQ(alone ? kWords : 0u, counters.pieces.load() - before) << (alone ? "alone" : "of two");
+  }
 }
 
 TEST_F(PiecesTest, ItsTimesAreFromTheFirstStartToTheLastEnd) {

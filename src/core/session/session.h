@@ -183,6 +183,8 @@ class Session {
   struct Cutting;
   Cutting cutting_of(const protocol::Launch&);
   ModuleSplit* split_of(ModuleObject& module, DeviceObject& device);
+  /// Where every launch is cut, none shall run before that is known: plans, then calls `after`.
+  void plan_before(ModuleObject& module, std::function<void()> after);
   void plan_split(ModuleObject& module, DeviceObject& device, std::function<void()> after);
   bool cuts_all(const DeviceObject& device) const;
   uint32_t piece_us(const DeviceObject& device) const;
