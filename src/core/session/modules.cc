@@ -182,7 +182,8 @@ void Session::compile(const protocol::CompileModule& m, uint32_t call) {
   on_slow_lane(std::move(users), std::move(job),
                [this, call, options, has_headers, module = Ref(*module)](const Result<void>& result) {
                  if (result) note_build(*module, options);
-                 if (result && has_headers) module->whole_because = "the program was compiled with headers from other programs";
+                 if (result && has_headers)
+                   module->whole_because = "the program was compiled with headers from other programs";
                  reply(call, result);
                });
 }
