@@ -180,12 +180,23 @@ uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t w
     desk.patience = busy ? std::min(desk.patience + 1, kMostPatience) : 0;
     return std::min(wake, now_ns + soon);
   }
-  if (!busy && sight.idle_for_ns >= kParkAfterNs) {
-    revoke(desk, holder, now_ns);
-    desk.parked = true;
-    return wake;
-  }
+  if (!busy && sight.idle_for_ns >= kParkAfterNs && park(desk, holder, now_ns)) return wake;
   return std::min(wake, now_ns + kCalmPollNs);
+}
+
+/// Takes a resting holder's grant, so that it rings before it goes on. It is never frozen for that: parked, it is brought back
+/// by its bell alone, which a frozen worker cannot ring. False: it has gone on meanwhile, and keeps its grant.
+bool Arbitration::park(Desk& desk, core::SliceId holder, uint64_t now_ns) {
+  bool rests = true;
+  for (Seat& seat : desk.seats) {
+    if (seat.slice != holder || seat.released) continue;
+    seat.grant().granted.store(0, std::memory_order_seq_cst);
+    // Whoever entered before that is seen here; whoever enters after it sees 0, and rings (core/session/turnstile.h).
+    rests = rests && seat.claim().in_flight.load(std::memory_order_seq_cst) == 0;
+  }
+  desk.parked = rests;
+  if (!rests) grant(desk, holder, now_ns);
+  return rests;
 }
 
 void Arbitration::carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns) {

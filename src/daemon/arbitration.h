@@ -153,6 +153,7 @@ class Arbitration {
   Sight look(const Desk& desk, core::SliceId slice, uint64_t now_ns) const;
   void carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns);
   void grant(Desk& desk, core::SliceId slice, uint64_t now_ns);
+  bool park(Desk& desk, core::SliceId holder, uint64_t now_ns);
   void revoke(Desk& desk, core::SliceId slice, uint64_t now_ns);
   void freeze(Desk& desk, Seat& seat, uint64_t now_ns);
   void thaw(Seat& seat, uint64_t now_ns);
