@@ -184,8 +184,8 @@ uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t w
   return std::min(wake, now_ns + kCalmPollNs);
 }
 
-/// Takes a resting holder's grant, so that it rings before it goes on. It is never frozen for that: parked, it is brought back
-/// by its bell alone, which a frozen worker cannot ring. False: it has gone on meanwhile, and keeps its grant.
+/// Takes a resting holder's grant, so that it rings before it goes on. It is never frozen for that: parked, it is brought
+/// back by its bell alone, which a frozen worker cannot ring. False: it has gone on meanwhile, and keeps its grant.
 bool Arbitration::park(Desk& desk, core::SliceId holder, uint64_t now_ns) {
   bool rests = true;
   for (Seat& seat : desk.seats) {
