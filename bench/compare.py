@@ -164,11 +164,11 @@ def main():
     arguments = parse()
     os.environ["AMALGAM_BUILD"] = str(arguments.build)
     sys.path.insert(0, str(SOURCE / "tests" / "integration"))
-    from pool import AMALGAM, CL_QUOTA, Pool, bare_environment
+    from pool import CL_QUOTA, Pool, bare_environment
     only = arguments.only.split(",")
     with tempfile.TemporaryDirectory() as folder, Pool(icds=(arguments.icd,)) as pool:
         bare = Side("bare", bare_environment(folder, arguments.icd))
-        virtual = Side("pool", pool.environment, [AMALGAM, "--socket", str(pool.socket), "run", "--"])
+        virtual = Side("pool", pool.environment, pool.command([]))
         for side in (bare, virtual):  # caches are warm for both
             side.run([arguments.build / "bench/cl_bench", "start"])
         for _ in range(arguments.rounds):

@@ -46,6 +46,16 @@ MIXES = (
 )
 
 
+def end(child, number=signal.SIGTERM, patience_s=10):
+    """Ends a program by a polite signal, and by force if it does not go."""
+    child.send_signal(number)
+    try:
+        child.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
 class Tenants:
     """Starts programs together and collects what they print."""
 
@@ -74,12 +84,7 @@ class Tenants:
     def end(self):
         """Ends them as one may end a program of the pool: `amalgam run` hands a polite signal on to its program."""
         for child in self.children:
-            child.terminate()
-            try:
-                child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            end(child)
 
     def __enter__(self):
         return self
@@ -196,20 +201,19 @@ class Bench:
 
     def by_clock(self, cap):
         """What a bare program gets that is continued for 10 ms and then stopped so long that it has the cap's part of time."""
-        tenants = Tenants([self.command(True, [], "greedy", self.turns, groups((1000,)), self.seconds)], self.bare_environment)
-        tenants.go()
-        end = time.monotonic() + self.seconds
-        ran, begin = 0.0, time.monotonic()
-        while time.monotonic() < end:
+        command = self.command(True, [], "greedy", self.turns, groups((1000,)), self.seconds)
+        with Tenants([command], self.bare_environment) as tenants:
+            tenants.go()
+            ran, begin = 0.0, time.monotonic()
+            while time.monotonic() < begin + self.seconds:
+                tenants.children[0].send_signal(signal.SIGCONT)
+                since = time.monotonic()
+                time.sleep(0.01)
+                tenants.children[0].send_signal(signal.SIGSTOP)
+                ran += time.monotonic() - since
+                time.sleep(max(0.0, ran * 100 / cap - (time.monotonic() - begin)))
             tenants.children[0].send_signal(signal.SIGCONT)
-            since = time.monotonic()
-            time.sleep(0.01)
-            tenants.children[0].send_signal(signal.SIGSTOP)
-            ran += time.monotonic() - since
-            time.sleep(max(0.0, ran * 100 / cap - (time.monotonic() - begin)))
-        tenants.children[0].send_signal(signal.SIGCONT)
-        rate = rates(tenants.results(), self.seconds)[0][0]
-        tenants.end()
+            rate = rates(tenants.results(), self.seconds)[0][0]
         return 100 * rate / self.alone(True, (1000,))
 
     def urgent(self, bare, long_us, urgent_us=100):

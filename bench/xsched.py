@@ -74,12 +74,7 @@ class Server:
     def stop(self):
         if self.child is None:
             return
-        self.child.send_signal(signal.SIGINT)
-        try:
-            self.child.wait(5)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
+        shares.end(self.child, signal.SIGINT, 5)
         self.child = None
 
     def cli(self, *words, check=True):
@@ -125,6 +120,8 @@ class Bench(shares.Bench):
         return super().command(side != "pool", terms, *words)
 
     def environment(self, side):
+        if side == "xsched-local":
+            return self.server.without_server
         return self.server.environment if side.startswith("xsched") else super().environment(side != "pool")
 
     def agree(self, side, tenants, terms):
@@ -180,13 +177,9 @@ class Run:
                 self.note(name, "xsched", self.bench.urgent("xsched", long_us, urgent_us))
 
     def launch(self):
-        from pool import AMALGAM
-        pool = self.bench.pool
-        sides = (Side("bare", self.bench.bare_environment),
-                 Side("pool", pool.environment, [AMALGAM, "--socket", str(pool.socket), "run", "--"]),
-                 Side("xsched", self.server.environment), Side("xsched-local", self.server.without_server))
         with self.server.running("HPF"):
-            for side in sides:
+            for name in ("bare", "pool", "xsched", "xsched-local"):
+                side = Side(name, self.bench.environment(name), self.bench.pool.command([]) if name == "pool" else ())
                 self.note("launch", side.name,
                           {name: number for part in ("launch", "enqueue")
                            for name, number in cl_bench(side.run, self.arguments, [part]).items()})
@@ -198,8 +191,7 @@ class Run:
 def run_case(program, name, side, bench):
     """How one case ends under a side: ok, skipped, wrong, crashed or hung."""
     words = [str(word) for word in ([program, name] if side != "pool" else bench.pool.command([program, name]))]
-    environment = bench.server.without_server if side == "xsched-local" else bench.environment(side)
-    child = subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    child = subprocess.Popen(words, env=bench.environment(side), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.DEVNULL, text=True, errors="replace", start_new_session=True)
     try:
         text = child.communicate(timeout=CASE_S)[0]

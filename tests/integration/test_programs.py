@@ -22,6 +22,11 @@ def needs(program):
     return unittest.skipUnless(shutil.which(program), f"{program} is not installed")
 
 
+def clblast_counts(text):
+    """How many of its tests a program of CLBlast says passed, were skipped and failed, for each of its routines."""
+    return re.findall(r"(\d+) test\(s\) (passed|skipped|failed)", text)
+
+
 class Programs(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -93,9 +98,8 @@ class Programs(unittest.TestCase):
 
     def clblast(self, name):
         bare, virtual = self.both([f"clblast_test_{name}"])
-        counts = lambda text: re.findall(r"(\d+) test\(s\) (passed|skipped|failed)", text)
-        self.assertEqual(counts(bare), counts(virtual), virtual[-3000:])
-        self.assertTrue(counts(virtual))
+        self.assertEqual(clblast_counts(bare), clblast_counts(virtual), virtual[-3000:])
+        self.assertTrue(clblast_counts(virtual))
 
     @needs("clblast_test_xaxpy")
     def test_clblast_xaxpy(self):

@@ -11,15 +11,14 @@ passed.
 """
 import json
 import pathlib
-import re
 import subprocess
 import tempfile
 import time
 import unittest
 
 from pool import Pool, bare_environment
-from test_pieces import SINGLE_GROUPS
-from test_programs import needs
+from test_pieces import SINGLE_GROUPS, pieces
+from test_programs import clblast_counts, needs
 
 # MD5, SHA1, MD4, NTLM, SHA2-256, SHA2-512, SHA3-256, RIPEMD-160, MD5 of Apache (slow), NetNTLMv2 (salted).
 HASHCAT_MODES = ("0", "100", "900", "1000", "1400", "1700", "17400", "6000", "1600", "5600")
@@ -43,18 +42,19 @@ class Split(unittest.TestCase):
         """Runs a program on a slice; returns its output after it was seen that its launches were cut."""
         with open(self.folder / "output", "w+", encoding="utf-8", errors="replace") as output:
             child = self.pool.spawn(program, stdout=output, cwd=self.folder)
-            pieces, end = 0, time.monotonic() + PROGRAM_LIMIT_S
+            was_cut, end = False, time.monotonic() + PROGRAM_LIMIT_S
             try:
-                while child.poll() is None and time.monotonic() < end:
-                    pieces = max([pieces, *(session["pieces"] for session in self.pool.sessions())])
+                while not was_cut and child.poll() is None and time.monotonic() < end:
+                    was_cut = any(pieces(self.pool).values())
                     time.sleep(0.05)
+                child.wait(max(0, end - time.monotonic()))
             finally:
                 child.terminate()
                 child.wait()
             output.seek(0)
             said = output.read()
         self.assertEqual(child.returncode, 0, said[-3000:])
-        self.assertGreater(pieces, 0, "no launch was cut")
+        self.assertTrue(was_cut, "no launch was cut")
         self.pool.settled()
         return said
 
@@ -88,9 +88,8 @@ class CLBlast(Split):
                 program = [f"clblast_test_x{name}"]
                 bare = subprocess.run(program, env=environment, capture_output=True, text=True, errors="replace", check=False,
                                       timeout=PROGRAM_LIMIT_S)
-                counts = lambda text: re.findall(r"(\d+) test\(s\) (passed|skipped|failed)", text)
-                self.assertTrue(counts(bare.stdout))
-                self.assertEqual(counts(bare.stdout), counts(self.cut(program)))
+                self.assertTrue(clblast_counts(bare.stdout))
+                self.assertEqual(clblast_counts(bare.stdout), clblast_counts(self.cut(program)))
 
     @needs("clblast_test_xaxpy")
     def test_level_1(self):

@@ -135,6 +135,12 @@ ModuleSplit* Session::split_of(ModuleObject& module, DeviceObject& device) {
   return module.splits.empty() ? nullptr : module.splits.back().get();
 }
 
+void Session::plan_before(ModuleObject& module, std::function<void()> after) {
+  for (const auto& device : module.context->devices)
+    if (cuts_all(*device)) return plan_split(module, *device, std::move(after));
+  after();
+}
+
 void Session::plan_split(ModuleObject& module, DeviceObject& device, std::function<void()> after) {
   auto split = std::make_shared<ModuleSplit>();
   split->device = Ref(&device);

@@ -147,12 +147,6 @@ void Session::build(const protocol::BuildModule& m, uint32_t call) {
   });
 }
 
-void Session::plan_before(ModuleObject& module, std::function<void()> after) {
-  for (const auto& device : module.context->devices)
-    if (cuts_all(*device)) return plan_split(module, *device, std::move(after));
-  after();
-}
-
 void Session::compile(const protocol::CompileModule& m, uint32_t call) {
   graveyard_.clear();
   auto module = need_idle_module(m.module);

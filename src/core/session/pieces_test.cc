@@ -79,14 +79,9 @@ struct PiecesTest : SessionFixture {
     });
   }
   ObjectId make_compiled(const std::string& source) {
-    std::memcpy(client.heap, source.data(), source.size());
-    CreateModule create;
-    create.id = client.id();
-    create.context = context;
-    create.blobs = {{0, source.size()}};
-    EXPECT_TRUE(client.call(create).ok());
-    EXPECT_TRUE(client.call(CompileModule{create.id, {}, "", {}, {}}).ok());
-    return create.id;
+    ObjectId compiled = make_module(source);
+    EXPECT_TRUE(client.call(CompileModule{compiled, {}, "", {}, {}}).ok());
+    return compiled;
   }
   bool has_ended(ObjectId event) {
     client.drain();

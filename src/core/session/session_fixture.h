@@ -99,17 +99,19 @@ class SessionFixture : public ::testing::Test {
     if (!in_order) create.properties = kOutOfOrder;
     ASSERT_TRUE(client.call(create).ok());
   }
+  protocol::ObjectId make_module(const std::string& source) {
+    std::memcpy(client.heap, source.data(), source.size());
+    protocol::CreateModule create;
+    create.id = client.id();
+    create.context = context;
+    create.blobs = {{0, source.size()}};
+    EXPECT_TRUE(client.call(create).ok());
+    return create.id;
+  }
   protocol::ObjectId make_kernel(const std::string& name) {
     if (module == 0) {
-      std::string source = "kernel fill_index\nkernel spin\nkernel scale\nkernel copy\n";
-      std::memcpy(client.heap, source.data(), source.size());
-      protocol::CreateModule create;
-      create.id = client.id();
-      create.context = context;
-      create.blobs = {{0, source.size()}};
-      EXPECT_TRUE(client.call(create).ok());
-      EXPECT_TRUE(client.call(protocol::BuildModule{create.id, {}, ""}).ok());
-      module = create.id;
+      module = make_module("kernel fill_index\nkernel spin\nkernel scale\nkernel copy\n");
+      EXPECT_TRUE(client.call(protocol::BuildModule{module, {}, ""}).ok());
     }
     protocol::ObjectId kernel = client.id();
     auto answer = client.call(protocol::CreateKernel{kernel, module, name});
