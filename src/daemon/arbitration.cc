@@ -2,11 +2,9 @@
 #include "daemon/arbitration.h"
 
 #include <sched.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -26,8 +24,6 @@ constexpr uint64_t kParkAfterNs = 1'000'000'000;  // a rest after which it has t
 constexpr uint64_t kShortGapNs = 300'000;         // shorter than a look by the clock can tell from work
 constexpr uint64_t kDrainPollNs = 200'000;        // revoked work rings when it has ended; a bell can be missed
 constexpr int kUrgentNice = -15;                  // of our thread, where it may not have a real-time class
-
-void send_signal(int pidfd, int number) { ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0); }
 
 /// Our thread sleeps, and decides when it wakes: it should not wait for the processor that it is about to take away from
 /// somebody. Refused without the right to; then the kernel's favour for those who sleep has to do. (Niceness alone does not
@@ -76,7 +72,7 @@ Arbitration::~Arbitration() {
   thread_.join();
   uint64_t now = protocol::monotonic_ns();
   for (auto& [id, desk] : desks_)
-    for (Seat& seat : desk->seats) let_go(seat, now);
+    for (Seat& seat : desk->seats) Seats::let_go(seat, now);
 }
 
 void Arbitration::poke() const {
@@ -106,41 +102,29 @@ void Arbitration::run() {
   }
 }
 
-Arbitration::Sight Arbitration::look(const Desk& desk, core::SliceId slice, uint64_t now_ns) const {
-  Sight sight;
-  sight.idle_for_ns = UINT64_MAX;
-  for (const Seat& seat : desk.seats) {
-    if (seat.slice != slice || seat.released) continue;
-    const auto& claim = seat.claim();
-    sight.pending |= claim.wanting.load(std::memory_order_seq_cst) != 0;
-    // A frozen worker may have nothing in flight by now: its last command ended before the signal took hold. What it would
-    // do next it cannot say, so it counts as busy until its turn.
-    sight.in_flight |= seat.frozen || claim.in_flight.load(std::memory_order_seq_cst) != 0;
-    uint64_t since = claim.idle_since_ns.load(std::memory_order_relaxed);
-    sight.idle_for_ns = std::min(sight.idle_for_ns, now_ns - std::min(now_ns, since));
-  }
+Seats::Sight Arbitration::look(const Desk& desk, core::SliceId slice, uint64_t now_ns) {
+  Seats::Sight sight = desk.seats.look(slice, now_ns);
   // Too short to be told from work that goes on.
   if (sight.idle_for_ns < kShortGapNs && slice == desk.arbiter.holder()) sight.in_flight = true;
   return sight;
 }
 
 /// Looks, and tells the arbiter.
-Arbitration::Sight Arbitration::observe(Desk& desk, core::SliceId slice, uint64_t now_ns) {
-  Sight sight = look(desk, slice, now_ns);
-  bool busy = sight.pending || sight.in_flight;
-  desk.arbiter.observe(now_ns, slice, {sight.pending, sight.in_flight, busy ? 0 : sight.idle_for_ns, 0});
+Seats::Sight Arbitration::observe(Desk& desk, core::SliceId slice, uint64_t now_ns) {
+  Seats::Sight sight = look(desk, slice, now_ns);
+  desk.arbiter.observe(now_ns, slice, {sight.pending, sight.in_flight, sight.busy() ? 0 : sight.idle_for_ns, 0});
   return sight;
 }
 
 void Arbitration::attend(Desk& desk, uint64_t now_ns) {
   size_t wanting = 0;
   for (const auto& [slice, seats] : desk.governed) {
-    Sight sight = observe(desk, slice, now_ns);
-    wanting += sight.pending || sight.in_flight ? 1 : 0;
+    Seats::Sight sight = observe(desk, slice, now_ns);
+    wanting += sight.busy() ? 1 : 0;
     if (slice == desk.arbiter.draining() && !sight.in_flight) desk.arbiter.drained(now_ns, slice);
     if (desk.parked && slice == desk.arbiter.holder() && sight.pending) {
       desk.parked = false;
-      grant(desk, slice, now_ns);
+      desk.seats.grant(slice, now_ns);
     }
   }
   if (!desk.goals.empty() && now_ns >= desk.goals_due_ns) weigh_goals(desk, now_ns);
@@ -173,30 +157,14 @@ uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t w
   if (desk.arbiter.draining() != 0) return std::min(wake, now_ns + kDrainPollNs);
   core::SliceId holder = desk.arbiter.holder();
   if (holder == 0 || desk.parked) return wake;
-  Sight sight = look(desk, holder, now_ns);
-  bool busy = sight.in_flight || sight.pending;
+  Seats::Sight sight = look(desk, holder, now_ns);
   if (wanting > 1) {
     uint64_t soon = kPollNs << desk.patience;
-    desk.patience = busy ? std::min(desk.patience + 1, kMostPatience) : 0;
+    desk.patience = sight.busy() ? std::min(desk.patience + 1, kMostPatience) : 0;
     return std::min(wake, now_ns + soon);
   }
-  if (!busy && sight.idle_for_ns >= kParkAfterNs && park(desk, holder, now_ns)) return wake;
-  return std::min(wake, now_ns + kCalmPollNs);
-}
-
-/// Takes a resting holder's grant, so that it rings before it goes on. It is never frozen for that: parked, it is brought
-/// back by its bell alone, which a frozen worker cannot ring. False: it has gone on meanwhile, and keeps its grant.
-bool Arbitration::park(Desk& desk, core::SliceId holder, uint64_t now_ns) {
-  bool rests = true;
-  for (Seat& seat : desk.seats) {
-    if (seat.slice != holder || seat.released) continue;
-    seat.grant().granted.store(0, std::memory_order_seq_cst);
-    // Whoever entered before that is seen here; whoever enters after it sees 0, and rings (core/session/turnstile.h).
-    rests = rests && seat.claim().in_flight.load(std::memory_order_seq_cst) == 0;
-  }
-  desk.parked = rests;
-  if (!rests) grant(desk, holder, now_ns);
-  return rests;
+  if (!sight.busy() && sight.idle_for_ns >= kParkAfterNs) desk.parked = desk.seats.park(holder, now_ns);
+  return desk.parked ? wake : std::min(wake, now_ns + kCalmPollNs);
 }
 
 void Arbitration::carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns) {
@@ -204,7 +172,7 @@ void Arbitration::carry_out(Desk& desk, const core::Arbiter::Action& action, uin
     case core::Arbiter::ActionKind::kGrant:
       desk.parked = false;
       desk.patience = 0;
-      return grant(desk, action.slice, now_ns);
+      return desk.seats.grant(action.slice, now_ns);
     case core::Arbiter::ActionKind::kRevoke: desk.parked = false; return revoke(desk, action.slice, now_ns);
     case core::Arbiter::ActionKind::kHung:
       log_.error("{}: slice {} was asked to leave the device and does not; the others go on without waiting for it", desk.id,
@@ -213,50 +181,12 @@ void Arbitration::carry_out(Desk& desk, const core::Arbiter::Action& action, uin
   }
 }
 
-void Arbitration::grant(Desk& desk, core::SliceId slice, uint64_t now_ns) {
-  for (Seat& seat : desk.seats) {
-    if (seat.slice != slice) continue;
-    thaw(seat, now_ns);
-    auto& word = seat.grant().granted;
-    if (word.exchange(1, std::memory_order_seq_cst) == 0) protocol::futex_wake_all(&word);
-  }
-}
-
 void Arbitration::revoke(Desk& desk, core::SliceId slice, uint64_t now_ns) {
-  for (Seat& seat : desk.seats) {
-    if (seat.slice != slice || seat.released) continue;
-    seat.grant().granted.store(0, std::memory_order_seq_cst);
-    if (desk.freezable) freeze(desk, seat, now_ns);
-  }
-}
-
-void Arbitration::freeze(Desk& desk, Seat& seat, uint64_t now_ns) {
-  if (seat.frozen || seat.claim().in_flight.load(std::memory_order_seq_cst) == 0) return;
-  for (uint32_t other = 0; other < model::kMaxSessionDevices; ++other)
-    if (other != seat.index && seat.counters->claims[other].in_flight.load(std::memory_order_relaxed) != 0) return;
-  if (!guardian_.alive()) {
-    log_.error("{}: the guardian is gone; nothing is frozen any more", desk.id);
-    desk.freezable = false;
-    return tell_pieces(desk);
-  }
-  send_signal(seat.pidfd, SIGSTOP);
-  seat.frozen = true;
-  seat.frozen_at_ns = now_ns;
-}
-
-void Arbitration::thaw(Seat& seat, uint64_t now_ns) {
-  if (!seat.frozen) return;
-  seat.frozen = false;
-  seat.grant().frozen_ns.fetch_add(now_ns - std::min(now_ns, seat.frozen_at_ns), std::memory_order_relaxed);
-  send_signal(seat.pidfd, SIGCONT);
-}
-
-void Arbitration::let_go(Seat& seat, uint64_t now_ns) {
-  seat.released = true;
-  auto& word = seat.grant().granted;
-  word.store(1, std::memory_order_seq_cst);
-  thaw(seat, now_ns);
-  protocol::futex_wake_all(&word);
+  bool froze = desk.seats.freezable();
+  desk.seats.revoke(slice, now_ns);
+  if (desk.seats.freezable() == froze) return;
+  log_.error("{}: the guardian is gone; nothing is frozen any more", desk.id);
+  tell_pieces(desk);
 }
 
 Arbitration::Desk& Arbitration::desk_of(const DeviceUse& device, uint64_t now_ns) {
@@ -265,16 +195,16 @@ Arbitration::Desk& Arbitration::desk_of(const DeviceUse& device, uint64_t now_ns
     core::Arbiter::Options options;
     options.freezable = device.freezable && options_.freeze;
     options.hints = options_.hints;
-    desk = std::make_unique<Desk>(device.id, options, now_ns);
+    desk = std::make_unique<Desk>(device.id, options, guardian_, now_ns);
     (void)desk->arbiter.set_policy(now_ns, policy_);  // checked at the start
   }
   return *desk;
 }
 
-void Arbitration::tell_pieces(const Desk& desk) const {
-  bool cut =
-      options_.split == Split::kAlways || (options_.split == Split::kShared && !desk.freezable && desk.governed.size() > 1);
-  for (const Seat& seat : desk.seats) seat.grant().piece_us.store(cut ? options_.piece_us : 0, std::memory_order_relaxed);
+void Arbitration::tell_pieces(Desk& desk) const {
+  bool cut = options_.split == Split::kAlways ||
+             (options_.split == Split::kShared && !desk.seats.freezable() && desk.governed.size() > 1);
+  desk.seats.set_piece(cut ? options_.piece_us : 0);
 }
 
 void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns) {
@@ -286,13 +216,13 @@ void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, ui
       log_.error("{}: slice {} is not governed: {}", desk.id, member.slice_name, added.error().text());
       desk.governed.erase(member.slice);
       desk.refused[member.session] = added.error().text();
-      return let_go(seat, now_ns);
+      return Seats::let_go(seat, now_ns);
     }
   }
   ++seats;
   bool holds = desk.arbiter.holder() == member.slice && !desk.parked;
   seat.grant().granted.store(holds ? 1 : 0, std::memory_order_seq_cst);
-  desk.seats.push_back(seat);
+  desk.seats.add(std::move(seat));
   tell_pieces(desk);
 }
 
@@ -315,7 +245,7 @@ void Arbitration::remove(uint64_t session) {
     for (auto& [id, desk] : desks_) {
       for (Seat& seat : desk->seats) {
         if (seat.session != session) continue;
-        thaw(seat, now);
+        Seats::thaw(seat, now);
         if (auto governed = desk->governed.find(seat.slice); governed != desk->governed.end() && --governed->second == 0) {
           desk->arbiter.remove_slice(now, seat.slice);
           desk->goals.forget(seat.slice);
@@ -323,7 +253,7 @@ void Arbitration::remove(uint64_t session) {
         }
       }
       desk->refused.erase(session);
-      if (std::erase_if(desk->seats, [&](const Seat& seat) { return seat.session == session; }) != 0) tell_pieces(*desk);
+      if (desk->seats.erase(session)) tell_pieces(*desk);
     }
     if (auto bell = bells_.extract(session)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, bell.mapped(), nullptr);
   }
@@ -336,7 +266,7 @@ void Arbitration::release(uint64_t session) {
     uint64_t now = protocol::monotonic_ns();
     for (auto& [id, desk] : desks_)
       for (Seat& seat : desk->seats)
-        if (seat.session == session) let_go(seat, now);
+        if (seat.session == session) Seats::let_go(seat, now);
   }
   poke();
 }

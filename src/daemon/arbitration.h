@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arbitration: binds one core::Arbiter a device to the sessions that want it.
 //
-//   worker ─ bell, claims (Counters) ─▶ look ─▶ Arbiter::observe ─▶ step ─▶ grants (Grants), SIGSTOP, SIGCONT ─▶ worker
+//   worker ─ bell, claims (Counters) ─▶ look ─▶ Arbiter::observe ─▶ step ─▶ Seats (grants, signals) ─▶ worker
 //                                         ▲                           │
 //                                         └──── timer, poll ──────────┘
 //
@@ -11,11 +11,6 @@
 // processor from somebody; every kCalmPollNs while it runs alone, never while it rests. A
 // holder that rests for kParkAfterNs is *parked*: its grant is taken away without a decision, and the bell brings it back.
 // An idle machine therefore has no wake-ups, and a program alone pays one bell after a rest.
-//
-// Freezing. Where the device is the CPU, a worker whose grant is revoked with commands in flight is stopped (SIGSTOP), and
-// continued with its next grant: even an endless kernel gives the device up within microseconds. The Guardian continues all
-// of them if this process dies; without a guardian nothing is frozen. A session with commands on several devices is not
-// frozen for one of them: it starts nothing more there, and what runs runs out.
 //
 // Goals. While launches run, the latencies that workers count are looked at once a second, and the shares of slices with a
 // latency goal follow (core/sched/goals.h). A worker that counts wrongly moves its own share, within what admission leaves.
@@ -40,8 +35,7 @@
 #include "core/sched/arbiter.h"
 #include "core/sched/goals.h"
 #include "daemon/config.h"
-#include "daemon/guardian.h"
-#include "model/grants.h"
+#include "daemon/seats.h"
 
 namespace amalgam::daemon {
 
@@ -106,62 +100,35 @@ class Arbitration {
   std::string refusal(uint64_t session, const std::string& device);
 
  private:
-  /// One session on one device.
-  struct Seat {
-    uint64_t session = 0;
-    core::SliceId slice = 0;
-    uint32_t index = 0;  ///< of the device in the session
-    const model::Counters* counters = nullptr;
-    model::Grants* grants = nullptr;
-    int pidfd = -1;
-    bool frozen = false;
-    bool released = false;
-    uint64_t frozen_at_ns = 0;
-    std::vector<uint32_t> latencies;  ///< what of the counters' was looked at; empty: nothing yet
-
-    const model::Counters::Claim& claim() const { return counters->claims[index]; }
-    model::Grants::Device& grant() const { return grants->devices[index]; }
-  };
   struct Desk {
-    Desk(const std::string& device_id, const core::Arbiter::Options& options, uint64_t now_ns)
-        : id(device_id), freezable(options.freezable), arbiter(options, now_ns) {}
+    Desk(const std::string& device_id, const core::Arbiter::Options& options, const Guardian& guardian, uint64_t now_ns)
+        : id(device_id), seats(options.freezable, guardian), arbiter(options, now_ns) {}
     std::string id;
-    bool freezable;
+    Seats seats;
     core::Arbiter arbiter;
     core::Goals goals;
     uint64_t goals_due_ns = 0;
-    std::vector<Seat> seats;
     std::map<core::SliceId, uint32_t> governed;  ///< slices that the arbiter knows, with how many seats
     std::map<uint64_t, std::string> refused;     ///< sessions that are served without the arbiter, and why
     bool parked = false;                         ///< the holder rests, its grant is taken away
     uint32_t patience = 0;                       ///< how often in a row it was found busy
     uint64_t wake_ns = UINT64_MAX;
   };
-  struct Sight {
-    bool pending = false, in_flight = false;
-    uint64_t idle_for_ns = 0;
-  };
-
   Arbitration(Options options, Guardian& guardian, spdlog::logger& log)
       : options_(std::move(options)), guardian_(guardian), log_(log) {}
   Result<void> prepare();
   void run();
   void poke() const;
   void attend(Desk& desk, uint64_t now_ns);
-  Sight observe(Desk& desk, core::SliceId slice, uint64_t now_ns);
+  Seats::Sight observe(Desk& desk, core::SliceId slice, uint64_t now_ns);
   static Account account_of(Desk& desk, core::SliceId slice, uint64_t now_ns);
-  Sight look(const Desk& desk, core::SliceId slice, uint64_t now_ns) const;
+  static Seats::Sight look(const Desk& desk, core::SliceId slice, uint64_t now_ns);
   void carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns);
-  void grant(Desk& desk, core::SliceId slice, uint64_t now_ns);
-  bool park(Desk& desk, core::SliceId holder, uint64_t now_ns);
   void revoke(Desk& desk, core::SliceId slice, uint64_t now_ns);
-  void freeze(Desk& desk, Seat& seat, uint64_t now_ns);
-  void thaw(Seat& seat, uint64_t now_ns);
-  void let_go(Seat& seat, uint64_t now_ns);
   static void weigh_goals(Desk& desk, uint64_t now_ns);
   uint64_t plan(Desk& desk, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns);
   Desk& desk_of(const DeviceUse& device, uint64_t now_ns);
-  void tell_pieces(const Desk& desk) const;
+  void tell_pieces(Desk& desk) const;
   void take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns);
 
   const Options options_;

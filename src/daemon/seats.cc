@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/seats.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "protocol/ring.h"
+
+namespace amalgam::daemon {
+namespace {
+
+void send_signal(int pidfd, int number) { ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0); }
+
+bool works_elsewhere(const Seat& seat) {
+  for (uint32_t other = 0; other < model::kMaxSessionDevices; ++other)
+    if (other != seat.index && seat.counters->claims[other].in_flight.load(std::memory_order_relaxed) != 0) return true;
+  return false;
+}
+
+}  // namespace
+
+Seats::Sight Seats::look(core::SliceId slice, uint64_t now_ns) const {
+  Sight sight;
+  for (const Seat& seat : seats_) {
+    if (seat.slice != slice || seat.released) continue;
+    const auto& claim = seat.claim();
+    sight.pending |= claim.wanting.load(std::memory_order_seq_cst) != 0;
+    // A frozen worker may have nothing in flight by now: its last command ended before the signal took hold. What it would
+    // do next it cannot say, so it counts as busy until its turn.
+    sight.in_flight |= seat.frozen || claim.in_flight.load(std::memory_order_seq_cst) != 0;
+    uint64_t since = claim.idle_since_ns.load(std::memory_order_relaxed);
+    sight.idle_for_ns = std::min(sight.idle_for_ns, now_ns - std::min(now_ns, since));
+  }
+  return sight;
+}
+
+void Seats::grant(core::SliceId slice, uint64_t now_ns) {
+  for (Seat& seat : seats_) {
+    if (seat.slice != slice) continue;
+    thaw(seat, now_ns);
+    auto& word = seat.grant().granted;
+    if (word.exchange(1, std::memory_order_seq_cst) == 0) protocol::futex_wake_all(&word);
+  }
+}
+
+void Seats::revoke(core::SliceId slice, uint64_t now_ns) {
+  for (Seat& seat : seats_) {
+    if (seat.slice != slice || seat.released) continue;
+    seat.grant().granted.store(0, std::memory_order_seq_cst);
+    if (freezable_) freeze(seat, now_ns);
+  }
+}
+
+bool Seats::park(core::SliceId slice, uint64_t now_ns) {
+  bool rests = true;
+  for (Seat& seat : seats_) {
+    if (seat.slice != slice || seat.released) continue;
+    seat.grant().granted.store(0, std::memory_order_seq_cst);
+    rests = rests && seat.claim().in_flight.load(std::memory_order_seq_cst) == 0;
+  }
+  if (!rests) grant(slice, now_ns);
+  return rests;
+}
+
+void Seats::freeze(Seat& seat, uint64_t now_ns) {
+  if (seat.frozen || seat.claim().in_flight.load(std::memory_order_seq_cst) == 0 || works_elsewhere(seat)) return;
+  freezable_ = guardian_.alive();
+  if (!freezable_) return;
+  send_signal(seat.pidfd, SIGSTOP);
+  seat.frozen = true;
+  seat.frozen_at_ns = now_ns;
+}
+
+void Seats::thaw(Seat& seat, uint64_t now_ns) {
+  if (!seat.frozen) return;
+  seat.frozen = false;
+  seat.grant().frozen_ns.fetch_add(now_ns - std::min(now_ns, seat.frozen_at_ns), std::memory_order_relaxed);
+  send_signal(seat.pidfd, SIGCONT);
+}
+
+void Seats::let_go(Seat& seat, uint64_t now_ns) {
+  seat.released = true;
+  auto& word = seat.grant().granted;
+  word.store(1, std::memory_order_seq_cst);
+  thaw(seat, now_ns);
+  protocol::futex_wake_all(&word);
+}
+
+bool Seats::erase(uint64_t session) {
+  return std::erase_if(seats_, [&](const Seat& seat) { return seat.session == session; }) != 0;
+}
+
+void Seats::set_piece(uint32_t piece_us) {
+  for (const Seat& seat : seats_) seat.grant().piece_us.store(piece_us, std::memory_order_relaxed);
+}
+
+}  // namespace amalgam::daemon

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Seats: the sessions that use one device, and what a decision about it means for their workers: words in their grants
+// pages, SIGSTOP and SIGCONT. Decides nothing.
+//
+//   granted ──revoke──▶ revoked, what is in flight runs out                granted ◀─grant─ all others
+//           ──revoke──▶ frozen, where the device is the CPU and something is in flight
+//           ──park────▶ parked: nothing in flight, rings before it goes on
+//
+// Theory. A worker counts a command in flight and then looks at its grant (core/session/turnstile.h); here the grant is
+// taken away first and the count looked at second, both sequentially consistent. So what slips past is seen.
+//
+// Freezing. Even an endless kernel gives the CPU up within microseconds. The Guardian continues all workers if this process
+// dies; without a guardian nothing is frozen any more. A session with commands on several devices is not frozen for one of
+// them: it starts nothing more there, and what runs runs out.
+//
+// Threads: the caller locks. Blocking: never. Lifetime: pages and pidfd of a seat must stay until its erase().
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/sched/terms.h"
+#include "daemon/guardian.h"
+#include "model/grants.h"
+
+namespace amalgam::daemon {
+
+/// One session on one device.
+struct Seat {
+  uint64_t session = 0;
+  core::SliceId slice = 0;
+  uint32_t index = 0;  ///< of the device in the session
+  const model::Counters* counters = nullptr;
+  model::Grants* grants = nullptr;
+  int pidfd = -1;
+  bool frozen = false;
+  bool released = false;  ///< runs whatever is decided, because it is to end
+  uint64_t frozen_at_ns = 0;
+  std::vector<uint32_t> latencies;  ///< what of the counters' was looked at; empty: nothing yet
+
+  const model::Counters::Claim& claim() const { return counters->claims[index]; }
+  model::Grants::Device& grant() const { return grants->devices[index]; }
+};
+
+class Seats {
+ public:
+  /// `freezable`: the device is the CPU, and its workers may be stopped.
+  Seats(bool freezable, const Guardian& guardian) : freezable_(freezable), guardian_(guardian) {}
+
+  /// What a slice's workers say.
+  struct Sight {
+    bool pending = false, in_flight = false;
+    uint64_t idle_for_ns = UINT64_MAX;  ///< since when none of them had anything in flight; UINT64_MAX: it has no seat
+    bool busy() const { return pending || in_flight; }
+  };
+  Sight look(core::SliceId slice, uint64_t now_ns) const;
+
+  void grant(core::SliceId slice, uint64_t now_ns);
+  void revoke(core::SliceId slice, uint64_t now_ns);
+  /// Takes a resting slice's grant, so that it rings before it goes on. It is never frozen for that: who is parked is
+  /// brought back by its bell alone, which a frozen worker cannot ring. False: it has gone on meanwhile, and keeps its
+  /// grant.
+  bool park(core::SliceId slice, uint64_t now_ns);
+  /// Lets one run whatever is decided from now on.
+  static void let_go(Seat& seat, uint64_t now_ns);
+  static void thaw(Seat& seat, uint64_t now_ns);
+
+  void add(Seat seat) { seats_.push_back(std::move(seat)); }
+  /// Of one session. True if it had one.
+  bool erase(uint64_t session);
+  /// Launches longer than this are to be cut; 0: none.
+  void set_piece(uint32_t piece_us);
+  /// False from when the guardian was found gone.
+  bool freezable() const { return freezable_; }
+
+  auto begin() { return seats_.begin(); }
+  auto end() { return seats_.end(); }
+
+ private:
+  void freeze(Seat& seat, uint64_t now_ns);
+
+  bool freezable_;
+  const Guardian& guardian_;
+  std::vector<Seat> seats_;
+};
+
+}  // namespace amalgam::daemon

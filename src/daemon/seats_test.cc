@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Seats with real processes: what is frozen really stands still, and nobody stands still for ever.
+#include "daemon/seats.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "base/unique_fd.h"
+
+namespace amalgam::daemon {
+namespace {
+
+constexpr core::SliceId kSlice = 7;
+constexpr uint64_t kNow = 1'000'000'000;
+
+/// The third field of /proc/PID/stat, and the name before it.
+std::pair<std::string, char> name_and_state(const std::filesystem::path& process) {
+  std::ifstream file(process / "stat");
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  size_t open = text.find('('), close = text.rfind(')');
+  if (open == std::string::npos || close == std::string::npos || close + 2 >= text.size()) return {"", '?'};
+  return {text.substr(open + 1, close - open - 1), text[close + 2]};
+}
+
+/// A process that stands for a worker, with its pages.
+struct Worker {
+  explicit Worker(uint64_t id) : session(id), pid(::fork()) {
+    if (pid == 0) {
+      for (;;) ::pause();
+    }
+    pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  }
+  ~Worker() {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  /// Stopping takes a moment; what is not stopped after a while never is.
+  bool is_stopped() const {
+    for (int i = 0; i < 50; ++i) {
+      if (name_and_state("/proc/" + std::to_string(pid)).second == 'T') return true;
+      ::usleep(1000);
+    }
+    return false;
+  }
+  Seat seat(uint32_t device = 0) {
+    Seat seat;
+    seat.session = session;
+    seat.slice = kSlice;
+    seat.index = device;
+    seat.counters = counters.get();
+    seat.grants = grants.get();
+    seat.pidfd = pidfd.get();
+    return seat;
+  }
+  bool may_go(uint32_t device = 0) const { return grants->devices[device].granted == 1; }
+  void begin(uint32_t device = 0) { ++counters->claims[device].in_flight; }
+  void end(uint32_t device = 0) { --counters->claims[device].in_flight; }
+
+  uint64_t session;
+  std::unique_ptr<model::Counters> counters = std::make_unique<model::Counters>();
+  std::unique_ptr<model::Grants> grants = std::make_unique<model::Grants>();
+  pid_t pid;
+  UniqueFd pidfd;
+};
+
+struct SeatsTest : ::testing::Test {
+  Guardian guardian = *Guardian::start();
+  Seats seats{true, guardian};
+  Worker worker{1};
+};
+
+TEST_F(SeatsTest, WhatRunsIsFrozenAndContinuedAndItsRestCounted) {
+  seats.add(worker.seat());
+  seats.grant(kSlice, kNow);
+  worker.begin();
+  seats.revoke(kSlice, kNow);
+  EXPECT_FALSE(worker.may_go());
+  EXPECT_TRUE(worker.is_stopped());
+  worker.end();  // ended before the signal took hold
+  EXPECT_TRUE(seats.look(kSlice, kNow).in_flight) << "a frozen worker cannot say what it would do next";
+  seats.grant(kSlice, kNow + 500);
+  EXPECT_TRUE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+  EXPECT_EQ(worker.grants->devices[0].frozen_ns, 500u);
+  EXPECT_FALSE(seats.look(kSlice, kNow).busy());
+}
+
+TEST_F(SeatsTest, WhoRestsIsNotFrozen) {
+  seats.add(worker.seat());
+  seats.grant(kSlice, kNow);
+  seats.revoke(kSlice, kNow);
+  EXPECT_FALSE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+}
+
+TEST_F(SeatsTest, WhoGoesOnWhileBeingParkedKeepsItsGrantAndIsNeverFrozen) {
+  seats.add(worker.seat());
+  seats.grant(kSlice, kNow);
+  ASSERT_FALSE(seats.look(kSlice, kNow).busy());
+  worker.begin();  // between the look and the parking
+  EXPECT_FALSE(seats.park(kSlice, kNow));
+  EXPECT_TRUE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+  worker.end();
+  EXPECT_TRUE(seats.park(kSlice, kNow));
+  EXPECT_FALSE(worker.may_go());
+}
+
+TEST_F(SeatsTest, OneSessionOfASliceThatGoesOnKeepsTheGrantOfAll) {
+  Worker other(2);
+  seats.add(worker.seat());
+  seats.add(other.seat());
+  seats.grant(kSlice, kNow);
+  other.begin();
+  EXPECT_FALSE(seats.park(kSlice, kNow));
+  EXPECT_TRUE(worker.may_go());
+  EXPECT_TRUE(other.may_go());
+}
+
+TEST_F(SeatsTest, WorkOnAnotherDeviceIsNotFrozenForThisOne) {
+  seats.add(worker.seat(0));
+  seats.grant(kSlice, kNow);
+  worker.begin(0);
+  worker.begin(1);
+  seats.revoke(kSlice, kNow);
+  EXPECT_FALSE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+}
+
+TEST_F(SeatsTest, WhoIsLetGoIsContinuedAndNeverRevoked) {
+  seats.add(worker.seat());
+  seats.grant(kSlice, kNow);
+  worker.begin();
+  seats.revoke(kSlice, kNow);
+  ASSERT_TRUE(worker.is_stopped());
+  for (Seat& seat : seats) Seats::let_go(seat, kNow);
+  EXPECT_FALSE(worker.is_stopped());
+  seats.revoke(kSlice, kNow);
+  EXPECT_TRUE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+}
+
+TEST_F(SeatsTest, WhereTheDeviceIsNotTheProcessorNothingIsFrozen) {
+  Seats drained(false, guardian);
+  drained.add(worker.seat());
+  drained.grant(kSlice, kNow);
+  worker.begin();
+  drained.revoke(kSlice, kNow);
+  EXPECT_FALSE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+  EXPECT_TRUE(drained.look(kSlice, kNow).in_flight);
+}
+
+TEST_F(SeatsTest, ErasedByItsSession) {
+  seats.add(worker.seat());
+  EXPECT_FALSE(seats.erase(2));
+  EXPECT_TRUE(seats.erase(1));
+  EXPECT_EQ(seats.look(kSlice, kNow).idle_for_ns, UINT64_MAX);
+}
+
+/// The guardians among our children: they are orphans, and this process takes orphans in.
+std::vector<pid_t> guardians() {
+  std::vector<pid_t> found;
+  std::ifstream children("/proc/self/task/" + std::to_string(::getpid()) + "/children");
+  for (pid_t child = 0; children >> child;)
+    if (name_and_state("/proc/" + std::to_string(child)).first == "amalgam-guard") found.push_back(child);
+  return found;
+}
+
+TEST(SeatsWithoutGuardian, FreezeNobodyAnyMore) {
+  ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  Guardian guardian = *Guardian::start();
+  for (int i = 0; i < 1000 && guardians().empty(); ++i) ::usleep(1000);  // it takes its name after its start
+  ASSERT_EQ(guardians().size(), 1u);
+  pid_t pid = guardians().front();
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
+
+  Worker worker(1);
+  Seats seats(true, guardian);
+  seats.add(worker.seat());
+  seats.grant(kSlice, kNow);
+  worker.begin();
+  seats.revoke(kSlice, kNow);
+  EXPECT_FALSE(seats.freezable());
+  EXPECT_FALSE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+}
+
+}  // namespace
+}  // namespace amalgam::daemon
