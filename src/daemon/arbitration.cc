@@ -163,6 +163,7 @@ uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t w
     desk.patience = sight.busy() ? std::min(desk.patience + 1, kMostPatience) : 0;
     return std::min(wake, now_ns + soon);
   }
+  desk.seats.run_alone(holder, now_ns);
   if (!sight.busy() && sight.idle_for_ns >= kParkAfterNs) desk.parked = desk.seats.park(holder, now_ns);
   return desk.parked ? wake : std::min(wake, now_ns + kCalmPollNs);
 }
@@ -208,7 +209,7 @@ void Arbitration::tell_pieces(Desk& desk) const {
 }
 
 void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns) {
-  Seat seat{member.session, member.slice, index, member.counters, member.grants, member.pidfd};
+  Seat seat{member.session, member.slice, index, member.counters, member.grants, member.pidfd, member.worker};
   uint32_t& seats = desk.governed[member.slice];
   if (seats == 0) {
     auto add = [&] { return desk.arbiter.add_slice(now_ns, member.slice, member.slice_name, member.terms); };

@@ -18,8 +18,8 @@
 // Pieces. Where workers are not frozen, launches are cut while more than one slice could want the device, so that what runs
 // runs out soon. A slice that has the device for itself pays nothing for it.
 //
-// Threads: one of its own, for all devices; every method may be called from any other. Lifetime: a session's pages, pidfd
-// and bell must stay until remove() has returned.
+// Threads: one of its own, for all devices; every method may be called from any other. Lifetime: a session's pages, pidfd,
+// bell and channel must stay until remove() has returned.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -62,6 +62,7 @@ class Arbitration {
     model::Grants* grants = nullptr;
     int pidfd = -1;
     int bell = -1;
+    const protocol::Channel* worker = nullptr;  ///< to tell it whether it takes turns
   };
 
   static Result<std::unique_ptr<Arbitration>> start(Options options, Guardian& guardian, spdlog::logger& log);

@@ -155,6 +155,7 @@ void Daemon::govern(const Session& session) {
   member.grants = session.grants.get();
   member.pidfd = session.worker.process.pidfd.get();
   member.bell = session.bell.get();
+  member.worker = &session.worker.channel;
   arbitration_->add(member);
 }
 

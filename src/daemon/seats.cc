@@ -7,10 +7,13 @@
 
 #include <algorithm>
 
+#include "protocol/control.h"
 #include "protocol/ring.h"
 
 namespace amalgam::daemon {
 namespace {
+
+constexpr uint64_t kAloneAfterNs = 1'000'000'000;  // without a freeze
 
 void send_signal(int pidfd, int number) { ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0); }
 
@@ -18,6 +21,12 @@ bool works_elsewhere(const Seat& seat) {
   for (uint32_t other = 0; other < model::kMaxSessionDevices; ++other)
     if (other != seat.index && seat.counters->claims[other].in_flight.load(std::memory_order_relaxed) != 0) return true;
   return false;
+}
+
+void tell_turns(Seat& seat, bool takes) {
+  if (seat.told_turns == takes || seat.worker == nullptr) return;
+  // A worker whose socket is full hears it the next time.
+  if (seat.worker->send(protocol::TakesTurns{seat.index, takes}, {}, 0)) seat.told_turns = takes;
 }
 
 }  // namespace
@@ -65,6 +74,11 @@ bool Seats::park(core::SliceId slice, uint64_t now_ns) {
   return rests;
 }
 
+void Seats::run_alone(core::SliceId slice, uint64_t now_ns) {
+  for (Seat& seat : seats_)
+    if (seat.slice == slice && !seat.frozen && now_ns >= seat.frozen_at_ns + kAloneAfterNs) tell_turns(seat, false);
+}
+
 void Seats::freeze(Seat& seat, uint64_t now_ns) {
   if (seat.frozen || seat.claim().in_flight.load(std::memory_order_seq_cst) == 0 || works_elsewhere(seat)) return;
   freezable_ = guardian_.alive();
@@ -72,6 +86,7 @@ void Seats::freeze(Seat& seat, uint64_t now_ns) {
   send_signal(seat.pidfd, SIGSTOP);
   seat.frozen = true;
   seat.frozen_at_ns = now_ns;
+  tell_turns(seat, true);
 }
 
 void Seats::thaw(Seat& seat, uint64_t now_ns) {

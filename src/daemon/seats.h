@@ -13,7 +13,10 @@
 // dies; without a guardian nothing is frozen any more. A session with commands on several devices is not frozen for one of
 // them: it starts nothing more there, and what runs runs out.
 //
-// Threads: the caller locks. Blocking: never. Lifetime: pages and pidfd of a seat must stay until its erase().
+// Turns. A worker that has been frozen is told that it takes turns (worker/processors.h says what it makes of it), and one
+// that has not been for a while that it does not.
+//
+// Threads: the caller locks. Blocking: never. Lifetime: pages, pidfd and channel of a seat must stay until its erase().
 #pragma once
 
 #include <cstdint>
@@ -22,6 +25,7 @@
 #include "core/sched/terms.h"
 #include "daemon/guardian.h"
 #include "model/grants.h"
+#include "protocol/channel.h"
 
 namespace amalgam::daemon {
 
@@ -33,9 +37,11 @@ struct Seat {
   const model::Counters* counters = nullptr;
   model::Grants* grants = nullptr;
   int pidfd = -1;
+  const protocol::Channel* worker = nullptr;  ///< null: it is told nothing
+  bool told_turns = false;                    ///< its worker knows that it is stopped and continued
   bool frozen = false;
-  bool released = false;  ///< runs whatever is decided, because it is to end
-  uint64_t frozen_at_ns = 0;
+  bool released = false;            ///< runs whatever is decided, because it is to end
+  uint64_t frozen_at_ns = 0;        ///< the last time
   std::vector<uint32_t> latencies;  ///< what of the counters' was looked at; empty: nothing yet
 
   const model::Counters::Claim& claim() const { return counters->claims[index]; }
@@ -61,6 +67,8 @@ class Seats {
   /// brought back by its bell alone, which a frozen worker cannot ring. False: it has gone on meanwhile, and keeps its
   /// grant.
   bool park(core::SliceId slice, uint64_t now_ns);
+  /// The slice has the device for itself: has it had it for so long that it takes no turns any more?
+  void run_alone(core::SliceId slice, uint64_t now_ns);
   /// Lets one run whatever is decided from now on.
   static void let_go(Seat& seat, uint64_t now_ns);
   static void thaw(Seat& seat, uint64_t now_ns);

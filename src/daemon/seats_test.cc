@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,9 +13,11 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/unique_fd.h"
+#include "protocol/control.h"
 
 namespace amalgam::daemon {
 namespace {
@@ -158,6 +161,39 @@ TEST_F(SeatsTest, WhereTheDeviceIsNotTheProcessorNothingIsFrozen) {
   EXPECT_FALSE(worker.may_go());
   EXPECT_FALSE(worker.is_stopped());
   EXPECT_TRUE(drained.look(kSlice, kNow).in_flight);
+}
+
+TEST_F(SeatsTest, WhoIsFrozenHearsThatItTakesTurnsAndLaterThatItDoesNot) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  protocol::Channel ours{UniqueFd(ends[0])}, theirs{UniqueFd(ends[1])};
+  auto heard = [&]() -> std::optional<bool> {
+    auto packet = theirs.receive(0);
+    if (!packet) return std::nullopt;
+    auto turns = packet->as<protocol::TakesTurns>();
+    EXPECT_TRUE(turns && turns->device == 2);
+    return turns->takes;
+  };
+  Seat seat = worker.seat(2);
+  seat.worker = &ours;
+  seats.add(seat);
+  seats.grant(kSlice, kNow);
+  seats.revoke(kSlice, kNow);
+  EXPECT_EQ(heard(), std::nullopt) << "it rested";
+  worker.begin(2);
+  seats.revoke(kSlice, kNow);
+  EXPECT_EQ(heard(), true);
+  seats.run_alone(kSlice, kNow + 2'000'000'000);
+  EXPECT_EQ(heard(), std::nullopt) << "it is frozen";
+  seats.grant(kSlice, kNow);
+  seats.revoke(kSlice, kNow);
+  seats.grant(kSlice, kNow);
+  seats.run_alone(kSlice, kNow + 1'000'000);
+  EXPECT_EQ(heard(), std::nullopt) << "it knows, and it is too early";
+  seats.run_alone(kSlice, kNow + 2'000'000'000);
+  EXPECT_EQ(heard(), false);
+  seats.run_alone(kSlice, kNow + 2'000'000'000);
+  EXPECT_EQ(heard(), std::nullopt);
 }
 
 TEST_F(SeatsTest, ErasedByItsSession) {

@@ -7,7 +7,7 @@
 //
 //   client: OpenSession → SessionOpened + [worker socket, ring memory, heap memory]
 //   worker: WorkerHello → Adopt + [client socket, ring, heap, counters, grants, bell]   (the daemon starts the worker)
-//           Reserve → Granted | Refused;  Return (no answer);  daemon: Reclaim → Return
+//           Reserve → Granted | Refused;  Return (no answer);  daemon: Reclaim → Return, TakesTurns (no answer)
 #pragma once
 
 #include <array>
@@ -50,6 +50,7 @@ enum class ControlType : uint16_t {
   kReturn,
   kReclaim,
   kSessionReady,
+  kTakesTurns,
 };
 
 using Token = std::array<uint64_t, 2>;  ///< all zero: the user's default slice (every device, no quota)
@@ -327,6 +328,16 @@ struct Reclaim {
   template <typename A>
   void fields(A& a) {
     a();
+  }
+};
+/// From now on the worker is stopped and continued for others on this device, or has it for itself again.
+struct TakesTurns {
+  static constexpr ControlType kType = ControlType::kTakesTurns;
+  uint32_t device = 0;  ///< in the order of Adopt
+  bool takes = false;
+  template <typename A>
+  void fields(A& a) {
+    a(device, takes);
   }
 };
 

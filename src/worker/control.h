@@ -3,6 +3,7 @@
 //
 //   client's socket hangs up ─▶ the process exits, whatever the driver is doing
 //   daemon ─ Granted, Reclaim ─▶ purse          purse ─ Reserve, Return ─▶ daemon
+//   daemon ─ TakesTurns ─▶ the drivers' threads
 //   daemon hangs up ─▶ every 200 ms: connect, WorkerHello with what we hold ─ Done ─▶ purse goes on
 //   standard output ─▶ Output completions       congested outbox ─▶ flushed by the clock
 //
@@ -17,6 +18,7 @@
 #include "core/memory/purse.h"
 #include "core/session/session.h"
 #include "protocol/channel.h"
+#include "worker/processors.h"
 
 namespace amalgam::worker {
 
@@ -30,7 +32,8 @@ class Control final : public core::Purse::Ledger {
     uint64_t session = 0;
     /// Counters, grants and bell: shown to a daemon that has come back; kept by the caller.
     std::array<int, 3> shown{-1, -1, -1};
-    int output_fd = -1;  ///< read end of standard output; kept by the caller
+    int output_fd = -1;        ///< read end of standard output; kept by the caller
+    ComputeThreads threads{};  ///< of the drivers
   };
   explicit Control(Config config);
 

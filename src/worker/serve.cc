@@ -15,6 +15,7 @@
 #include "worker/backends.h"
 #include "worker/control.h"
 #include "worker/process.h"
+#include "worker/processors.h"
 #include "worker/sandbox.h"
 
 namespace amalgam::worker {
@@ -66,14 +67,17 @@ Result<Adopted> adopt(const protocol::Channel& daemon, const protocol::Token& se
 /// The backends stay as long as the process.
 using Backends = std::map<std::string, std::unique_ptr<south::Backend>>;
 
-Result<std::vector<core::SessionDevice>> open_devices(const std::vector<model::Device>& infos, Backends& backends) {
+Result<std::vector<core::SessionDevice>> open_devices(const std::vector<model::Device>& infos, Backends& backends,
+                                                      ComputeThreads& threads) {
   std::vector<core::SessionDevice> devices;
   for (const model::Device& info : infos) {
     auto& backend = backends[info.backend];
     if (backend == nullptr) backend = make_backend(info.backend);
     if (backend == nullptr) return fail(Code::kNotFound, "no backend is named " + info.backend);
+    const std::vector<pid_t> before = thread_ids();
     auto device = backend->open(info);
     if (!device) return std::unexpected(std::move(device.error()).within("open " + info.id));
+    if (info.kind == model::DeviceKind::kCpu) threads.note(before);
     devices.push_back({info, backend.get(), std::move(*device)});
   }
   return devices;
@@ -110,7 +114,8 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   const std::string splitter = find_splitter();
   if (auto fenced = fence_files(adopted->terms.devices, splitter, report); !fenced) return give_up(daemon, fenced.error());
   Backends backends;
-  auto devices = open_devices(adopted->terms.devices, backends);
+  ComputeThreads threads;
+  auto devices = open_devices(adopted->terms.devices, backends, threads);
   if (!devices) return give_up(daemon, devices.error());
   if (auto fenced = fence_calls(report); !fenced) return give_up(daemon, fenced.error());
 
@@ -120,7 +125,8 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
                    secret,
                    adopted->terms.session,
                    {adopted->counters_fd.get(), adopted->grants_fd.get(), adopted->bell.get()},
-                   output->get()});
+                   output->get(),
+                   std::move(threads)});
   core::Purse purse(control, adopted->counters, adopted->terms.quota_bytes);
   core::SessionConfig config;
   config.rings = adopted->rings;

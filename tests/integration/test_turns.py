@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs take turns on a device: also when one of them never lets go by itself, and whoever dies meanwhile."""
+import os
 import subprocess
 import unittest
 
@@ -28,6 +29,12 @@ def is_stopped(pid):
         return file.read().rsplit(")", 1)[1].split()[0] == "T"
 
 
+def pinned(pid):
+    """The processors that threads of a process have for their own."""
+    places = [os.sched_getaffinity(int(thread)) for thread in os.listdir(f"/proc/{pid}/task")]
+    return [place.pop() for place in places if len(place) == 1]
+
+
 def worker_of(pool, index=0):
     return sorted(pool.sessions(), key=lambda s: s["session"])[index]["worker_pid"]
 
@@ -53,6 +60,20 @@ class Turns(unittest.TestCase):
             for spinner in spinners:
                 self.assertEqual(spinner.end(), ("ended\n", 0))
             pool.settled()
+
+    def test_who_takes_turns_has_a_processor_for_each_thread_of_its_driver(self):
+        everywhere = os.sched_getaffinity(0)
+        if len(everywhere) == 1:
+            self.skipTest("with one processor every thread has it for its own")
+        with Pool() as pool:
+            first = Spinner(pool)
+            worker = worker_of(pool)
+            self.assertEqual(pinned(worker), [], "alone it is as free as on the bare driver")
+            second = Spinner(pool)
+            eventually(lambda: sorted(pinned(worker)) == sorted(everywhere), "one processor a thread")
+            self.assertEqual(second.end(), ("ended\n", 0))
+            eventually(lambda: pinned(worker) == [], "alone again, it is free again")
+            self.assertEqual(first.end(), ("ended\n", 0))
 
     def test_a_dead_daemon_leaves_nobody_frozen(self):
         with Pool() as pool:

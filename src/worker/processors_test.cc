@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/processors.h"
+
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace amalgam::worker {
+namespace {
+
+std::set<int> allowed(pid_t thread = 0) {
+  cpu_set_t set;
+  EXPECT_EQ(::sched_getaffinity(thread, sizeof set, &set), 0);
+  std::set<int> found;
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor)
+    if (CPU_ISSET(processor, &set)) found.insert(processor);
+  return found;
+}
+
+/// Threads that do nothing, as a driver starts them.
+class Pool {
+ public:
+  Pool(size_t count, const std::string& name) {
+    for (size_t i = 0; i < count; ++i) {
+      threads_.emplace_back([this, name, i] {
+        if (!name.empty()) pthread_setname_np(pthread_self(), (name + std::to_string(i)).c_str());
+        ready_.fetch_add(1);
+        stop_.wait(false);
+      });
+    }
+    while (ready_.load() != count) std::this_thread::yield();
+  }
+  ~Pool() {
+    stop_ = true;
+    stop_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+
+ private:
+  std::atomic<size_t> ready_{0};
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> threads_;
+};
+
+/// Where the threads that are not in `before` may run.
+std::vector<std::set<int>> places_since(const std::vector<pid_t>& before) {
+  std::vector<std::set<int>> found;
+  for (pid_t thread : thread_ids())
+    if (!std::binary_search(before.begin(), before.end(), thread)) found.push_back(allowed(thread));
+  return found;
+}
+
+TEST(Processors, ListsTheCaller) {
+  auto all = thread_ids();
+  EXPECT_TRUE(std::binary_search(all.begin(), all.end(), ::gettid()));
+}
+
+TEST(ComputeThreads, HaveAProcessorEachWhileTheSessionTakesTurns) {
+  const auto all = allowed();
+  const auto before = thread_ids();
+  Pool pool(2 * all.size(), "");
+  ComputeThreads threads;
+  threads.note(before);
+  for (const auto& places : places_since(before)) EXPECT_EQ(places, all) << "nobody takes turns yet";
+
+  threads.take_turns(3, true);
+  threads.take_turns(1, true);
+  EXPECT_EQ(threads.pinned(), 2 * all.size());
+  std::map<int, int> used;
+  for (const auto& places : places_since(before)) {
+    ASSERT_EQ(places.size(), 1u);
+    ++used[*places.begin()];
+  }
+  ASSERT_EQ(used.size(), all.size());
+  for (auto [processor, count] : used) EXPECT_EQ(count, 2) << processor;
+  EXPECT_EQ(allowed(::gettid()), all) << "what was there before is left alone";
+
+  threads.take_turns(3, false);
+  EXPECT_EQ(threads.pinned(), 2 * all.size()) << "one device is enough";
+  threads.take_turns(1, false);
+  EXPECT_EQ(threads.pinned(), 0u);
+  for (const auto& places : places_since(before)) EXPECT_EQ(places, all);
+}
+
+TEST(ComputeThreads, RestWhenTheDaemonIsGone) {
+  const auto all = allowed();
+  const auto before = thread_ids();
+  Pool pool(all.size(), "");
+  ComputeThreads threads;
+  threads.note(before);
+  threads.take_turns(0, true);
+  threads.take_turns(5, true);
+  threads.rest();
+  EXPECT_EQ(threads.pinned(), 0u);
+  for (const auto& places : places_since(before)) EXPECT_EQ(places, all);
+  threads.take_turns(5, true);
+  EXPECT_EQ(threads.pinned(), all.size());
+}
+
+TEST(ComputeThreads, ADeviceThatCannotBeIsIgnored) {
+  const auto before = thread_ids();
+  Pool pool(allowed().size(), "");
+  ComputeThreads threads;
+  threads.note(before);
+  threads.take_turns(UINT32_MAX, true);
+  EXPECT_EQ(threads.pinned(), 0u);
+}
+
+TEST(ComputeThreads, HelpersWithOtherNamesDoNotCount) {
+  const auto all = allowed();
+  const auto before = thread_ids();
+  Pool pool(all.size(), "compute-");
+  Pool helper(all.size() + 1, "disk$");
+  ComputeThreads threads;
+  threads.note(before);
+  threads.take_turns(0, true);
+  EXPECT_EQ(threads.pinned(), all.size() == 1 ? 3 : all.size()) << "with one processor any number is a multiple";
+}
+
+TEST(ComputeThreads, AnotherNumberIsLeftAlone) {
+  const auto all = allowed();
+  const auto before = thread_ids();
+  Pool pool(all.size() + 1, "");
+  ComputeThreads threads;
+  threads.note(before);
+  threads.take_turns(0, true);
+  for (const auto& places : places_since(before)) EXPECT_EQ(places, all);
+}
+
+TEST(ComputeThreads, OnlyWhereTheProcessMayRun) {
+  const auto all = allowed();
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(*all.rbegin(), &one);
+  std::thread([&] {
+    ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
+    const auto before = thread_ids();
+    Pool pool(3, "");
+    ComputeThreads threads;
+    threads.note(before);
+    threads.take_turns(0, true);
+    EXPECT_EQ(threads.pinned(), 3u);
+    for (const auto& places : places_since(before)) EXPECT_EQ(places, std::set<int>{*all.rbegin()});
+  }).join();
+}
+
+TEST(ComputeThreads, WhoHasEndedIsNotTakenForSomebodyElse) {
+  const auto before = thread_ids();
+  ComputeThreads threads;
+  {
+    Pool pool(allowed().size(), "");
+    threads.note(before);
+  }
+  threads.take_turns(0, true);
+  EXPECT_EQ(threads.pinned(), 0u);
+}
+
+}  // namespace
+}  // namespace amalgam::worker
