@@ -129,6 +129,31 @@ TEST_F(DeviceSuite, PartitionsComputeLikeTheWhole) {
   EXPECT_EQ(read(**stream, **region, 1024), counting(1024));
 }
 
+TEST_F(DeviceSuite, PartitionsMayGoWhenTheirCommandsHaveEnded) {
+  AMALGAM_REQUIRE(Feature::kPartition);
+  const int64_t equally[] = {CL_DEVICE_PARTITION_EQUALLY, 1, 0};
+  for (int i = 0; i < 300; ++i) {
+    auto parts = device_->partition(equally);
+    ASSERT_FINE(parts);
+    Device* const devices[] = {parts->at(0).get()};
+    auto context = bench().backend->create_context(devices, {});
+    ASSERT_FINE(context);
+    auto stream = (*context)->create_stream(*parts->at(0), {});
+    ASSERT_FINE(stream);
+    auto region = (*context)->create_region(CL_MEM_READ_WRITE, 4096, nullptr);
+    ASSERT_FINE(region);
+    write(**stream, **region, counting(1024));
+    stream->reset();
+    region->reset();
+    context->reset();
+    parts->clear();
+    // While the driver's thread still looks back at that command, something else is begun.
+    Device* const whole[] = {device_.get()};
+    auto other = bench().backend->create_context(whole, {});
+    ASSERT_FINE(other);
+  }
+}
+
 TEST_F(DeviceSuite, ImpossiblePartitionsAreRefused) {
   AMALGAM_REQUIRE(Feature::kPartition);
   const int64_t too_large[] = {CL_DEVICE_PARTITION_EQUALLY, 1 << 20, 0};

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "south/device/opencl/device.h"
 
+#include <deque>
+#include <mutex>
+
 namespace amalgam::south::opencl {
 namespace {
 
@@ -16,7 +19,30 @@ bool is_private(uint32_t param) {
   return param == CL_DEVICE_PLATFORM || param == CL_DEVICE_PARENT_DEVICE || param == CL_DEVICE_REFERENCE_COUNT;
 }
 
+/// Sub-devices that were given back, the oldest in front. PoCL 3.1's queues do not keep theirs alive, and its threads look
+/// at it once more after they have told that a command has ended; so a sub-device stays until so many others have gone.
+class Attic {
+ public:
+  void add(cl_device_id device) {
+    std::lock_guard lock(mutex_);
+    kept_.push_back(device);
+    if (kept_.size() <= kMostSubDevicesKept) return;
+    table_of(kept_.front()).clReleaseDevice(kept_.front());
+    kept_.pop_front();
+  }
+
+ private:
+  static constexpr size_t kMostSubDevicesKept = 256;  // some kilobytes each
+  std::mutex mutex_;
+  std::deque<cl_device_id> kept_;
+};
+
 }  // namespace
+
+void release(cl_device_id h) {
+  static auto& attic = *new Attic;  // never destroyed: drivers' threads outlive main()
+  attic.add(h);
+}
 
 Result<Bytes> ClDevice::query(uint32_t param) {
   if (is_private(param)) return fail(Code::kUnsupported, "clGetDeviceInfo: the front door answers this", CL_INVALID_VALUE);

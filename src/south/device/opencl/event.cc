@@ -17,7 +17,7 @@ struct Registration {
 
 void CL_CALLBACK event_callback(cl_event /*event*/, cl_int status, void* data) {
   std::unique_ptr<Registration> registration(static_cast<Registration*>(data));
-  if (registration->watch->is_registering_here()) return;
+  if (registration->watch->is_called_inside()) return;
   // Nothing is asked about the event itself: rusticl calls back while it holds the event's lock.
   registration->watch->tell(status);
   registration->poller->remove(*registration->watch);
@@ -33,12 +33,14 @@ void ClEvent::watch(int32_t status, std::function<void(int32_t)> reached) {
   auto for_driver = std::make_unique<Registration>(Registration{watch, poller_});
   watch->set_registering(true);
   const bool taken = set != nullptr && set(handle(), status, event_callback, for_driver.get()) == CL_SUCCESS;
-  watch->set_registering(false);
+  const bool called_inside = watch->set_registering(false);
   if (taken)
     (void)for_driver.release();
   else
     poller_->hurry();
-  if (watch->look()) poller_->remove(*watch);
+  // Not otherwise: a look takes the event's lock, which a driver's thread that ends a short command wants now. Who ended
+  // between the look above and the registration, with a driver that then calls nobody, is found by the poller.
+  if (called_inside && watch->look()) poller_->remove(*watch);
 }
 
 void ClEvent::on_complete(std::function<void(const Outcome&)> done) {

@@ -23,6 +23,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "south/device/device.h"
@@ -42,15 +43,24 @@ class Watch {
   int32_t status() const { return status_; }
 
   /// While the registering thread is inside the driver, its own callback is not believed: it may come for an event that has
-  /// failed and call it complete. The look after the registration tells instead.
-  void set_registering(bool inside) { registering_ = inside ? std::this_thread::get_id() : std::thread::id(); }
-  bool is_registering_here() const { return registering_.load() == std::this_thread::get_id(); }
+  /// failed and call it complete. A look after the registration tells instead. Returns whether there was such a call.
+  bool set_registering(bool inside) {
+    registering_ = inside ? std::this_thread::get_id() : std::thread::id();
+    return std::exchange(called_inside_, false);
+  }
+  /// Asked by the callback.
+  bool is_called_inside() {
+    bool inside = registering_.load() == std::this_thread::get_id();
+    if (inside) called_inside_ = true;
+    return inside;
+  }
 
  private:
   friend class EventPoller;
 
   const int32_t status_;
   std::atomic<std::thread::id> registering_;
+  bool called_inside_ = false;    ///< the registering thread's
   std::mutex mutex_;              ///< guards what tell() takes away
   std::shared_ptr<Event> event_;  ///< null: told
   std::function<void(int32_t)> reached_;

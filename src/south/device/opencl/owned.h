@@ -18,8 +18,8 @@ inline void release(cl_sampler h) { table_of(h).clReleaseSampler(h); }
 inline void release(cl_program h) { table_of(h).clReleaseProgram(h); }
 inline void release(cl_kernel h) { table_of(h).clReleaseKernel(h); }
 inline void release(cl_event h) { table_of(h).clReleaseEvent(h); }
-/// Only ever for sub-devices, which have the entry.
-inline void release(cl_device_id h) { table_of(h).clReleaseDevice(h); }
+/// Only ever for sub-devices, which have the entry. Later: see device.cc.
+void release(cl_device_id h);
 
 template <typename H>
 class Owned {
