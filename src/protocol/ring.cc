@@ -24,6 +24,13 @@ uint64_t monotonic_ns() {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
 }
 
+unsigned usable_processors() {
+  cpu_set_t allowed;
+  // Fails where there are more than a cpu_set_t holds.
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return CPU_SETSIZE;
+  return static_cast<unsigned>(CPU_COUNT(&allowed));
+}
+
 void spin_pause() {
   __builtin_ia32_pause();
   sched_yield();

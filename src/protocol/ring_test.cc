@@ -269,12 +269,30 @@ TEST(SpinBudget, RestsLongerTheMoreOftenTheProcessorIsContended) {
 }
 
 TEST(SpinBudget, SpinsLongerForShortWaitsAndGivesUpOnLongOnes) {
-  SpinBudget spin;
+  SpinBudget spin(16);
   spin.waited(20'000, true);
   uint64_t for_short = spin.yielding_ns();
   EXPECT_GE(for_short, 40'000u);
   for (int i = 0; i < 10; ++i) spin.waited(10'000'000, false);
   EXPECT_LT(spin.yielding_ns(), for_short);
+}
+
+TEST(SpinBudget, OfFewProcessorsItSleepsThroughKernelsAndLooksNowAndThen) {
+  SpinBudget spin(2);
+  const uint64_t most = spin.yielding_ns();
+  EXPECT_LE(most, 50'000u);
+  for (int i = 0; i < 10; ++i) spin.waited(100'000, false);
+  int probes = 0;
+  for (int i = 0; i < 160; ++i) {
+    uint64_t budget = spin.yielding_ns();
+    EXPECT_TRUE(budget <= 2'000 || budget == most) << budget;
+    probes += budget == most ? 1 : 0;
+    spin.waited(100'000, false);
+  }
+  EXPECT_GE(probes, 5);
+  EXPECT_LE(probes, 20);
+  spin.waited(10'000, true);
+  EXPECT_GE(spin.yielding_ns(), 20'000u) << "a probe that met a short wait";
 }
 
 TEST(Ring, WakeCallsTheKernelOnlyForASleeper) {
