@@ -13,8 +13,9 @@ same meters as a negative control: it must fail them.
 
 A virtual processor that has halted takes its host up to milliseconds to wake, so a slice that nobody runs beside would be
 charged for the host. Where /dev/cpu_dma_latency may be written (root) it is held at 0 meanwhile, for both sides alike, which
-lets idle processors poll. --let-sleep leaves them alone. The line says which of the two it was. Even so some kernels crowd a program that runs little
-onto few processors; what a bare program gets that is stopped and continued by the clock (bare_by_clock) shows how much.
+lets idle processors poll. --let-sleep leaves them alone. The line says which of the two it was. Even so some kernels crowd a
+program that runs little onto few processors; what a bare program gets that is stopped and continued by the clock
+(bare_by_clock) shows how much. The pool's workers are spared that (docs/decisions/0012-why-threads-are-pinned.md).
 """
 import argparse
 import contextlib
