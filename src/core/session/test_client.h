@@ -61,6 +61,7 @@ class TestClient {
   }
   /// Says Hello. The session is in this process (its mapping is ours) or in another (then we map it too).
   void greet(bool same_process) {
+    std::vector<void*> taken;  // by the worker; kept, so that the next place is another one
     for (int i = 0; i < 100; ++i) {
       uint64_t place = free_place();
       if (!same_process) {
@@ -72,11 +73,13 @@ class TestClient {
       heap = reinterpret_cast<std::byte*>(place);
       Answer answer = call(protocol::Hello{protocol::kWireVersion, place});
       ASSERT_TRUE(answer.ok()) << answer.message;
-      if (answer.as<protocol::HelloReply>().same_address) return;
-      if (mapped_here) ::munmap(heap, kHeapBytes);
+      if (answer.as<protocol::HelloReply>().same_address) break;
+      if (mapped_here) taken.push_back(heap);
       mapped_here = false;
+      heap = nullptr;
     }
-    FAIL() << "no common address";
+    for (void* at : taken) ::munmap(at, kHeapBytes);
+    ASSERT_NE(heap, nullptr) << "no common address";
   }
 
   template <typename M>
