@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real programs compute the same where every launch is cut into single work-groups: hashcat's own tests, CLBlast's own tests.
 
-  test_split_programs.py                         all of it: hours on two processors
+  test_split_programs.py                         all of it: half an hour and more on two processors
   test_split_programs.py Hashcat                 one of them
   test_split_programs.py CLBlast.test_level_1
 
