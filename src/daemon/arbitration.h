@@ -115,6 +115,7 @@ class Arbitration {
     uint32_t patience = 0;                       ///< how often in a row it was found busy
     uint64_t wake_ns = UINT64_MAX;
   };
+
   Arbitration(Options options, Guardian& guardian, spdlog::logger& log)
       : options_(std::move(options)), guardian_(guardian), log_(log) {}
   Result<void> prepare();

@@ -47,12 +47,8 @@ Seats::Sight Seats::look(core::SliceId slice, uint64_t now_ns) const {
 }
 
 void Seats::grant(core::SliceId slice, uint64_t now_ns) {
-  for (Seat& seat : seats_) {
-    if (seat.slice != slice) continue;
-    thaw(seat, now_ns);
-    auto& word = seat.grant().granted;
-    if (word.exchange(1, std::memory_order_seq_cst) == 0) protocol::futex_wake_all(&word);
-  }
+  for (Seat& seat : seats_)
+    if (seat.slice == slice) let_pass(seat, now_ns);
 }
 
 void Seats::revoke(core::SliceId slice, uint64_t now_ns) {
@@ -96,12 +92,15 @@ void Seats::thaw(Seat& seat, uint64_t now_ns) {
   send_signal(seat.pidfd, SIGCONT);
 }
 
+void Seats::let_pass(Seat& seat, uint64_t now_ns) {
+  thaw(seat, now_ns);
+  auto& word = seat.grant().granted;
+  if (word.exchange(1, std::memory_order_seq_cst) == 0) protocol::futex_wake_all(&word);
+}
+
 void Seats::let_go(Seat& seat, uint64_t now_ns) {
   seat.released = true;
-  auto& word = seat.grant().granted;
-  word.store(1, std::memory_order_seq_cst);
-  thaw(seat, now_ns);
-  protocol::futex_wake_all(&word);
+  let_pass(seat, now_ns);
 }
 
 bool Seats::erase(uint64_t session) {

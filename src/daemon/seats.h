@@ -85,6 +85,7 @@ class Seats {
   auto end() { return seats_.end(); }
 
  private:
+  static void let_pass(Seat& seat, uint64_t now_ns);
   void freeze(Seat& seat, uint64_t now_ns);
 
   bool freezable_;

@@ -10,11 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "protocol/control.h"
@@ -24,15 +24,6 @@ namespace {
 
 constexpr core::SliceId kSlice = 7;
 constexpr uint64_t kNow = 1'000'000'000;
-
-/// The third field of /proc/PID/stat, and the name before it.
-std::pair<std::string, char> name_and_state(const std::filesystem::path& process) {
-  std::ifstream file(process / "stat");
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  size_t open = text.find('('), close = text.rfind(')');
-  if (open == std::string::npos || close == std::string::npos || close + 2 >= text.size()) return {"", '?'};
-  return {text.substr(open + 1, close - open - 1), text[close + 2]};
-}
 
 /// A process that stands for a worker, with its pages.
 struct Worker {
@@ -49,7 +40,9 @@ struct Worker {
   /// Stopping takes a moment; what is not stopped after a while never is.
   bool is_stopped() const {
     for (int i = 0; i < 50; ++i) {
-      if (name_and_state("/proc/" + std::to_string(pid)).second == 'T') return true;
+      siginfo_t info{};
+      if (::waitid(P_PID, static_cast<id_t>(pid), &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid)
+        return true;
       ::usleep(1000);
     }
     return false;
@@ -63,6 +56,11 @@ struct Worker {
     seat.grants = grants.get();
     seat.pidfd = pidfd.get();
     return seat;
+  }
+  /// Has a seat and a grant from now on.
+  void sit(Seats& seats, uint32_t device = 0) {
+    seats.add(seat(device));
+    seats.grant(kSlice, kNow);
   }
   bool may_go(uint32_t device = 0) const { return grants->devices[device].granted == 1; }
   void begin(uint32_t device = 0) { ++counters->claims[device].in_flight; }
@@ -82,8 +80,7 @@ struct SeatsTest : ::testing::Test {
 };
 
 TEST_F(SeatsTest, WhatRunsIsFrozenAndContinuedAndItsRestCounted) {
-  seats.add(worker.seat());
-  seats.grant(kSlice, kNow);
+  worker.sit(seats);
   worker.begin();
   seats.revoke(kSlice, kNow);
   EXPECT_FALSE(worker.may_go());
@@ -98,16 +95,14 @@ TEST_F(SeatsTest, WhatRunsIsFrozenAndContinuedAndItsRestCounted) {
 }
 
 TEST_F(SeatsTest, WhoRestsIsNotFrozen) {
-  seats.add(worker.seat());
-  seats.grant(kSlice, kNow);
+  worker.sit(seats);
   seats.revoke(kSlice, kNow);
   EXPECT_FALSE(worker.may_go());
   EXPECT_FALSE(worker.is_stopped());
 }
 
 TEST_F(SeatsTest, WhoGoesOnWhileBeingParkedKeepsItsGrantAndIsNeverFrozen) {
-  seats.add(worker.seat());
-  seats.grant(kSlice, kNow);
+  worker.sit(seats);
   ASSERT_FALSE(seats.look(kSlice, kNow).busy());
   worker.begin();  // between the look and the parking
   EXPECT_FALSE(seats.park(kSlice, kNow));
@@ -120,9 +115,8 @@ TEST_F(SeatsTest, WhoGoesOnWhileBeingParkedKeepsItsGrantAndIsNeverFrozen) {
 
 TEST_F(SeatsTest, OneSessionOfASliceThatGoesOnKeepsTheGrantOfAll) {
   Worker other(2);
-  seats.add(worker.seat());
-  seats.add(other.seat());
-  seats.grant(kSlice, kNow);
+  worker.sit(seats);
+  other.sit(seats);
   other.begin();
   EXPECT_FALSE(seats.park(kSlice, kNow));
   EXPECT_TRUE(worker.may_go());
@@ -130,8 +124,7 @@ TEST_F(SeatsTest, OneSessionOfASliceThatGoesOnKeepsTheGrantOfAll) {
 }
 
 TEST_F(SeatsTest, WorkOnAnotherDeviceIsNotFrozenForThisOne) {
-  seats.add(worker.seat(0));
-  seats.grant(kSlice, kNow);
+  worker.sit(seats);
   worker.begin(0);
   worker.begin(1);
   seats.revoke(kSlice, kNow);
@@ -140,8 +133,7 @@ TEST_F(SeatsTest, WorkOnAnotherDeviceIsNotFrozenForThisOne) {
 }
 
 TEST_F(SeatsTest, WhoIsLetGoIsContinuedAndNeverRevoked) {
-  seats.add(worker.seat());
-  seats.grant(kSlice, kNow);
+  worker.sit(seats);
   worker.begin();
   seats.revoke(kSlice, kNow);
   ASSERT_TRUE(worker.is_stopped());
@@ -154,8 +146,7 @@ TEST_F(SeatsTest, WhoIsLetGoIsContinuedAndNeverRevoked) {
 
 TEST_F(SeatsTest, WhereTheDeviceIsNotTheProcessorNothingIsFrozen) {
   Seats drained(false, guardian);
-  drained.add(worker.seat());
-  drained.grant(kSlice, kNow);
+  worker.sit(drained);
   worker.begin();
   drained.revoke(kSlice, kNow);
   EXPECT_FALSE(worker.may_go());
@@ -207,8 +198,11 @@ TEST_F(SeatsTest, ErasedByItsSession) {
 std::vector<pid_t> guardians() {
   std::vector<pid_t> found;
   std::ifstream children("/proc/self/task/" + std::to_string(::getpid()) + "/children");
-  for (pid_t child = 0; children >> child;)
-    if (name_and_state("/proc/" + std::to_string(child)).first == "amalgam-guard") found.push_back(child);
+  for (pid_t child = 0; children >> child;) {
+    std::string name;
+    std::getline(std::ifstream("/proc/" + std::to_string(child) + "/comm"), name);
+    if (name == "amalgam-guard") found.push_back(child);
+  }
   return found;
 }
 
@@ -223,8 +217,7 @@ TEST(SeatsWithoutGuardian, FreezeNobodyAnyMore) {
 
   Worker worker(1);
   Seats seats(true, guardian);
-  seats.add(worker.seat());
-  seats.grant(kSlice, kNow);
+  worker.sit(seats);
   worker.begin();
   seats.revoke(kSlice, kNow);
   EXPECT_FALSE(seats.freezable());

@@ -25,6 +25,13 @@ std::vector<int> processors_of(const cpu_set_t& set) {
   return found;
 }
 
+cpu_set_t only(int processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  return set;
+}
+
 /// A thread's name without its digits: what the threads of one pool have in common.
 std::string stem_of(pid_t thread) {
   std::ifstream file(kThreads / std::to_string(thread) / "comm");
@@ -62,15 +69,16 @@ void ComputeThreads::note(const std::vector<pid_t>& before) {
 }
 
 void ComputeThreads::take_turns(uint32_t device, bool takes) {
-  if (device >= turns_.size()) return;
-  const bool before = turns_.any();
-  turns_.set(device, takes);
-  if (turns_.any() != before) apply();
+  Turns turns = turns_;
+  if (device < turns.size()) change(turns.set(device, takes));
 }
 
-void ComputeThreads::rest() {
-  turns_.reset();
-  if (pinned_ != 0) apply();
+void ComputeThreads::rest() { change({}); }
+
+void ComputeThreads::change(const Turns& turns) {
+  const bool before = turns_.any();
+  turns_ = turns;
+  if (turns_.any() != before) apply();
 }
 
 void ComputeThreads::apply() {
@@ -79,17 +87,12 @@ void ComputeThreads::apply() {
   // Fails on machines with more processors than a cpu_set_t holds: there nothing is pinned.
   if (::sched_getaffinity(0, sizeof all, &all) != 0) return;
   const std::vector<int> processors = processors_of(all);
+  const bool pins = turns_.any();
   for (const auto& [stem, threads] : pools_) {
     if (threads.size() % processors.size() != 0) continue;
     for (size_t i = 0; i < threads.size(); ++i) {
-      if (!turns_.any()) {
-        (void)bind(threads[i], all);
-        continue;
-      }
-      cpu_set_t one;
-      CPU_ZERO(&one);
-      CPU_SET(processors[i % processors.size()], &one);
-      if (bind(threads[i], one)) ++pinned_;
+      const bool bound = bind(threads[i], pins ? only(processors[i % processors.size()]) : all);
+      pinned_ += pins && bound ? 1 : 0;
     }
   }
 }

@@ -45,10 +45,12 @@ class ComputeThreads {
   size_t pinned() const { return pinned_; }
 
  private:
+  using Turns = std::bitset<model::kMaxSessionDevices>;
+  void change(const Turns& turns);
   void apply();
 
   std::map<std::string, std::vector<pid_t>> pools_;  ///< by what their names have in common
-  std::bitset<model::kMaxSessionDevices> turns_;
+  Turns turns_;
   size_t pinned_ = 0;
 };
 

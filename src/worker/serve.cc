@@ -74,10 +74,11 @@ Result<std::vector<core::SessionDevice>> open_devices(const std::vector<model::D
     auto& backend = backends[info.backend];
     if (backend == nullptr) backend = make_backend(info.backend);
     if (backend == nullptr) return fail(Code::kNotFound, "no backend is named " + info.backend);
-    const std::vector<pid_t> before = thread_ids();
+    const bool on_processors = info.kind == model::DeviceKind::kCpu;
+    const std::vector<pid_t> before = on_processors ? thread_ids() : std::vector<pid_t>();
     auto device = backend->open(info);
     if (!device) return std::unexpected(std::move(device.error()).within("open " + info.id));
-    if (info.kind == model::DeviceKind::kCpu) threads.note(before);
+    if (on_processors) threads.note(before);
     devices.push_back({info, backend.get(), std::move(*device)});
   }
   return devices;

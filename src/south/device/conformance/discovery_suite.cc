@@ -110,43 +110,48 @@ TEST_F(DeviceSuite, TimersMove) {
   EXPECT_GE((*second)[1], (*first)[1]);
 }
 
-TEST_F(DeviceSuite, PartitionsComputeLikeTheWhole) {
-  AMALGAM_REQUIRE(Feature::kPartition);
-  const int64_t equally[] = {CL_DEVICE_PARTITION_EQUALLY, 1, 0};
-  auto count = device_->count_parts(equally);
-  ASSERT_FINE(count);
-  auto parts = device_->partition(equally);
+constexpr int64_t kOneUnitEach[] = {CL_DEVICE_PARTITION_EQUALLY, 1, 0};
+
+/// The first part of a device, and what it takes to work on it. What was made last goes first.
+struct Part {
+  std::vector<std::unique_ptr<Device>> parts;
+  std::unique_ptr<Context> context;
+  std::unique_ptr<Stream> stream;
+  std::unique_ptr<Region> region;
+};
+
+void open_part(Device& whole, uint64_t bytes, Part& out) {
+  auto parts = whole.partition(kOneUnitEach);
   ASSERT_FINE(parts);
-  ASSERT_EQ(parts->size(), *count);
   Device* const devices[] = {parts->at(0).get()};
   auto context = bench().backend->create_context(devices, {});
   ASSERT_FINE(context);
   auto stream = (*context)->create_stream(*parts->at(0), {});
   ASSERT_FINE(stream);
-  auto region = (*context)->create_region(CL_MEM_READ_WRITE, 4096, nullptr);
+  auto region = (*context)->create_region(CL_MEM_READ_WRITE, bytes, nullptr);
   ASSERT_FINE(region);
-  write(**stream, **region, counting(1024));
-  EXPECT_EQ(read(**stream, **region, 1024), counting(1024));
+  out = {std::move(*parts), std::move(*context), std::move(*stream), std::move(*region)};
+}
+
+TEST_F(DeviceSuite, PartitionsComputeLikeTheWhole) {
+  AMALGAM_REQUIRE(Feature::kPartition);
+  auto count = device_->count_parts(kOneUnitEach);
+  ASSERT_FINE(count);
+  Part part;
+  ASSERT_NO_FATAL_FAILURE(open_part(*device_, 4096, part));
+  ASSERT_EQ(part.parts.size(), *count);
+  write(*part.stream, *part.region, counting(1024));
+  EXPECT_EQ(read(*part.stream, *part.region, 1024), counting(1024));
 }
 
 TEST_F(DeviceSuite, PartitionsMayGoWhenTheirCommandsHaveEnded) {
   AMALGAM_REQUIRE(Feature::kPartition);
-  const int64_t equally[] = {CL_DEVICE_PARTITION_EQUALLY, 1, 0};
   for (int i = 0; i < 300; ++i) {
-    auto parts = device_->partition(equally);
-    ASSERT_FINE(parts);
-    Device* const devices[] = {parts->at(0).get()};
-    auto context = bench().backend->create_context(devices, {});
-    ASSERT_FINE(context);
-    auto stream = (*context)->create_stream(*parts->at(0), {});
-    ASSERT_FINE(stream);
-    auto region = (*context)->create_region(CL_MEM_READ_WRITE, 4096, nullptr);
-    ASSERT_FINE(region);
-    write(**stream, **region, counting(1024));
-    stream->reset();
-    region->reset();
-    context->reset();
-    parts->clear();
+    {
+      Part part;
+      ASSERT_NO_FATAL_FAILURE(open_part(*device_, 4096, part));
+      write(*part.stream, *part.region, counting(1024));
+    }
     // While the driver's thread still looks back at that command, something else is begun.
     Device* const whole[] = {device_.get()};
     auto other = bench().backend->create_context(whole, {});
