@@ -5,6 +5,7 @@
   conformance.py PROGRAMS                          everything; PROGRAMS is the folder `test_conformance` of the suite's build
   conformance.py PROGRAMS --suite api --suite svm  these alone
   conformance.py PROGRAMS --again                  what passes bare and did not through the pool, once more through the pool
+  conformance.py PROGRAMS --split                  through a pool that cuts every launch into single work-groups
 
 A verdict is kept as one JSON line in the results file as soon as it is there, and is not asked for again: a run that was
 stopped goes on where it was, and the bare driver is asked once. The Markdown table of all that the file holds goes to stdout.
@@ -14,6 +15,7 @@ other's times, and some subtests measure time. A pool lives for one suite. After
 """
 import argparse
 import fnmatch
+import functools
 import json
 import os
 import pathlib
@@ -113,14 +115,14 @@ class Results:
     def names(self, suite):
         return [s for (of, s, how) in self.entries if of == suite and how == "bare"]
 
-    def wanted(self, suite, again):
-        """Subtests that have to run through the pool."""
+    def wanted(self, suite, how, again):
+        """Subtests that have to run through the pool, as it is or as one that splits."""
         done = ("pass",) if again else ("pass", "fail", "skip", "crash", "silent", "slow")
         return [s for s in self.names(suite)
-                if self.verdict(suite, s, "bare") == "pass" and self.verdict(suite, s, "pool") not in done]
+                if self.verdict(suite, s, "bare") == "pass" and self.verdict(suite, s, how) not in done]
 
 
-def table(results, suites):
+def table(results, suites, how):
     """Markdown: a row a suite, then what differs, then what was not compared and why."""
     lines = ["| suite | subtests | pass bare | run through the pool | pass through the pool |", "|---|--:|--:|--:|--:|"]
     differ, out = [], []
@@ -131,11 +133,11 @@ def table(results, suites):
             continue
         bare = {s: results.verdict(suite, s, "bare") for s in names}
         passed = [s for s in names if bare[s] == "pass"]
-        pool = {s: results.verdict(suite, s, "pool") for s in passed}
+        pool = {s: results.verdict(suite, s, how) for s in passed}
         row = [len(names), len(passed), sum(v is not None for v in pool.values()), sum(v == "pass" for v in pool.values())]
         totals = [a + b for a, b in zip(totals, row)]
         lines.append(f"| {suite} | " + " | ".join(map(str, row)) + " |")
-        differ += [f"- {suite} `{s}`: {v} after {results.seconds(suite, s, 'pool')} s through the pool, "
+        differ += [f"- {suite} `{s}`: {v} after {results.seconds(suite, s, how)} s through the pool, "
                    f"pass after {results.seconds(suite, s, 'bare')} s bare"
                    for s, v in sorted(pool.items()) if v not in (None, "pass")]
         for reason, kinds in ((TOO_LONG, ("left out",)), ("reached the time limit bare", ("slow",)),
@@ -210,13 +212,13 @@ def run_bare(runner, results, suite, environment):
         note(entry)
 
 
-def run_pool(runner, results, suite, again, new_pool):
-    wanted = results.wanted(suite, again)
+def run_pool(runner, results, suite, how, again, new_pool):
+    wanted = results.wanted(suite, how, again)
     if not wanted:
         return
     with new_pool() as pool:
         for subtest in wanted:
-            entry = runner.ask(suite, subtest, "pool", pool.environment, pool.command)
+            entry = runner.ask(suite, subtest, how, pool.environment, pool.command)
             results.add(entry)
             note(entry)
         pool.settled()
@@ -230,12 +232,16 @@ def main():
     parser.add_argument("--limit", type=float, default=300, help="seconds that one subtest may take")
     parser.add_argument("--results", default="conformance.jsonl", help="file of verdicts; grows")
     parser.add_argument("--again", action="store_true", help="run what differed through the pool once more")
+    parser.add_argument("--split", action="store_true", help="cut every launch into single work-groups")
     arguments = parser.parse_args()
 
     # The tests' pool reads this when it is imported.
     os.environ["AMALGAM_BUILD"] = str(pathlib.Path(arguments.build).resolve())
     sys.path.insert(0, str(SOURCE / "tests/integration"))
     import pool
+    how, new_pool = "pool", pool.Pool
+    if arguments.split:
+        how, new_pool = "split", functools.partial(pool.Pool, configuration=pool.SINGLE_GROUPS)
 
     results = Results(arguments.results)
     with tempfile.TemporaryDirectory(prefix="amalgam-conformance-") as scratch:
@@ -243,8 +249,8 @@ def main():
         environment = pool.bare_environment(scratch)
         for suite in arguments.suite or SUITES:
             run_bare(runner, results, suite, environment)
-            run_pool(runner, results, suite, arguments.again, pool.Pool)
-    print(table(results, arguments.suite or SUITES))
+            run_pool(runner, results, suite, how, arguments.again, new_pool)
+    print(table(results, arguments.suite or SUITES, how))
 
 
 if __name__ == "__main__":

@@ -224,7 +224,7 @@ struct CreateSubRegion {
   }
 };
 
-/// Images always reach the client through staging. Reply payload: RegionReply.
+/// Images always reach the client through staging. Reply payload: ImageReply.
 struct CreateImage {
   static constexpr CommandType kType = CommandType::kCreateImage;
   ObjectId id = 0;
@@ -239,6 +239,24 @@ struct CreateImage {
   void fields(A& a) {
     a(id, context, flags, channel_order, channel_type, image_type, width, height, depth, array_size, row_pitch, slice_pitch,
       mip_levels, samples, buffer, host_data);
+  }
+};
+
+/// What the driver says of an image (clGetImageInfo, CL_MEM_SIZE): drivers differ in dimensions that the type lacks (0 or 1)
+/// and in pitches. 0 is also what it refuses to say. Nothing of it changes while the image lives.
+struct ImageFacts {
+  uint64_t element_size = 0, height = 0, depth = 0, array_size = 0, row_pitch = 0, slice_pitch = 0, bytes = 0;
+  template <typename A>
+  void fields(A& a) {
+    a(element_size, height, depth, array_size, row_pitch, slice_pitch, bytes);
+  }
+};
+struct ImageReply {
+  RegionReply place;
+  ImageFacts facts;
+  template <typename A>
+  void fields(A& a) {
+    a(place, facts);
   }
 };
 

@@ -37,7 +37,7 @@ using CommandMessages =
 
 /// With what replies carry.
 using CompletionMessages = MessageList<Reply, EventDone, EventStatus, GateReady, StreamRetired, Output, Fault, HelloReply,
-                                       CountReply, RegionReply, StatusListReply, LinkReply, QueryReply>;
+                                       CountReply, RegionReply, ImageReply, StatusListReply, LinkReply, QueryReply>;
 
 using ControlMessages =
     MessageList<Refused, Done, ListDevices, DeviceList, OpenSession, SessionOpened, CreateSlice, SliceCreated, ListSessions,

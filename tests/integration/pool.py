@@ -27,6 +27,8 @@ CL_CASES = PROGRAMS / "cl_cases"
 CL_QUOTA = PROGRAMS / "cl_quota"
 HOSTILE = BUILD / "tests/hostile/hostile"
 WAIT_S = 30.0
+# A configuration that cuts every launch as small as it goes.
+SINGLE_GROUPS = '[scheduling]\nsplit = "always"\npiece_us = 1\n'
 
 
 def eventually(condition, what="condition", timeout_s=WAIT_S):

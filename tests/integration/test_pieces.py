@@ -3,12 +3,11 @@
 import subprocess
 import unittest
 
-from pool import BUILD, CL_CASES, Pool, eventually
+from pool import BUILD, CL_CASES, SINGLE_GROUPS, Pool, eventually
 from test_cases import compare
 from test_turns import Spinner
 
 CL_TENANT = BUILD / "bench/cl_tenant"
-SINGLE_GROUPS = '[scheduling]\nsplit = "always"\npiece_us = 1\n'
 NOT_FROZEN = "[scheduling]\nfreeze = false\n"
 
 

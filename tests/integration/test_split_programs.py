@@ -16,8 +16,8 @@ import tempfile
 import time
 import unittest
 
-from pool import Pool, bare_environment
-from test_pieces import SINGLE_GROUPS, pieces
+from pool import SINGLE_GROUPS, Pool, bare_environment
+from test_pieces import pieces
 from test_programs import clblast_counts, needs
 
 # MD5, SHA1, MD4, NTLM, SHA2-256, SHA2-512, SHA3-256, RIPEMD-160, MD5 of Apache (slow), NetNTLMv2 (salted).

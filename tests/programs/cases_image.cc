@@ -35,6 +35,28 @@ std::vector<uint32_t> numbered(size_t count, uint32_t seed = 0) {
   return data;
 }
 
+/// What drivers answer differently: dimensions that the type lacks, pitches, padding.
+void note_layout(cl_mem mem) {
+  struct Fact {
+    const char* name;
+    cl_image_info param;
+  };
+  for (Fact fact : {Fact{"element size", CL_IMAGE_ELEMENT_SIZE},
+                    {"width", CL_IMAGE_WIDTH},
+                    {"height", CL_IMAGE_HEIGHT},
+                    {"depth", CL_IMAGE_DEPTH},
+                    {"array size", CL_IMAGE_ARRAY_SIZE},
+                    {"row pitch", CL_IMAGE_ROW_PITCH},
+                    {"slice pitch", CL_IMAGE_SLICE_PITCH}}) {
+    size_t value = 0;
+    CHECK_CL(clGetImageInfo(mem, fact.param, sizeof value, &value, nullptr));
+    note(fact.name, static_cast<long long>(value));
+  }
+  size_t bytes = 0;
+  CHECK_CL(clGetMemObjectInfo(mem, CL_MEM_SIZE, sizeof bytes, &bytes, nullptr));
+  note("image bytes", static_cast<long long>(bytes));
+}
+
 /// Writes, reads back whole and in part, copies and fills one image of the given extent.
 void exercise(cl_mem_object_type type, size_t width, size_t height, size_t depth, size_t layers) {
   need_images();
@@ -45,6 +67,7 @@ void exercise(cl_mem_object_type type, size_t width, size_t height, size_t depth
   const size_t origin[3] = {0, 0, 0}, region[3] = {width, y, z};
   std::vector<uint32_t> data = numbered(width * y * z), got(data.size());
   cl_mem first = image(f, type, width, height, depth, layers), second = image(f, type, width, height, depth, layers);
+  note_layout(first);
   CHECK_CL(clEnqueueWriteImage(f.queue, first, CL_TRUE, origin, region, 0, 0, data.data(), 0, nullptr, nullptr));
   CHECK_CL(clEnqueueReadImage(f.queue, first, CL_TRUE, origin, region, 0, 0, got.data(), 0, nullptr, nullptr));
   CHECK(got == data);

@@ -56,11 +56,16 @@ class Kept(unittest.TestCase):
         self.assertEqual(len([json.loads(line) for line in self.path.read_text().splitlines()]), 6)
 
     def test_only_what_passes_bare_and_is_not_known_runs_through_the_pool(self):
-        self.assertEqual(self.results.wanted("api", again=False), ["c"])
-        self.assertEqual(self.results.wanted("api", again=True), ["a", "c"])
+        self.assertEqual(self.results.wanted("api", "pool", again=False), ["c"])
+        self.assertEqual(self.results.wanted("api", "pool", again=True), ["a", "c"])
+
+    def test_a_pool_that_splits_is_a_run_of_its_own(self):
+        self.results.add(entry("api", "a", "split", "pass"))
+        self.assertEqual(self.results.wanted("api", "split", again=True), ["c"])
+        self.assertIn("| api | 4 | 2 | 1 | 1 |", conformance.table(self.results, ["api"], "split"))
 
     def test_the_table_counts_and_names(self):
-        text = conformance.table(self.results, ["api", "basic"])
+        text = conformance.table(self.results, ["api", "basic"], "pool")
         self.assertIn("| api | 4 | 2 | 1 | 0 |\n| **all** | 4 | 2 | 1 | 0 |", text)
         self.assertIn("- api `a`: fail after 1 s through the pool, pass after 1 s bare", text)
         self.assertIn("- api, reached the time limit bare: `d`", text)

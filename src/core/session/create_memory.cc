@@ -13,7 +13,6 @@ namespace amalgam::core {
 namespace {
 
 constexpr uint64_t kHostPointerFlags = (1u << 3) | (1u << 4) | (1u << 5);  // CL_MEM_USE_, ALLOC_ and COPY_HOST_PTR
-constexpr uint32_t kMemSize = 0x1102;                                      // CL_MEM_SIZE
 constexpr uint64_t kLargestPixel = 16;
 constexpr uint64_t kNatural = 128;  // alignment of the largest built-in type
 
@@ -143,6 +142,25 @@ struct ImageBytes {
   std::optional<uint64_t> packed, given;
 };
 
+protocol::ImageFacts image_facts(south::Region& image) {
+  using Target = protocol::QueryTarget;
+  auto ask = [&image](Target target, uint32_t param) -> uint64_t {
+    auto bytes = image.query(target, param);
+    uint64_t value = 0;
+    if (bytes && bytes->size() == sizeof value) std::memcpy(&value, bytes->data(), sizeof value);
+    return value;
+  };
+  protocol::ImageFacts facts;
+  facts.element_size = ask(Target::kImage, 0x1111);  // CL_IMAGE_ELEMENT_SIZE and its neighbours
+  facts.row_pitch = ask(Target::kImage, 0x1112);
+  facts.slice_pitch = ask(Target::kImage, 0x1113);
+  facts.height = ask(Target::kImage, 0x1115);
+  facts.depth = ask(Target::kImage, 0x1116);
+  facts.array_size = ask(Target::kImage, 0x1117);
+  facts.bytes = ask(Target::kRegion, 0x1102);  // CL_MEM_SIZE
+  return facts;
+}
+
 ImageBytes image_bytes(const protocol::CreateImage& m, uint64_t element_size) {
   uint64_t pixel = element_size == 0 ? kLargestPixel : element_size, row = 0;
   ImageExtent extent = image_extent(m.image_type, m.width, m.height, m.depth, m.array_size);
@@ -155,7 +173,7 @@ ImageBytes image_bytes(const protocol::CreateImage& m, uint64_t element_size) {
 
 }  // namespace
 
-Result<protocol::RegionReply> Session::execute(const protocol::CreateImage& m) {
+Result<protocol::ImageReply> Session::execute(const protocol::CreateImage& m) {
   graveyard_.clear();
   if (auto free = table_.check_free(m.id); !free) return std::unexpected(std::move(free.error()));
   auto context = need<ContextObject>(m.context);
@@ -187,7 +205,10 @@ Result<protocol::RegionReply> Session::execute(const protocol::CreateImage& m) {
     spec.buffer = (*base)->region.get();
   }
   if (auto made = allocate_image(m, *image, spec); !made) return std::unexpected(std::move(made.error()));
-  protocol::RegionReply answer{image->heap_offset, residency_byte(false), image->size};
+  protocol::ImageReply answer{{image->heap_offset, residency_byte(false), image->size}, image_facts(*image->region)};
+  if (m.buffer == 0)
+    if (auto settled = settle_image_quota(*image, answer.facts.bytes); !settled)
+      return std::unexpected(std::move(settled.error()));
   if (auto inserted = table_.insert(m.id, std::move(image)); !inserted) return std::unexpected(std::move(inserted.error()));
   return answer;
 }
@@ -221,14 +242,11 @@ Result<void> Session::allocate_image(const protocol::CreateImage& m, RegionObjec
   auto made = context.create_image(spec);
   if (!made) return std::unexpected(std::move(made.error()));
   image.region = std::move(*made);
-  return m.buffer == 0 ? settle_image_quota(image) : Result<void>();
+  return {};
 }
 
-Result<void> Session::settle_image_quota(RegionObject& image) {
-  auto bytes = image.region->query(protocol::QueryTarget::kRegion, kMemSize);
-  uint64_t real = 0;
-  if (!bytes || bytes->size() != sizeof real) return {};  // the computed size stands
-  std::memcpy(&real, bytes->data(), sizeof real);
+Result<void> Session::settle_image_quota(RegionObject& image, uint64_t real) {
+  if (real == 0) return {};  // the computed size stands
   uint64_t have = image.quota.bytes();
   if (real > have) {
     auto more = take_quota(real - have);

@@ -63,13 +63,6 @@ Result<Session::Payload> Session::ask(const protocol::Query& m) {
       if (!bytes.empty()) std::memcpy(bytes.data(), formats->data(), bytes.size());
       return bytes;
     }
-    case Target::kRegion:
-    case Target::kImage: {
-      auto region = need<RegionObject>(m.object);
-      if (!region) return std::unexpected(std::move(region.error()));
-      if (!(*region)->region) return fail(Code::kUnsupported, "the driver does not know it", native::kInvalidMemObject);
-      return (*region)->region->query(m.target, m.param);
-    }
     case Target::kSampler: {
       auto sampler = need<SamplerObject>(m.object);
       if (!sampler) return std::unexpected(std::move(sampler.error()));
@@ -82,7 +75,9 @@ Result<Session::Payload> Session::ask(const protocol::Query& m) {
     case Target::kKernelWorkGroup:
     case Target::kKernelSubGroup:
     case Target::kKernelSuggestedLocal: return ask_kernel(m);
-    case Target::kStream: break;  // front doors know all of it
+    case Target::kStream:
+    case Target::kRegion:
+    case Target::kImage: break;  // front doors know all of it
   }
   return fail(Code::kUnsupported, "no such query", native::kInvalidValue);
 }

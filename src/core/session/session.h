@@ -124,14 +124,14 @@ class Session {
   // create_memory.cc
   Result<protocol::RegionReply> execute(const protocol::CreateRegion&);
   Result<protocol::RegionReply> execute(const protocol::CreateSubRegion&);
-  Result<protocol::RegionReply> execute(const protocol::CreateImage&);
+  Result<protocol::ImageReply> execute(const protocol::CreateImage&);
   Result<QuotaShare> take_quota(uint64_t bytes);
   Result<HeapRange> take_range(uint64_t bytes);
   Result<void> create_svm(const protocol::CreateRegion& m, RegionObject& region);
   Result<void> create_buffer(const protocol::CreateRegion& m, RegionObject& region);
   Result<void> create_over(const protocol::CreateRegion& m, RegionObject& region);
   Result<void> allocate_image(const protocol::CreateImage& m, RegionObject& image, south::ImageSpec& spec);
-  Result<void> settle_image_quota(RegionObject& image);
+  Result<void> settle_image_quota(RegionObject& image, uint64_t real);
 
   // modules.cc
   void create_module(const protocol::CreateModule&, uint32_t call);

@@ -67,7 +67,8 @@ cl_int create_buffer(cl_mem mem, void* host_ptr) {
   }
   client::Payload payload;
   if (cl_int result = create_on_worker(mem, message, &payload); result != CL_SUCCESS) return result;
-  if (!take_place(mem, payload, mem->size)) return CL_OUT_OF_RESOURCES;
+  auto place = client::Session::read<protocol::RegionReply>(payload);
+  if (!place || !take_place(mem, *place, mem->size)) return CL_OUT_OF_RESOURCES;
   if (mem->svm_backed) return mem->bytes == host_ptr ? CL_SUCCESS : CL_OUT_OF_RESOURCES;
   prefer_huge_pages(mem->bytes, mem->size);
   return host_ptr != nullptr ? push_content(mem, host_ptr) : CL_SUCCESS;

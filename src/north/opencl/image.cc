@@ -71,24 +71,20 @@ protocol::CreateImage message_for(cl_mem image, cl_mem_flags flags) {
   return message;
 }
 
-/// Where the shadow's rows and slices lie. The driver says the size of pixels that this file does not know.
+/// What the driver says of the image, and where the shadow's rows and slices lie.
 cl_int take_layout(cl_mem image, const client::Payload& payload) {
-  if (image->element_size == 0) {
-    protocol::Query query;
-    query.target = protocol::QueryTarget::kImage;
-    query.object = image->id;
-    query.param = CL_IMAGE_ELEMENT_SIZE;
-    auto reply = image->context->session->call(query);
-    if (!reply) return to_cl(reply.error(), CL_DEVICE_NOT_AVAILABLE);
-    if (reply->size() != sizeof(size_t)) return CL_OUT_OF_RESOURCES;
-    std::memcpy(&image->element_size, reply->data(), sizeof(size_t));
-  }
+  auto reply = client::Session::read<protocol::ImageReply>(payload);
+  if (!reply) return CL_OUT_OF_RESOURCES;
+  image->facts = reply->facts;
+  if (image->element_size == 0) image->element_size = reply->facts.element_size;  // a format that this file does not know
+  if (image->element_size == 0) return CL_OUT_OF_RESOURCES;
   std::array<uint64_t, 3> extent = image_extent(image->desc);
   Pitches pitches = packed(extent[0] * image->element_size, extent[1]);
   image->row_pitch = pitches.row;
   image->slice_pitch = pitches.slice;
-  image->size = pitches.slice * extent[2];
-  if (!take_place(image, payload, image->size)) return CL_OUT_OF_RESOURCES;
+  uint64_t bytes = pitches.slice * extent[2];
+  if (!take_place(image, reply->place, bytes)) return CL_OUT_OF_RESOURCES;
+  image->size = reply->facts.bytes != 0 ? reply->facts.bytes : bytes;
   image->shared = false;
   return CL_SUCCESS;
 }
@@ -190,32 +186,25 @@ cl_mem clCreateImage3D(cl_context context, cl_mem_flags flags, const cl_image_fo
 cl_int clGetImageInfo(cl_mem image, cl_image_info param, size_t room, void* out, size_t* size_ret) {
   if (!valid(image, Kind::kMem) || !image->is_image()) return CL_INVALID_MEM_OBJECT;
   const cl_image_desc& desc = image->desc;
+  // Pitches that the program gave are its own; where drivers differ (0 or 1 for a dimension that the type lacks, paddings),
+  // this driver's answer.
+  auto number = [&](uint64_t given, uint64_t facts) {
+    return answer(size_t{given != 0 ? given : facts}, room, out, size_ret);
+  };
   switch (param) {
     case CL_IMAGE_FORMAT: return answer(image->format, room, out, size_ret);
-    case CL_IMAGE_ELEMENT_SIZE: return answer(image->element_size, room, out, size_ret);
-    case CL_IMAGE_WIDTH: return answer(desc.image_width, room, out, size_ret);
+    case CL_IMAGE_ELEMENT_SIZE: return number(image->element_size, 0);
+    case CL_IMAGE_WIDTH: return number(desc.image_width, 0);
+    case CL_IMAGE_HEIGHT: return number(0, image->facts.height);
+    case CL_IMAGE_DEPTH: return number(0, image->facts.depth);
+    case CL_IMAGE_ARRAY_SIZE: return number(0, image->facts.array_size);
+    case CL_IMAGE_ROW_PITCH: return number(desc.image_row_pitch, image->facts.row_pitch);
+    case CL_IMAGE_SLICE_PITCH: return number(has_slices(image->type) ? desc.image_slice_pitch : 0, image->facts.slice_pitch);
     case CL_IMAGE_NUM_MIP_LEVELS: return answer(desc.num_mip_levels, room, out, size_ret);
     case CL_IMAGE_NUM_SAMPLES: return answer(desc.num_samples, room, out, size_ret);
     case CL_IMAGE_BUFFER: return answer(desc.mem_object, room, out, size_ret);
-    case CL_IMAGE_ROW_PITCH:
-      if (desc.image_row_pitch != 0) return answer(desc.image_row_pitch, room, out, size_ret);
-      break;
-    case CL_IMAGE_SLICE_PITCH:
-      if (desc.image_slice_pitch != 0 && has_slices(image->type)) return answer(desc.image_slice_pitch, room, out, size_ret);
-      break;
-    case CL_IMAGE_HEIGHT:
-    case CL_IMAGE_DEPTH:
-    case CL_IMAGE_ARRAY_SIZE: break;
     default: return CL_INVALID_VALUE;
   }
-  // Where drivers differ (0 or 1 for a dimension that the type lacks, paddings), this driver's answer.
-  protocol::Query query;
-  query.target = protocol::QueryTarget::kImage;
-  query.object = image->id;
-  query.param = param;
-  auto reply = image->context->session->call(query);
-  if (!reply) return to_cl(reply.error());
-  return answer(reply->data(), reply->size(), room, out, size_ret);
 }
 
 }  // namespace api

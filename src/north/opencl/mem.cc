@@ -44,14 +44,13 @@ cl_mem new_mem(cl_context context, cl_mem_object_type type, cl_mem_flags flags, 
   return mem;
 }
 
-bool take_place(cl_mem mem, const client::Payload& payload, size_t least) {
+bool take_place(cl_mem mem, const protocol::RegionReply& place, size_t least) {
   client::Session& session = *mem->context->session;
-  auto reply = client::Session::read<protocol::RegionReply>(payload);
-  if (!reply || reply->size < least || reply->heap_offset > session.heap_bytes() ||
-      reply->size > session.heap_bytes() - reply->heap_offset)
+  if (place.size < least || place.heap_offset > session.heap_bytes() ||
+      place.size > session.heap_bytes() - place.heap_offset)
     return false;
-  mem->bytes = session.heap() + reply->heap_offset;
-  mem->shared = reply->residency == static_cast<uint8_t>(model::Residency::kShared);
+  mem->bytes = session.heap() + place.heap_offset;
+  mem->shared = place.residency == static_cast<uint8_t>(model::Residency::kShared);
   return true;
 }
 
@@ -92,18 +91,6 @@ cl_uint map_count(cl_mem mem) {
   return sum;
 }
 
-/// The size of an image is the driver's to say: it knows its padding.
-cl_int answer_size(cl_mem mem, size_t room, void* out, size_t* size_ret) {
-  if (!mem->is_image()) return answer(mem->size, room, out, size_ret);
-  protocol::Query query;
-  query.target = protocol::QueryTarget::kRegion;
-  query.object = mem->id;
-  query.param = CL_MEM_SIZE;
-  auto reply = mem->context->session->call(query);
-  if (!reply) return to_cl(reply.error());
-  return answer(reply->data(), reply->size(), room, out, size_ret);
-}
-
 }  // namespace
 
 namespace api {
@@ -125,7 +112,7 @@ cl_int clGetMemObjectInfo(cl_mem mem, cl_mem_info param, size_t room, void* out,
   switch (param) {
     case CL_MEM_TYPE: return answer(mem->type, room, out, size_ret);
     case CL_MEM_FLAGS: return answer(mem->flags, room, out, size_ret);
-    case CL_MEM_SIZE: return answer_size(mem, room, out, size_ret);
+    case CL_MEM_SIZE: return answer(mem->size, room, out, size_ret);
     case CL_MEM_HOST_PTR: return answer(mem->host_ptr, room, out, size_ret);
     case CL_MEM_MAP_COUNT: return answer(map_count(mem), room, out, size_ret);
     case CL_MEM_REFERENCE_COUNT: return answer(mem->references.load(), room, out, size_ret);

@@ -161,6 +161,7 @@ struct _cl_mem : amalgam::opencl::Handle {
   cl_image_format format{};
   cl_image_desc desc{};                                     ///< as created; pitches 0 where the program gave 0
   size_t element_size = 0, row_pitch = 0, slice_pitch = 0;  ///< row/slice: of `bytes`
+  amalgam::protocol::ImageFacts facts;                      ///< the driver's own answers
   std::mutex mutex;
   std::vector<std::function<void()>> destructors;  ///< run last-in first-out
   struct Mapping {
