@@ -37,7 +37,7 @@ void Session::reply_message(uint32_t call, const Result<M>& result) {
     else
       reply(call, std::unexpected(result.error()));
   } else {
-    std::byte bytes[64];
+    std::byte bytes[sizeof(M)];  // answers hold plain numbers, which travel without padding
     if (result)
       reply(call, {}, {bytes, protocol::encode(*result, bytes)});
     else
