@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "protocol/control.h"
 #include "protocol/ring.h"
@@ -14,6 +16,7 @@ namespace amalgam::daemon {
 namespace {
 
 constexpr uint64_t kAloneAfterNs = 1'000'000'000;  // without a freeze
+constexpr uint64_t kLongLaunchNs = 200'000, kShortLaunchNs = 80'000;  // bound from here on, free up to here
 
 void send_signal(int pidfd, int number) { ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0); }
 
@@ -23,10 +26,21 @@ bool works_elsewhere(const Seat& seat) {
   return false;
 }
 
-void tell_turns(Seat& seat, bool takes) {
-  if (seat.told_turns == takes || seat.worker == nullptr) return;
+void tell_bound(Seat& seat, bool bound) {
+  if (seat.told_bound == bound || seat.worker == nullptr) return;
   // A worker whose socket is full hears it the next time.
-  if (seat.worker->send(protocol::TakesTurns{seat.index, takes}, {}, 0)) seat.told_turns = takes;
+  if (seat.worker->send(protocol::BindThreads{seat.index, bound}, {}, 0)) seat.told_bound = bound;
+}
+
+/// Time on the device for each launch since the last look; where the session has several devices, less than that. Empty:
+/// nothing has ended.
+std::optional<uint64_t> launch_ns(Seat& seat) {
+  const uint64_t launches = seat.counters->launches.load(std::memory_order_relaxed);
+  const uint64_t time_ns = seat.counters->device_time_ns[seat.index].load(std::memory_order_relaxed);
+  const uint64_t count = launches - std::exchange(seat.seen_launches, launches);
+  const uint64_t took_ns = time_ns - std::exchange(seat.seen_time_ns, time_ns);
+  if (took_ns == 0) return std::nullopt;
+  return took_ns / std::max<uint64_t>(count, 1);
 }
 
 }  // namespace
@@ -71,8 +85,14 @@ bool Seats::park(core::SliceId slice, uint64_t now_ns) {
 }
 
 void Seats::run_alone(core::SliceId slice, uint64_t now_ns) {
-  for (Seat& seat : seats_)
-    if (seat.slice == slice && !seat.frozen && now_ns >= seat.frozen_at_ns + kAloneAfterNs) tell_turns(seat, false);
+  if (!freezable_) return;  // not a processor, or not to be touched
+  for (Seat& seat : seats_) {
+    if (seat.slice != slice || seat.frozen) continue;
+    const bool rests = seat.claim().in_flight.load(std::memory_order_relaxed) == 0;
+    const uint64_t took = launch_ns(seat).value_or(rests ? 0 : kLongLaunchNs);
+    if (took >= kLongLaunchNs) tell_bound(seat, true);
+    if (took <= kShortLaunchNs && now_ns >= seat.frozen_at_ns + kAloneAfterNs) tell_bound(seat, false);
+  }
 }
 
 void Seats::freeze(Seat& seat, uint64_t now_ns) {
@@ -82,7 +102,7 @@ void Seats::freeze(Seat& seat, uint64_t now_ns) {
   send_signal(seat.pidfd, SIGSTOP);
   seat.frozen = true;
   seat.frozen_at_ns = now_ns;
-  tell_turns(seat, true);
+  tell_bound(seat, true);
 }
 
 void Seats::thaw(Seat& seat, uint64_t now_ns) {

@@ -13,8 +13,8 @@
 // dies; without a guardian nothing is frozen any more. A session with commands on several devices is not frozen for one of
 // them: it starts nothing more there, and what runs runs out.
 //
-// Turns. A worker that has been frozen is told that it takes turns (worker/processors.h says what it makes of it), and one
-// that has not been for a while that it does not.
+// Threads. A worker that has been frozen, or runs launches as long as the kernel takes to balance its threads, is told to bind
+// them (worker/processors.h says why); one for which neither has been true for a while is told to free them.
 //
 // Threads: the caller locks. Blocking: never. Lifetime: pages, pidfd and channel of a seat must stay until its erase().
 #pragma once
@@ -38,7 +38,8 @@ struct Seat {
   model::Grants* grants = nullptr;
   int pidfd = -1;
   const protocol::Channel* worker = nullptr;  ///< null: it is told nothing
-  bool told_turns = false;                    ///< its worker knows that it is stopped and continued
+  bool told_bound = false;                    ///< its worker has bound the driver's threads
+  uint64_t seen_launches = 0, seen_time_ns = 0;  ///< of the counters, at the last look
   bool frozen = false;
   bool released = false;            ///< runs whatever is decided, because it is to end
   uint64_t frozen_at_ns = 0;        ///< the last time
@@ -67,7 +68,7 @@ class Seats {
   /// brought back by its bell alone, which a frozen worker cannot ring. False: it has gone on meanwhile, and keeps its
   /// grant.
   bool park(core::SliceId slice, uint64_t now_ns);
-  /// The slice has the device for itself: has it had it for so long that it takes no turns any more?
+  /// The slice has the device for itself: are its workers' threads better off bound, or free? To be asked now and then.
   void run_alone(core::SliceId slice, uint64_t now_ns);
   /// Lets one run whatever is decided from now on.
   static void let_go(Seat& seat, uint64_t now_ns);

@@ -7,7 +7,7 @@
 //
 //   client: OpenSession → SessionOpened + [worker socket, ring memory, heap memory]
 //   worker: WorkerHello → Adopt + [client socket, ring, heap, counters, grants, bell]   (the daemon starts the worker)
-//           Reserve → Granted | Refused;  Return (no answer);  daemon: Reclaim → Return, TakesTurns (no answer)
+//           Reserve → Granted | Refused;  Return (no answer);  daemon: Reclaim → Return, BindThreads (no answer)
 #pragma once
 
 #include <array>
@@ -50,7 +50,7 @@ enum class ControlType : uint16_t {
   kReturn,
   kReclaim,
   kSessionReady,
-  kTakesTurns,
+  kBindThreads,
 };
 
 using Token = std::array<uint64_t, 2>;  ///< all zero: the user's default slice (every device, no quota)
@@ -330,14 +330,14 @@ struct Reclaim {
     a();
   }
 };
-/// From now on the worker is stopped and continued for others on this device, or has it for itself again.
-struct TakesTurns {
-  static constexpr ControlType kType = ControlType::kTakesTurns;
+/// From now on each thread of this device's driver is better off with a processor of its own, or is not any more.
+struct BindThreads {
+  static constexpr ControlType kType = ControlType::kBindThreads;
   uint32_t device = 0;  ///< in the order of Adopt
-  bool takes = false;
+  bool bind = false;
   template <typename A>
   void fields(A& a) {
-    a(device, takes);
+    a(device, bind);
   }
 };
 

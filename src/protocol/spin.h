@@ -60,7 +60,7 @@ class SpinBudget {
     budget_ns_ = std::clamp(next, kMinNs, most_ns_);
   }
 
-  static constexpr uint64_t kPauseNs = 2'000;  ///< what is spun without yielding where yielding does not pay
+  static constexpr uint64_t kPauseNs = 500;  ///< what is spun without yielding where yielding does not pay
 
  private:
   static constexpr unsigned kFew = 3;  // with fewer than four, two spinners leave less than half for the work
@@ -68,7 +68,7 @@ class SpinBudget {
   static constexpr uint64_t kWakeUpNs = 15'000;         // what a sleeper's wait seems longer by; 5 to 50 µs
   static constexpr uint64_t kContendedTurnNs = 50'000;  // a free yield takes under 1 µs, a driver thread's start under 20
   static constexpr uint32_t kMinRest = 8, kMaxRest = 512;
-  static constexpr uint32_t kProbeEvery = 16;
+  static constexpr uint32_t kProbeEvery = 256;
   const uint64_t most_ns_;
   uint64_t budget_ns_ = most_ns_;
   uint32_t rest_ = 0, resting_ = 0;

@@ -77,8 +77,8 @@ void Control::on_packet(const protocol::Packet& packet) {
       if (auto granted = packet.as<protocol::Granted>()) purse_->on_granted(*granted);
       return;
     case ControlType::kReclaim: purse_->on_reclaim(); return;
-    case ControlType::kTakesTurns:
-      if (auto turns = packet.as<protocol::TakesTurns>()) config_.threads.take_turns(turns->device, turns->takes);
+    case ControlType::kBindThreads:
+      if (auto said = packet.as<protocol::BindThreads>()) config_.threads.bind(said->device, said->bind);
       return;
     case ControlType::kDone:
       if (state_ != State::kGreeting) return;
@@ -100,7 +100,7 @@ void Control::on_packet(const protocol::Packet& packet) {
 void Control::lose() {
   purse_->on_lost();
   session_->set_free(true);
-  config_.threads.rest();
+  config_.threads.free();
   state_ = State::kLost;
   config_.daemon = protocol::Channel();
   next_try_ns_ = protocol::monotonic_ns() + kRetryNs;

@@ -3,7 +3,7 @@
 //
 //   client's socket hangs up ─▶ the process exits, whatever the driver is doing
 //   daemon ─ Granted, Reclaim ─▶ purse          purse ─ Reserve, Return ─▶ daemon
-//   daemon ─ TakesTurns ─▶ the drivers' threads
+//   daemon ─ BindThreads ─▶ the drivers' threads
 //   daemon hangs up ─▶ every 200 ms: connect, WorkerHello with what we hold ─ Done ─▶ purse goes on
 //   standard output ─▶ Output completions       congested outbox ─▶ flushed by the clock
 //

@@ -42,7 +42,7 @@ std::string stem_of(pid_t thread) {
 }
 
 /// Only if it is still one of ours: its number may be somebody else's by now.
-bool bind(pid_t thread, const cpu_set_t& set) {
+bool place(pid_t thread, const cpu_set_t& set) {
   std::error_code error;
   return fs::exists(kThreads / std::to_string(thread), error) && ::sched_setaffinity(thread, sizeof set, &set) == 0;
 }
@@ -68,31 +68,31 @@ void ComputeThreads::note(const std::vector<pid_t>& before) {
   for (pid_t thread : fresh) pools_[stem_of(thread)].push_back(thread);
 }
 
-void ComputeThreads::take_turns(uint32_t device, bool takes) {
-  Turns turns = turns_;
-  if (device < turns.size()) change(turns.set(device, takes));
+void ComputeThreads::bind(uint32_t device, bool bound) {
+  Devices devices = devices_;
+  if (device < devices.size()) change(devices.set(device, bound));
 }
 
-void ComputeThreads::rest() { change({}); }
+void ComputeThreads::free() { change({}); }
 
-void ComputeThreads::change(const Turns& turns) {
-  const bool before = turns_.any();
-  turns_ = turns;
-  if (turns_.any() != before) apply();
+void ComputeThreads::change(const Devices& devices) {
+  const bool before = devices_.any();
+  devices_ = devices;
+  if (devices_.any() != before) apply();
 }
 
 void ComputeThreads::apply() {
-  pinned_ = 0;
+  bound_ = 0;
   cpu_set_t all;
-  // Fails on machines with more processors than a cpu_set_t holds: there nothing is pinned.
+  // Fails on machines with more processors than a cpu_set_t holds: there nothing is bound.
   if (::sched_getaffinity(0, sizeof all, &all) != 0) return;
   const std::vector<int> processors = processors_of(all);
-  const bool pins = turns_.any();
+  const bool binds = devices_.any();
   for (const auto& [stem, threads] : pools_) {
     if (threads.size() % processors.size() != 0) continue;
     for (size_t i = 0; i < threads.size(); ++i) {
-      const bool bound = bind(threads[i], pins ? only(processors[i % processors.size()]) : all);
-      pinned_ += pins && bound ? 1 : 0;
+      const bool done = place(threads[i], binds ? only(processors[i % processors.size()]) : all);
+      bound_ += binds && done ? 1 : 0;
     }
   }
 }

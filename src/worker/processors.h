@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// ComputeThreads: the threads of a processor's driver, which get a processor each while their session takes turns.
+// ComputeThreads: the threads of a processor's driver, which get a processor each while the daemon says so.
 //
 //   threads before the driver was opened ─┐
 //   threads after it                      ┴▶ new ones, by name ─▶ as many as processors (or twice, …): one each, in order
 //
-// Theory. Such a driver starts one thread for each processor and expects that they run side by side. A worker that takes
-// turns is stopped and continued up to a hundred times a second, and where all its threads wake at once on a busy machine
-// the kernel puts some of them on one processor, to be balanced milliseconds later: a good part of a turn. A slice with a
-// small share, which is continued more often for its time, loses most: 10 % of the time was 7.5 % of the work. Pinned
-// threads come back where they were. While nobody else wants the device they are free, because a thread that is bound to the
-// processor on which the dispatcher, or the program, waits for it answers a short launch twice as late.
+// Theory. Such a driver starts one thread for each processor and expects that they run side by side. Where all of them wake at
+// once on a busy machine the kernel puts some of them on one processor, to be balanced milliseconds later. A worker that takes
+// turns is stopped and continued up to a hundred times a second, and loses a good part of each turn; a slice with a small
+// share, which is continued more often for its time, loses most: 10 % of the time was 7.5 % of the work. A tenant with the
+// device for itself loses a tenth of its time where its launches take as long as that balancing. Bound threads come back
+// where they were. For short launches they stay free, because a thread that is bound to the processor on which the
+// dispatcher, or the program, waits for it answers them twice as late.
 //
 // No driver is named. One that starts another number of threads is left alone, and so are its helpers, which are few and
 // have other names.
@@ -37,21 +38,21 @@ class ComputeThreads {
  public:
   /// The threads that have been started since `before` was taken belong to a driver.
   void note(const std::vector<pid_t>& before);
-  /// The session is stopped and continued on this device from now on, or is not any more. Any number is taken.
-  void take_turns(uint32_t device, bool takes);
-  /// On no device.
-  void rest();
+  /// For this device of the session they are to be bound from now on, or need not be any more. Any number is taken.
+  void bind(uint32_t device, bool bound);
+  /// For no device.
+  void free();
   /// How many threads have been given a processor of their own.
-  size_t pinned() const { return pinned_; }
+  size_t bound() const { return bound_; }
 
  private:
-  using Turns = std::bitset<model::kMaxSessionDevices>;
-  void change(const Turns& turns);
+  using Devices = std::bitset<model::kMaxSessionDevices>;
+  void change(const Devices& devices);
   void apply();
 
   std::map<std::string, std::vector<pid_t>> pools_;  ///< by what their names have in common
-  Turns turns_;
-  size_t pinned_ = 0;
+  Devices devices_;  ///< that they are bound for
+  size_t bound_ = 0;
 };
 
 }  // namespace amalgam::worker

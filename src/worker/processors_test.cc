@@ -64,17 +64,17 @@ TEST(Processors, ListsTheCaller) {
   EXPECT_TRUE(std::binary_search(all.begin(), all.end(), ::gettid()));
 }
 
-TEST(ComputeThreads, HaveAProcessorEachWhileTheSessionTakesTurns) {
+TEST(ComputeThreads, HaveAProcessorEachWhileTheyAreBound) {
   const auto all = allowed();
   const auto before = thread_ids();
   Pool pool(2 * all.size(), "");
   ComputeThreads threads;
   threads.note(before);
-  for (const auto& places : places_since(before)) EXPECT_EQ(places, all) << "nobody takes turns yet";
+  for (const auto& places : places_since(before)) EXPECT_EQ(places, all) << "nobody has said so yet";
 
-  threads.take_turns(3, true);
-  threads.take_turns(1, true);
-  EXPECT_EQ(threads.pinned(), 2 * all.size());
+  threads.bind(3, true);
+  threads.bind(1, true);
+  EXPECT_EQ(threads.bound(), 2 * all.size());
   std::map<int, int> used;
   for (const auto& places : places_since(before)) {
     ASSERT_EQ(places.size(), 1u);
@@ -84,26 +84,26 @@ TEST(ComputeThreads, HaveAProcessorEachWhileTheSessionTakesTurns) {
   for (auto [processor, count] : used) EXPECT_EQ(count, 2) << processor;
   EXPECT_EQ(allowed(::gettid()), all) << "what was there before is left alone";
 
-  threads.take_turns(3, false);
-  EXPECT_EQ(threads.pinned(), 2 * all.size()) << "one device is enough";
-  threads.take_turns(1, false);
-  EXPECT_EQ(threads.pinned(), 0u);
+  threads.bind(3, false);
+  EXPECT_EQ(threads.bound(), 2 * all.size()) << "one device is enough";
+  threads.bind(1, false);
+  EXPECT_EQ(threads.bound(), 0u);
   for (const auto& places : places_since(before)) EXPECT_EQ(places, all);
 }
 
-TEST(ComputeThreads, RestWhenTheDaemonIsGone) {
+TEST(ComputeThreads, AreFreedForAllDevicesAtOnce) {
   const auto all = allowed();
   const auto before = thread_ids();
   Pool pool(all.size(), "");
   ComputeThreads threads;
   threads.note(before);
-  threads.take_turns(0, true);
-  threads.take_turns(5, true);
-  threads.rest();
-  EXPECT_EQ(threads.pinned(), 0u);
+  threads.bind(0, true);
+  threads.bind(5, true);
+  threads.free();
+  EXPECT_EQ(threads.bound(), 0u);
   for (const auto& places : places_since(before)) EXPECT_EQ(places, all);
-  threads.take_turns(5, true);
-  EXPECT_EQ(threads.pinned(), all.size());
+  threads.bind(5, true);
+  EXPECT_EQ(threads.bound(), all.size());
 }
 
 TEST(ComputeThreads, ADeviceThatCannotBeIsIgnored) {
@@ -111,8 +111,8 @@ TEST(ComputeThreads, ADeviceThatCannotBeIsIgnored) {
   Pool pool(allowed().size(), "");
   ComputeThreads threads;
   threads.note(before);
-  threads.take_turns(UINT32_MAX, true);
-  EXPECT_EQ(threads.pinned(), 0u);
+  threads.bind(UINT32_MAX, true);
+  EXPECT_EQ(threads.bound(), 0u);
 }
 
 TEST(ComputeThreads, HelpersWithOtherNamesDoNotCount) {
@@ -122,8 +122,8 @@ TEST(ComputeThreads, HelpersWithOtherNamesDoNotCount) {
   Pool helper(all.size() + 1, "disk$");
   ComputeThreads threads;
   threads.note(before);
-  threads.take_turns(0, true);
-  EXPECT_EQ(threads.pinned(), all.size() == 1 ? 3 : all.size()) << "with one processor any number is a multiple";
+  threads.bind(0, true);
+  EXPECT_EQ(threads.bound(), all.size() == 1 ? 3 : all.size()) << "with one processor any number is a multiple";
 }
 
 TEST(ComputeThreads, AnotherNumberIsLeftAlone) {
@@ -132,7 +132,7 @@ TEST(ComputeThreads, AnotherNumberIsLeftAlone) {
   Pool pool(all.size() + 1, "");
   ComputeThreads threads;
   threads.note(before);
-  threads.take_turns(0, true);
+  threads.bind(0, true);
   for (const auto& places : places_since(before)) EXPECT_EQ(places, all);
 }
 
@@ -147,8 +147,8 @@ TEST(ComputeThreads, OnlyWhereTheProcessMayRun) {
     Pool pool(3, "");
     ComputeThreads threads;
     threads.note(before);
-    threads.take_turns(0, true);
-    EXPECT_EQ(threads.pinned(), 3u);
+    threads.bind(0, true);
+    EXPECT_EQ(threads.bound(), 3u);
     for (const auto& places : places_since(before)) EXPECT_EQ(places, std::set<int>{*all.rbegin()});
   }).join();
 }
@@ -160,8 +160,8 @@ TEST(ComputeThreads, WhoHasEndedIsNotTakenForSomebodyElse) {
     Pool pool(allowed().size(), "");
     threads.note(before);
   }
-  threads.take_turns(0, true);
-  EXPECT_EQ(threads.pinned(), 0u);
+  threads.bind(0, true);
+  EXPECT_EQ(threads.bound(), 0u);
 }
 
 }  // namespace
