@@ -15,7 +15,7 @@
 namespace amalgam::daemon {
 namespace {
 
-constexpr uint64_t kAloneAfterNs = 1'000'000'000;  // without a freeze
+constexpr uint64_t kAloneAfterNs = 1'000'000'000;                     // without a freeze
 constexpr uint64_t kLongLaunchNs = 200'000, kShortLaunchNs = 80'000;  // bound from here on, free up to here
 
 void send_signal(int pidfd, int number) { ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0); }

@@ -13,8 +13,8 @@
 // dies; without a guardian nothing is frozen any more. A session with commands on several devices is not frozen for one of
 // them: it starts nothing more there, and what runs runs out.
 //
-// Threads. A worker that has been frozen, or runs launches as long as the kernel takes to balance its threads, is told to bind
-// them (worker/processors.h says why); one for which neither has been true for a while is told to free them.
+// Threads. A worker that has been frozen, or runs launches as long as the kernel takes to balance its threads, is told to
+// bind them (worker/processors.h says why); one for which neither has been true for a while is told to free them.
 //
 // Threads: the caller locks. Blocking: never. Lifetime: pages, pidfd and channel of a seat must stay until its erase().
 #pragma once
@@ -37,8 +37,8 @@ struct Seat {
   const model::Counters* counters = nullptr;
   model::Grants* grants = nullptr;
   int pidfd = -1;
-  const protocol::Channel* worker = nullptr;  ///< null: it is told nothing
-  bool told_bound = false;                    ///< its worker has bound the driver's threads
+  const protocol::Channel* worker = nullptr;     ///< null: it is told nothing
+  bool told_bound = false;                       ///< its worker has bound the driver's threads
   uint64_t seen_launches = 0, seen_time_ns = 0;  ///< of the counters, at the last look
   bool frozen = false;
   bool released = false;            ///< runs whatever is decided, because it is to end

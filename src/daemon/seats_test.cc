@@ -154,21 +154,35 @@ TEST_F(SeatsTest, WhereTheDeviceIsNotTheProcessorNothingIsFrozen) {
   EXPECT_TRUE(drained.look(kSlice, kNow).in_flight);
 }
 
-TEST_F(SeatsTest, WhoIsFrozenHearsThatItTakesTurnsAndLaterThatItDoesNot) {
-  int ends[2];
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
-  protocol::Channel ours{UniqueFd(ends[0])}, theirs{UniqueFd(ends[1])};
-  auto heard = [&]() -> std::optional<bool> {
+/// What a worker is told about its threads.
+struct SeatsAndAnEar : SeatsTest {
+  SeatsAndAnEar() {
+    int ends[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    ours = protocol::Channel(UniqueFd(ends[0]));
+    theirs = protocol::Channel(UniqueFd(ends[1]));
+    Seat seat = worker.seat(2);
+    seat.worker = &ours;
+    seats.add(seat);
+    seats.grant(kSlice, kNow);
+  }
+  /// Empty: nothing.
+  std::optional<bool> heard() {
     auto packet = theirs.receive(0);
     if (!packet) return std::nullopt;
-    auto turns = packet->as<protocol::TakesTurns>();
-    EXPECT_TRUE(turns && turns->device == 2);
-    return turns->takes;
-  };
-  Seat seat = worker.seat(2);
-  seat.worker = &ours;
-  seats.add(seat);
-  seats.grant(kSlice, kNow);
+    auto said = packet->as<protocol::BindThreads>();
+    EXPECT_TRUE(said && said->device == 2);
+    return said->bind;
+  }
+  /// So many launches have ended, each after so long.
+  void launch(uint64_t count, uint64_t each_ns) {
+    worker.counters->launches += count;
+    worker.counters->device_time_ns[2] += count * each_ns;
+  }
+  protocol::Channel ours, theirs;
+};
+
+TEST_F(SeatsAndAnEar, WhoIsFrozenBindsItsThreadsAndLaterFreesThem) {
   seats.revoke(kSlice, kNow);
   EXPECT_EQ(heard(), std::nullopt) << "it rested";
   worker.begin(2);
@@ -179,11 +193,51 @@ TEST_F(SeatsTest, WhoIsFrozenHearsThatItTakesTurnsAndLaterThatItDoesNot) {
   seats.grant(kSlice, kNow);
   seats.revoke(kSlice, kNow);
   seats.grant(kSlice, kNow);
+  worker.end(2);
   seats.run_alone(kSlice, kNow + 1'000'000);
   EXPECT_EQ(heard(), std::nullopt) << "it knows, and it is too early";
   seats.run_alone(kSlice, kNow + 2'000'000'000);
   EXPECT_EQ(heard(), false);
   seats.run_alone(kSlice, kNow + 2'000'000'000);
+  EXPECT_EQ(heard(), std::nullopt);
+}
+
+TEST_F(SeatsAndAnEar, LongLaunchesBindAndShortOnesFree) {
+  launch(1000, 20'000);
+  seats.run_alone(kSlice, kNow + 2'000'000'000);
+  EXPECT_EQ(heard(), std::nullopt);
+  launch(100, 1'000'000);
+  seats.run_alone(kSlice, kNow + 2'100'000'000);
+  EXPECT_EQ(heard(), true);
+  launch(500, 120'000);
+  seats.run_alone(kSlice, kNow + 2'200'000'000);
+  EXPECT_EQ(heard(), std::nullopt) << "neither long nor short";
+  launch(3000, 20'000);
+  seats.run_alone(kSlice, kNow + 2'300'000'000);
+  EXPECT_EQ(heard(), false);
+}
+
+TEST_F(SeatsAndAnEar, ALaunchThatDoesNotEndIsALongOneAndNoLaunchIsAShortOne) {
+  worker.begin(2);
+  seats.run_alone(kSlice, kNow + 2'000'000'000);
+  EXPECT_EQ(heard(), true);
+  seats.run_alone(kSlice, kNow + 2'100'000'000);
+  EXPECT_EQ(heard(), std::nullopt);
+  worker.end(2);
+  launch(1, 100'000'000);
+  seats.run_alone(kSlice, kNow + 2'200'000'000);
+  EXPECT_EQ(heard(), std::nullopt) << "its end is seen";
+  seats.run_alone(kSlice, kNow + 2'300'000'000);
+  EXPECT_EQ(heard(), false);
+}
+
+TEST_F(SeatsAndAnEar, WhereNothingIsFrozenNobodyIsTold) {
+  Seats others(false, guardian);
+  Seat seat = worker.seat(2);
+  seat.worker = &ours;
+  others.add(seat);
+  launch(100, 1'000'000);
+  others.run_alone(kSlice, kNow + 2'000'000'000);
   EXPECT_EQ(heard(), std::nullopt);
 }
 

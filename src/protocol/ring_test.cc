@@ -283,7 +283,7 @@ TEST(SpinBudget, OfFewProcessorsItSleepsThroughKernelsAndLooksNowAndThen) {
   EXPECT_LE(most, 50'000u);
   for (int i = 0; i < 10; ++i) spin.waited(100'000, false);
   int probes = 0;
-  for (int i = 0; i < 160; ++i) {
+  for (int i = 0; i < 2560; ++i) {
     uint64_t budget = spin.yielding_ns();
     EXPECT_TRUE(budget <= 2'000 || budget == most) << budget;
     probes += budget == most ? 1 : 0;

@@ -4,11 +4,11 @@
 //   threads before the driver was opened ─┐
 //   threads after it                      ┴▶ new ones, by name ─▶ as many as processors (or twice, …): one each, in order
 //
-// Theory. Such a driver starts one thread for each processor and expects that they run side by side. Where all of them wake at
-// once on a busy machine the kernel puts some of them on one processor, to be balanced milliseconds later. A worker that takes
-// turns is stopped and continued up to a hundred times a second, and loses a good part of each turn; a slice with a small
-// share, which is continued more often for its time, loses most: 10 % of the time was 7.5 % of the work. A tenant with the
-// device for itself loses a tenth of its time where its launches take as long as that balancing. Bound threads come back
+// Theory. Such a driver starts one thread for each processor and expects that they run side by side. Where all of them wake
+// at once on a busy machine the kernel puts some of them on one processor, to be balanced milliseconds later. A worker that
+// takes turns is stopped and continued up to a hundred times a second, and loses a good part of each turn; a slice with a
+// small share, which is continued more often for its time, loses most: 10 % of the time was 7.5 % of the work. A tenant with
+// the device for itself loses a tenth of its time where its launches take as long as that balancing. Bound threads come back
 // where they were. For short launches they stay free, because a thread that is bound to the processor on which the
 // dispatcher, or the program, waits for it answers them twice as late.
 //
@@ -51,7 +51,7 @@ class ComputeThreads {
   void apply();
 
   std::map<std::string, std::vector<pid_t>> pools_;  ///< by what their names have in common
-  Devices devices_;  ///< that they are bound for
+  Devices devices_;                                  ///< that they are bound for
   size_t bound_ = 0;
 };
 

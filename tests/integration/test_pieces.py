@@ -1,31 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Launches in pieces: programs compute the same, and leave a device that cannot be frozen in the middle of a launch."""
-import subprocess
 import unittest
 
-from pool import BUILD, CL_CASES, SINGLE_GROUPS, Pool, eventually
+from pool import CL_CASES, SINGLE_GROUPS, Pool, eventually
 from test_cases import compare
-from test_turns import Spinner
+from test_turns import CL_TENANT, Spinner, Tenant
 
-CL_TENANT = BUILD / "bench/cl_tenant"
 NOT_FROZEN = "[scheduling]\nfreeze = false\n"
-
-
-class Tenant:
-    """A program that launches kernels of so many work-groups of some 50 us, one after the other."""
-
-    def __init__(self, pool, turns, groups, seconds):
-        self.child = subprocess.Popen(pool.command([CL_TENANT, "greedy", turns, groups, seconds]), env=pool.environment,
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.child.stdout.readline() == "ready\n"
-
-    def start(self):
-        self.child.stdin.write("start\n")
-        self.child.stdin.flush()
-
-    def end(self):
-        self.child.terminate()  # `amalgam run` hands it on; killed, it would leave the program behind
-        self.child.communicate()
 
 
 def pieces(pool):

@@ -2,11 +2,13 @@
 """Programs take turns on a device: also when one of them never lets go by itself, and whoever dies meanwhile."""
 import os
 import subprocess
+import time
 import unittest
 
-from pool import CL_CASES, PROGRAMS, Pool, alive, eventually, kill_now
+from pool import BUILD, CL_CASES, PROGRAMS, Pool, alive, eventually, kill_now
 
 CL_SPIN = PROGRAMS / "cl_spin"
+CL_TENANT = BUILD / "bench/cl_tenant"
 
 
 class Spinner:
@@ -22,6 +24,23 @@ class Spinner:
         text = self.child.stdout.read()
         self.child.stdout.close()
         return text, self.child.wait()
+
+
+class Tenant:
+    """A program that launches kernels of so many work-groups of some 50 us, one after the other."""
+
+    def __init__(self, pool, turns, groups, seconds):
+        self.child = subprocess.Popen(pool.command([CL_TENANT, "greedy", turns, groups, seconds]), env=pool.environment,
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.child.stdout.readline() == "ready\n"
+
+    def start(self):
+        self.child.stdin.write("start\n")
+        self.child.stdin.flush()
+
+    def end(self):
+        self.child.terminate()  # `amalgam run` hands it on; killed, it would leave the program behind
+        self.child.communicate()
 
 
 def is_stopped(pid):
@@ -61,19 +80,28 @@ class Turns(unittest.TestCase):
                 self.assertEqual(spinner.end(), ("ended\n", 0))
             pool.settled()
 
-    def test_who_takes_turns_has_a_processor_for_each_thread_of_its_driver(self):
+    def test_whose_threads_have_a_processor_each(self):
         everywhere = os.sched_getaffinity(0)
         if len(everywhere) == 1:
             self.skipTest("with one processor every thread has it for its own")
         with Pool() as pool:
-            first = Spinner(pool)
+            turns = int(pool.run([CL_TENANT, "calibrate"]).stdout)
+            short = Tenant(pool, turns // 10, 1, 3600)
             worker = worker_of(pool)
-            self.assertEqual(pinned(worker), [], "alone it is as free as on the bare driver")
-            second = Spinner(pool)
-            eventually(lambda: sorted(pinned(worker)) == sorted(everywhere), "one processor a thread")
-            self.assertEqual(second.end(), ("ended\n", 0))
+            short.start()
+            for _ in range(20):
+                self.assertEqual(pinned(worker), [], "with short launches it is as free as on the bare driver")
+                time.sleep(0.02)
+            spinner = Spinner(pool)
+            eventually(lambda: sorted(pinned(worker)) == sorted(everywhere), "who takes turns has one processor a thread")
+            self.assertEqual(spinner.end(), ("ended\n", 0))
             eventually(lambda: pinned(worker) == [], "alone again, it is free again")
-            self.assertEqual(first.end(), ("ended\n", 0))
+            short.end()
+            eventually(lambda: pool.sessions() == [], "it has ended")
+            spinner = Spinner(pool)
+            worker = worker_of(pool)
+            eventually(lambda: sorted(pinned(worker)) == sorted(everywhere), "and so has who launches long kernels")
+            self.assertEqual(spinner.end(), ("ended\n", 0))
 
     def test_a_dead_daemon_leaves_nobody_frozen(self):
         with Pool() as pool:

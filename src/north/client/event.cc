@@ -8,7 +8,7 @@ namespace amalgam::client {
 void Event::release() {
   if (holds_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   if (id_ != 0) {
-    session_->post(protocol::Release{id_});
+    session_->post_along(protocol::Release{id_});
     session_->ids().free(id_);
   }
   destroy_(this);

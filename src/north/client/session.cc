@@ -145,6 +145,7 @@ bool Session::enqueue_gate(Stream& stream, std::span<const protocol::ObjectId> w
 
 bool Session::make_room(size_t payload, std::unique_lock<std::mutex>& lock) {
   if (payload + sizeof(protocol::FrameHeader) > kMaxFrameBytes || commands_.broken()) return false;
+  wake_worker();
   lock.unlock();
   poll();  // the worker may itself be waiting for room
   protocol::spin_pause();

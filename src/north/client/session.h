@@ -72,6 +72,14 @@ class Session {
     return send_locked(message, 0, lock);
   }
 
+  /// The same for a command that nobody waits for: a sleeping worker is left asleep until another command wakes it, or there
+  /// are kMostUnrung of these. Events come and go with every command; waking for each would double the worker's wake-ups.
+  template <typename M>
+  void post_along(const M& message) {
+    std::unique_lock lock(send_mutex_);
+    (void)send_locked(message, 0, lock, ++unrung_ < kMostUnrung ? Ring::kNo : Ring::kYes);
+  }
+
   /// Sends a command and waits for its Reply. The driver's code is in Error::native; a failed call's payload (LinkReply,
   /// StatusListReply) goes to `error_payload` if that is given; `sent`, if given, counts one up once the command is on its
   /// way.
@@ -169,21 +177,28 @@ class Session {
     std::function<void(Result<Payload>)> later;
   };
 
+  enum class Ring : uint8_t { kNo, kYes };
+  static constexpr uint32_t kMostUnrung = 64;
+
   Session() = default;
   Result<void> connect(const protocol::Token& slice);
   Result<void> map_memories(int ring_fd, int heap_fd);
   Result<void> greet(int heap_fd);
 
   template <typename M>
-  bool send_locked(const M& message, uint32_t call, std::unique_lock<std::mutex>& lock) {
+  bool send_locked(const M& message, uint32_t call, std::unique_lock<std::mutex>& lock, Ring ring = Ring::kYes) {
     while (!dead()) {
       if (protocol::produce(commands_, message, call, payload_bound(message))) {
-        commands_.wake();
+        if (ring == Ring::kYes) wake_worker();
         return true;
       }
       if (!make_room(payload_bound(message), lock)) break;
     }
     return false;
+  }
+  void wake_worker() {
+    unrung_ = 0;
+    commands_.wake();
   }
   /// An upper bound of the encoded size; most commands are small and fixed.
   template <typename M>
@@ -236,6 +251,7 @@ class Session {
 
   std::mutex send_mutex_;
   protocol::RingProducer commands_;
+  uint32_t unrung_ = 0;  ///< commands for which a sleeping worker has not been woken; under send_mutex_
 
   std::mutex leader_;  ///< whoever holds it drains
   protocol::RingConsumer completions_;
