@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures whether slices get what they were promised, and appends one JSON line to bench/results/shares.jsonl.
 
-    bench/shares.py [--build build/release] [--seconds 12] [--only shares,caps,urgent] [--no-write] [--bare]
+    bench/shares.py [--build build/release] [--seconds 12] [--only alone,shares,caps,urgent] [--no-write] [--bare]
 
+Alone: what one greedy tenant with the device to itself does of what it does on the bare driver, in turn, a few times.
 Shares: greedy tenants that begin together; work is counted in work-groups that have ended (bench/cl_tenant_main.cc), so the
 meter knows nothing of the scheduler. A tenant's share is its work a second over what it does alone, so kernels of different
 lengths can be compared; the sum over all tenants is the throughput against one alone. Reported: shares (of that sum) over the
@@ -32,6 +33,7 @@ import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[1]
 GROUP_US = 50
+ALONE_ROUNDS, ALONE_SECONDS = 5, 4
 RESULT_S = 120  # a tenant that says nothing for so long hangs
 
 # name, promised shares in per cent, kernels of each tenant in microseconds (several: in turn)
@@ -169,8 +171,9 @@ class Bench:
     def agree(self, bare, tenants, terms):
         """Tells a scheduler the terms of programs that have begun, where it cannot be told before (bench/xsched.py)."""
 
-    def greedy(self, bare, terms, kernels):
-        commands = [self.command(bare, t, "greedy", self.turns, groups(k), self.seconds) for t, k in zip(terms, kernels)]
+    def greedy(self, bare, terms, kernels, seconds=None):
+        commands = [self.command(bare, t, "greedy", self.turns, groups(k), seconds or self.seconds)
+                    for t, k in zip(terms, kernels)]
         with Tenants(commands, self.environment(bare)) as tenants:
             self.agree(bare, tenants, terms)
             tenants.go()
@@ -184,6 +187,16 @@ class Bench:
         if key not in self.known:
             self.known[key] = rates(self.greedy(bare, [[]], [kernels]), self.seconds)[0][0]
         return self.known[key]
+
+    def overhead(self, kernel_us):
+        """What one tenant with the device to itself does of what it does on the bare driver, two launches in flight."""
+        found = {True: [], False: []}
+        for _ in range(ALONE_ROUNDS):
+            for bare in found:
+                found[bare].append(rates(self.greedy(bare, [[]], [(kernel_us,)], ALONE_SECONDS), ALONE_SECONDS)[0][0])
+        bare, pool = statistics.median(found[True]), statistics.median(found[False])
+        return {"of_bare": round(pool / bare, 4), "worst": round(min(found[False]) / bare, 4),
+                "best": round(max(found[False]) / bare, 4)}
 
     def shares(self, bare, promised, kernels):
         """Negative controls have no way to ask for a share; they run as they are."""
@@ -240,7 +253,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build" / "release")
     parser.add_argument("--seconds", type=float, default=12)
-    parser.add_argument("--only", default="shares,caps,urgent")
+    parser.add_argument("--only", default="alone,shares,caps,urgent")
     parser.add_argument("--mixes", type=int, default=len(MIXES), help="only the first so many")
     parser.add_argument("--bare", action="store_true", help="the negative controls too")
     parser.add_argument("--configuration", default="", help="lines for the daemon's configuration")
@@ -265,6 +278,9 @@ def main():
         def note(name, value):
             numbers[name] = value
             print(f"{name:34} {json.dumps(value)}", flush=True)
+        if "alone" in only:
+            for kernel_us in (50, 200, 1000):
+                note(f"alone {kernel_us} us", bench.overhead(kernel_us))
         for name, promised, kernels in MIXES[:arguments.mixes]:
             if "shares" in only:
                 note(f"shares {name}", bench.shares(False, promised, kernels))

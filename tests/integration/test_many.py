@@ -1,12 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many sessions at once, several drivers at once, and nobody who runs while nothing is to be done."""
 import os
+import subprocess
 import time
 import unittest
 
 from pool import CL_CASES, CL_QUOTA, Pool, cpu_ticks, eventually, kill_now, resident_bytes
 
 MIB = 1 << 20
+RELEASES = """
+import pyopencl
+context = pyopencl.create_some_context(interactive=False)
+queue = pyopencl.CommandQueue(context)
+buffer = pyopencl.Buffer(context, pyopencl.mem_flags.READ_WRITE, 64)
+events = [pyopencl.enqueue_fill_buffer(queue, buffer, b"x", 0, 64) for _ in range(100)]
+queue.finish()
+for count in (10, 90):
+    input()
+    del events[:count]
+    print("released", flush=True)
+input()
+"""
 
 
 def end_all(pool, children):
@@ -43,6 +57,24 @@ class Many(unittest.TestCase):
             used = [cpu_ticks(pid) - b for pid, b in zip(watched, before)]
             self.assertLessEqual(max(used), 1, f"ticks of daemon, worker, program in 5 s: {used}")
             end_all(pool, [child])
+            pool.settled()
+
+    def test_a_worker_is_not_woken_for_each_released_event(self):
+        with Pool() as pool:
+            program = subprocess.Popen(pool.command(["/usr/bin/python3", "-c", RELEASES]), env=pool.environment, text=True,
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            commands = lambda: [session["commands"] for session in pool.sessions()]
+            eventually(lambda: (seen := commands()) and seen[0] > 100 and commands() == seen, "all has been executed")
+            before = commands()[0]
+            for least, most in ((0, 0), (64, 100)):
+                program.stdin.write("\n")
+                program.stdin.flush()
+                self.assertEqual(program.stdout.readline(), "released\n")
+                eventually(lambda: commands()[0] - before >= least, "enough of them wake it")
+                time.sleep(0.2)
+                self.assertLessEqual(commands()[0] - before, most)
+            program.communicate("\n")
+            self.assertEqual(program.returncode, 0)
             pool.settled()
 
 

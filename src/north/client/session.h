@@ -73,11 +73,11 @@ class Session {
   }
 
   /// The same for a command that nobody waits for: a sleeping worker is left asleep until another command wakes it, or there
-  /// are kMostUnrung of these. Events come and go with every command; waking for each would double the worker's wake-ups.
+  /// are kMostUnwoken of these. Events come and go with every command; waking for each would double the worker's wake-ups.
   template <typename M>
   void post_along(const M& message) {
     std::unique_lock lock(send_mutex_);
-    (void)send_locked(message, 0, lock, ++unrung_ < kMostUnrung ? Ring::kNo : Ring::kYes);
+    (void)send_locked(message, 0, lock, ++unwoken_ < kMostUnwoken ? Wake::kLater : Wake::kNow);
   }
 
   /// Sends a command and waits for its Reply. The driver's code is in Error::native; a failed call's payload (LinkReply,
@@ -177,8 +177,8 @@ class Session {
     std::function<void(Result<Payload>)> later;
   };
 
-  enum class Ring : uint8_t { kNo, kYes };
-  static constexpr uint32_t kMostUnrung = 64;
+  enum class Wake : uint8_t { kNow, kLater };
+  static constexpr uint32_t kMostUnwoken = 64;
 
   Session() = default;
   Result<void> connect(const protocol::Token& slice);
@@ -186,10 +186,10 @@ class Session {
   Result<void> greet(int heap_fd);
 
   template <typename M>
-  bool send_locked(const M& message, uint32_t call, std::unique_lock<std::mutex>& lock, Ring ring = Ring::kYes) {
+  bool send_locked(const M& message, uint32_t call, std::unique_lock<std::mutex>& lock, Wake wake = Wake::kNow) {
     while (!dead()) {
       if (protocol::produce(commands_, message, call, payload_bound(message))) {
-        if (ring == Ring::kYes) wake_worker();
+        if (wake == Wake::kNow) wake_worker();
         return true;
       }
       if (!make_room(payload_bound(message), lock)) break;
@@ -197,7 +197,7 @@ class Session {
     return false;
   }
   void wake_worker() {
-    unrung_ = 0;
+    unwoken_ = 0;
     commands_.wake();
   }
   /// An upper bound of the encoded size; most commands are small and fixed.
@@ -251,7 +251,7 @@ class Session {
 
   std::mutex send_mutex_;
   protocol::RingProducer commands_;
-  uint32_t unrung_ = 0;  ///< commands for which a sleeping worker has not been woken; under send_mutex_
+  uint32_t unwoken_ = 0;  ///< commands for which a sleeping worker has not been woken; under send_mutex_
 
   std::mutex leader_;  ///< whoever holds it drains
   protocol::RingConsumer completions_;
