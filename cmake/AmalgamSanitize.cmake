@@ -13,6 +13,13 @@ if(AMALGAM_SANITIZE)
     add_compile_options(-Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-tsan)
   endif()
 endif()
+# AMALGAM_FOREIGN: the environment of a test that runs programs which are not instrumented, or leave behind what they made, as
+# programs do; the driver's own mistakes are not ours to find.
+set(AMALGAM_FOREIGN)
+if(AMALGAM_SANITIZE MATCHES "address")
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libasan.so OUTPUT_VARIABLE RUNTIME OUTPUT_STRIP_TRAILING_WHITESPACE)
+  set(AMALGAM_FOREIGN "ASAN_OPTIONS=detect_leaks=0:new_delete_type_mismatch=0:verify_asan_link_order=0" "LD_PRELOAD=${RUNTIME}")
+endif()
 if(AMALGAM_FUZZ)
   # Everything is instrumented; the targets alone get libFuzzer's main.
   add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)

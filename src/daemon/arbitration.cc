@@ -159,6 +159,7 @@ uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t w
   if (holder == 0 || desk.parked) return wake;
   Seats::Sight sight = look(desk, holder, now_ns);
   if (wanting > 1) {
+    desk.seats.run_beside();
     uint64_t soon = kPollNs << desk.patience;
     desk.patience = sight.busy() ? std::min(desk.patience + 1, kMostPatience) : 0;
     return std::min(wake, now_ns + soon);

@@ -62,7 +62,7 @@ class Arbitration {
     model::Grants* grants = nullptr;
     int pidfd = -1;
     int bell = -1;
-    const protocol::Channel* worker = nullptr;  ///< to tell it whether to bind threads
+    const protocol::Channel* worker = nullptr;  ///< to tell it where its driver's threads may run
   };
 
   static Result<std::unique_ptr<Arbitration>> start(Options options, Guardian& guardian, spdlog::logger& log);

@@ -13,10 +13,17 @@
 #include "protocol/ring.h"
 
 namespace amalgam::daemon {
+
+using protocol::Binding;
+
 namespace {
 
 constexpr uint64_t kAloneAfterNs = 1'000'000'000;                     // without a freeze
-constexpr uint64_t kLongLaunchNs = 200'000, kShortLaunchNs = 80'000;  // bound from here on, free up to here
+constexpr uint64_t kWindowNs = 50'000'000;                            // what is seen of launches in less says nothing
+constexpr uint64_t kLongLaunchNs = 200'000, kShortLaunchNs = 80'000;  // one processor each from here on, up to here not
+// All together: so many launches and more, which use no more than this part of the time. A longer one among them runs on one
+// processor, but only for so small a part of the time.
+constexpr uint64_t kManyLaunchesNs = 1'000'000, kRareUse = 10, kSeldomUse = 5;
 
 void send_signal(int pidfd, int number) { ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0); }
 
@@ -26,21 +33,44 @@ bool works_elsewhere(const Seat& seat) {
   return false;
 }
 
-void tell_bound(Seat& seat, bool bound) {
-  if (seat.told_bound == bound || seat.worker == nullptr) return;
+void tell(Seat& seat, Binding binding) {
+  if (seat.binding == binding || seat.worker == nullptr) return;
   // A worker whose socket is full hears it the next time.
-  if (seat.worker->send(protocol::BindThreads{seat.index, bound}, {}, 0)) seat.told_bound = bound;
+  if (seat.worker->send(protocol::BindThreads{seat.index, binding}, {}, 0)) seat.binding = binding;
 }
 
-/// Time on the device for each launch since the last look; where the session has several devices, less than that. Empty:
-/// nothing has ended.
-std::optional<uint64_t> launch_ns(Seat& seat) {
+/// What a session did since the last look. Where it has several devices, its launches are those of all.
+struct Pace {
+  uint64_t launches = 0, device_ns = 0, elapsed_ns = 0;
+  bool in_flight = false;
+
+  /// Device time of a launch. One that does not end in a whole window is long.
+  uint64_t launch_ns() const {
+    if (device_ns == 0) return in_flight ? kLongLaunchNs : 0;
+    return device_ns / std::max<uint64_t>(launches, 1);
+  }
+  bool uses_less_than(uint64_t part) const {
+    return launches >= elapsed_ns / kManyLaunchesNs && device_ns <= elapsed_ns / part;
+  }
+};
+
+/// Empty: too little time has passed.
+std::optional<Pace> pace_of(Seat& seat, uint64_t now_ns) {
+  if (now_ns < seat.seen_at_ns + kWindowNs) return std::nullopt;
   const uint64_t launches = seat.counters->launches.load(std::memory_order_relaxed);
-  const uint64_t time_ns = seat.counters->device_time_ns[seat.index].load(std::memory_order_relaxed);
-  const uint64_t count = launches - std::exchange(seat.seen_launches, launches);
-  const uint64_t took_ns = time_ns - std::exchange(seat.seen_time_ns, time_ns);
-  if (took_ns == 0) return std::nullopt;
-  return took_ns / std::max<uint64_t>(count, 1);
+  const uint64_t device_ns = seat.counters->device_time_ns[seat.index].load(std::memory_order_relaxed);
+  Pace pace;
+  pace.launches = launches - std::exchange(seat.seen_launches, launches);
+  pace.device_ns = device_ns - std::exchange(seat.seen_time_ns, device_ns);
+  pace.elapsed_ns = now_ns - std::exchange(seat.seen_at_ns, now_ns);
+  pace.in_flight = seat.claim().in_flight.load(std::memory_order_relaxed) != 0;
+  return pace;
+}
+
+Binding best(Binding now, const Pace& pace) {
+  const uint64_t took = pace.launch_ns();
+  if (took >= kLongLaunchNs || (now == Binding::kEach && took > kShortLaunchNs)) return Binding::kEach;
+  return pace.uses_less_than(now == Binding::kTogether ? kSeldomUse : kRareUse) ? Binding::kTogether : Binding::kFree;
 }
 
 }  // namespace
@@ -88,11 +118,16 @@ void Seats::run_alone(core::SliceId slice, uint64_t now_ns) {
   if (!freezable_) return;  // not a processor, or not to be touched
   for (Seat& seat : seats_) {
     if (seat.slice != slice || seat.frozen) continue;
-    const bool rests = seat.claim().in_flight.load(std::memory_order_relaxed) == 0;
-    const uint64_t took = launch_ns(seat).value_or(rests ? 0 : kLongLaunchNs);
-    if (took >= kLongLaunchNs) tell_bound(seat, true);
-    if (took <= kShortLaunchNs && now_ns >= seat.frozen_at_ns + kAloneAfterNs) tell_bound(seat, false);
+    const std::optional<Pace> pace = pace_of(seat, now_ns);
+    if (!pace) continue;
+    const Binding binding = best(seat.binding, *pace);
+    if (binding == Binding::kEach || now_ns >= seat.frozen_at_ns + kAloneAfterNs) tell(seat, binding);
   }
+}
+
+void Seats::run_beside() {
+  for (Seat& seat : seats_)
+    if (seat.binding == Binding::kTogether) tell(seat, Binding::kFree);
 }
 
 void Seats::freeze(Seat& seat, uint64_t now_ns) {
@@ -102,7 +137,7 @@ void Seats::freeze(Seat& seat, uint64_t now_ns) {
   send_signal(seat.pidfd, SIGSTOP);
   seat.frozen = true;
   seat.frozen_at_ns = now_ns;
-  tell_bound(seat, true);
+  tell(seat, Binding::kEach);
 }
 
 void Seats::thaw(Seat& seat, uint64_t now_ns) {

@@ -13,8 +13,9 @@
 // dies; without a guardian nothing is frozen any more. A session with commands on several devices is not frozen for one of
 // them: it starts nothing more there, and what runs runs out.
 //
-// Threads. A worker that has been frozen, or runs launches as long as the kernel takes to balance its threads, is told to
-// bind them (worker/processors.h says why); one for which neither has been true for a while is told to free them.
+// Threads. Where the device is the CPU, workers are told where their driver's threads are best off (worker/processors.h says
+// why): one processor each after a freeze, and with launches as long as the kernel takes to balance threads; all together
+// with many launches that hardly use the device, as long as nobody else wants it; else anywhere.
 //
 // Threads: the caller locks. Blocking: never. Lifetime: pages, pidfd and channel of a seat must stay until its erase().
 #pragma once
@@ -26,6 +27,7 @@
 #include "daemon/guardian.h"
 #include "model/grants.h"
 #include "protocol/channel.h"
+#include "protocol/control.h"
 
 namespace amalgam::daemon {
 
@@ -37,9 +39,9 @@ struct Seat {
   const model::Counters* counters = nullptr;
   model::Grants* grants = nullptr;
   int pidfd = -1;
-  const protocol::Channel* worker = nullptr;     ///< null: it is told nothing
-  bool told_bound = false;                       ///< its worker has bound the driver's threads
-  uint64_t seen_launches = 0, seen_time_ns = 0;  ///< of the counters, at the last look
+  const protocol::Channel* worker = nullptr;                     ///< null: it is told nothing
+  protocol::Binding binding = protocol::Binding::kFree;          ///< what its worker has been told
+  uint64_t seen_launches = 0, seen_time_ns = 0, seen_at_ns = 0;  ///< of the counters, at the last look for that
   bool frozen = false;
   bool released = false;            ///< runs whatever is decided, because it is to end
   uint64_t frozen_at_ns = 0;        ///< the last time
@@ -68,8 +70,10 @@ class Seats {
   /// brought back by its bell alone, which a frozen worker cannot ring. False: it has gone on meanwhile, and keeps its
   /// grant.
   bool park(core::SliceId slice, uint64_t now_ns);
-  /// The slice has the device for itself: are its workers' threads better off bound, or free? To be asked now and then.
+  /// The slice has the device for itself: tells its workers where their threads are best off. To be called now and then.
   void run_alone(core::SliceId slice, uint64_t now_ns);
+  /// Several slices want the device: what was best for one alone is over.
+  void run_beside();
   /// Lets one run whatever is decided from now on.
   static void let_go(Seat& seat, uint64_t now_ns);
   static void thaw(Seat& seat, uint64_t now_ns);

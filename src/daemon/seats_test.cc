@@ -20,6 +20,9 @@
 #include "protocol/control.h"
 
 namespace amalgam::daemon {
+
+using protocol::Binding;
+
 namespace {
 
 constexpr core::SliceId kSlice = 7;
@@ -165,21 +168,25 @@ struct SeatsAndAnEar : SeatsTest {
     seat.worker = &ours;
     seats.add(seat);
     seats.grant(kSlice, kNow);
+    seats.run_alone(kSlice, kNow);  // from here on it is looked at
   }
   /// Empty: nothing.
-  std::optional<bool> heard() {
+  std::optional<Binding> heard() {
     auto packet = theirs.receive(0);
     if (!packet) return std::nullopt;
     auto said = packet->as<protocol::BindThreads>();
     EXPECT_TRUE(said && said->device == 2);
-    return said->bind;
+    return said->binding;
   }
   /// So many launches have ended, each after so long.
   void launch(uint64_t count, uint64_t each_ns) {
     worker.counters->launches += count;
     worker.counters->device_time_ns[2] += count * each_ns;
   }
+  /// A tenth of a second later.
+  void look_again() { seats.run_alone(kSlice, now += 100'000'000); }
   protocol::Channel ours, theirs;
+  uint64_t now = kNow;
 };
 
 TEST_F(SeatsAndAnEar, WhoIsFrozenBindsItsThreadsAndLaterFreesThem) {
@@ -187,48 +194,80 @@ TEST_F(SeatsAndAnEar, WhoIsFrozenBindsItsThreadsAndLaterFreesThem) {
   EXPECT_EQ(heard(), std::nullopt) << "it rested";
   worker.begin(2);
   seats.revoke(kSlice, kNow);
-  EXPECT_EQ(heard(), true);
-  seats.run_alone(kSlice, kNow + 2'000'000'000);
+  EXPECT_EQ(heard(), Binding::kEach);
+  look_again();
   EXPECT_EQ(heard(), std::nullopt) << "it is frozen";
-  seats.grant(kSlice, kNow);
-  seats.revoke(kSlice, kNow);
-  seats.grant(kSlice, kNow);
+  seats.grant(kSlice, now);
+  seats.revoke(kSlice, now);
+  seats.grant(kSlice, now);
   worker.end(2);
-  seats.run_alone(kSlice, kNow + 1'000'000);
+  look_again();
   EXPECT_EQ(heard(), std::nullopt) << "it knows, and it is too early";
-  seats.run_alone(kSlice, kNow + 2'000'000'000);
-  EXPECT_EQ(heard(), false);
-  seats.run_alone(kSlice, kNow + 2'000'000'000);
+  for (int i = 0; i < 10; ++i) look_again();
+  EXPECT_EQ(heard(), Binding::kFree);
+  look_again();
   EXPECT_EQ(heard(), std::nullopt);
 }
 
-TEST_F(SeatsAndAnEar, LongLaunchesBindAndShortOnesFree) {
-  launch(1000, 20'000);
-  seats.run_alone(kSlice, kNow + 2'000'000'000);
+TEST_F(SeatsAndAnEar, LongLaunchesHaveAProcessorForEachThreadAndShortOnesDoNot) {
+  launch(1000, 50'000);
+  look_again();
   EXPECT_EQ(heard(), std::nullopt);
   launch(100, 1'000'000);
-  seats.run_alone(kSlice, kNow + 2'100'000'000);
-  EXPECT_EQ(heard(), true);
+  look_again();
+  EXPECT_EQ(heard(), Binding::kEach);
   launch(500, 120'000);
-  seats.run_alone(kSlice, kNow + 2'200'000'000);
+  look_again();
   EXPECT_EQ(heard(), std::nullopt) << "neither long nor short";
-  launch(3000, 20'000);
-  seats.run_alone(kSlice, kNow + 2'300'000'000);
-  EXPECT_EQ(heard(), false);
+  launch(1000, 50'000);
+  look_again();
+  EXPECT_EQ(heard(), Binding::kFree);
 }
 
 TEST_F(SeatsAndAnEar, ALaunchThatDoesNotEndIsALongOneAndNoLaunchIsAShortOne) {
   worker.begin(2);
-  seats.run_alone(kSlice, kNow + 2'000'000'000);
-  EXPECT_EQ(heard(), true);
-  seats.run_alone(kSlice, kNow + 2'100'000'000);
+  look_again();
+  EXPECT_EQ(heard(), Binding::kEach);
+  look_again();
   EXPECT_EQ(heard(), std::nullopt);
   worker.end(2);
   launch(1, 100'000'000);
-  seats.run_alone(kSlice, kNow + 2'200'000'000);
+  look_again();
   EXPECT_EQ(heard(), std::nullopt) << "its end is seen";
-  seats.run_alone(kSlice, kNow + 2'300'000'000);
-  EXPECT_EQ(heard(), false);
+  look_again();
+  EXPECT_EQ(heard(), Binding::kFree);
+}
+
+TEST_F(SeatsAndAnEar, ManyLaunchesThatHardlyUseTheDeviceAreTogetherWhileNobodyElseWantsIt) {
+  launch(5000, 1'000);
+  look_again();
+  EXPECT_EQ(heard(), Binding::kTogether);
+  launch(5000, 3'000);
+  look_again();
+  EXPECT_EQ(heard(), std::nullopt) << "a little more use changes nothing";
+  launch(5000, 10'000);
+  look_again();
+  EXPECT_EQ(heard(), Binding::kFree) << "half of the time it is used";
+  launch(5000, 3'000);
+  look_again();
+  EXPECT_EQ(heard(), std::nullopt) << "not rare enough to begin with";
+  launch(10, 1'000);
+  look_again();
+  EXPECT_EQ(heard(), std::nullopt) << "few launches";
+  launch(5000, 1'000);
+  look_again();
+  EXPECT_EQ(heard(), Binding::kTogether);
+  seats.run_beside();
+  EXPECT_EQ(heard(), Binding::kFree);
+  seats.run_beside();
+  EXPECT_EQ(heard(), std::nullopt);
+}
+
+TEST_F(SeatsAndAnEar, AMomentSaysNothing) {
+  look_again();
+  launch(1, 1'000'000);
+  seats.run_alone(kSlice, now + 1'000'000);
+  EXPECT_EQ(heard(), std::nullopt);
 }
 
 TEST_F(SeatsAndAnEar, WhereNothingIsFrozenNobodyIsTold) {

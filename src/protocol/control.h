@@ -330,14 +330,20 @@ struct Reclaim {
     a();
   }
 };
-/// From now on each thread of this device's driver is better off with a processor of its own, or is not any more.
+/// Where the threads of a processor's driver may run. Later ones win where a session has several devices.
+enum class Binding : uint8_t {
+  kFree = 0,  ///< anywhere
+  kTogether,  ///< all on the processor of the worker's dispatcher, where the machine has few
+  kEach,      ///< each on one of its own
+};
+/// From now on this device's threads are best off so.
 struct BindThreads {
   static constexpr ControlType kType = ControlType::kBindThreads;
   uint32_t device = 0;  ///< in the order of Adopt
-  bool bind = false;
+  Binding binding = Binding::kFree;
   template <typename A>
   void fields(A& a) {
-    a(device, bind);
+    a(device, binding);
   }
 };
 

@@ -78,7 +78,7 @@ void Control::on_packet(const protocol::Packet& packet) {
       return;
     case ControlType::kReclaim: purse_->on_reclaim(); return;
     case ControlType::kBindThreads:
-      if (auto said = packet.as<protocol::BindThreads>()) config_.threads.bind(said->device, said->bind);
+      if (auto said = packet.as<protocol::BindThreads>()) config_.threads.bind(said->device, said->binding);
       return;
     case ControlType::kDone:
       if (state_ != State::kGreeting) return;

@@ -2,6 +2,7 @@
 #include "worker/processors.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -9,13 +10,18 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 namespace amalgam::worker {
+
+using protocol::Binding;
+
 namespace {
 
 namespace fs = std::filesystem;
 
 const fs::path kThreads = "/proc/self/task";
+constexpr size_t kFew = 4;  // processors: as many threads can share one for a moment
 
 /// Those in a set, ascending.
 std::vector<int> processors_of(const cpu_set_t& set) {
@@ -39,6 +45,23 @@ std::string stem_of(pid_t thread) {
   std::getline(file, name);
   std::erase_if(name, [](unsigned char c) { return std::isdigit(c) != 0; });
   return name;
+}
+
+/// Where the process's first thread runs now; empty where that is not to be known, or is none of `all`.
+std::vector<int> dispatchers_processor(const cpu_set_t& all) {
+  std::ifstream file(kThreads / std::to_string(::getpid()) / "stat");
+  std::string line;
+  std::getline(file, line);
+  // Of what follows the name, which may hold anything: the state and 35 more fields.
+  const size_t name_end = line.rfind(')');
+  if (name_end == std::string::npos) return {};
+  std::istringstream fields(line.substr(name_end + 1));
+  std::string field;
+  for (int skipped = 0; skipped < 36; ++skipped) fields >> field;
+  int processor = -1;
+  fields >> processor;
+  return processor >= 0 && processor < CPU_SETSIZE && CPU_ISSET(processor, &all) ? std::vector{processor}
+                                                                                 : std::vector<int>();
 }
 
 /// Only if it is still one of ours: its number may be somebody else's by now.
@@ -68,17 +91,19 @@ void ComputeThreads::note(const std::vector<pid_t>& before) {
   for (pid_t thread : fresh) pools_[stem_of(thread)].push_back(thread);
 }
 
-void ComputeThreads::bind(uint32_t device, bool bound) {
-  Devices devices = devices_;
-  if (device < devices.size()) change(devices.set(device, bound));
+void ComputeThreads::bind(uint32_t device, Binding binding) {
+  Wishes wishes = wishes_;
+  if (device >= wishes.size()) return;
+  wishes[device] = binding;
+  change(wishes);
 }
 
 void ComputeThreads::free() { change({}); }
 
-void ComputeThreads::change(const Devices& devices) {
-  const bool before = devices_.any();
-  devices_ = devices;
-  if (devices_.any() != before) apply();
+void ComputeThreads::change(const Wishes& wishes) {
+  const Binding before = std::ranges::max(wishes_);
+  wishes_ = wishes;
+  if (std::ranges::max(wishes_) != before) apply();
 }
 
 void ComputeThreads::apply() {
@@ -87,12 +112,15 @@ void ComputeThreads::apply() {
   // Fails on machines with more processors than a cpu_set_t holds: there nothing is bound.
   if (::sched_getaffinity(0, sizeof all, &all) != 0) return;
   const std::vector<int> processors = processors_of(all);
-  const bool binds = devices_.any();
+  const Binding binding = std::ranges::max(wishes_);
+  std::vector<int> places;  // in turn; empty: anywhere
+  if (binding == Binding::kEach) places = processors;
+  if (binding == Binding::kTogether && processors.size() <= kFew) places = dispatchers_processor(all);
   for (const auto& [stem, threads] : pools_) {
     if (threads.size() % processors.size() != 0) continue;
     for (size_t i = 0; i < threads.size(); ++i) {
-      const bool done = place(threads[i], binds ? only(processors[i % processors.size()]) : all);
-      bound_ += binds && done ? 1 : 0;
+      const bool done = place(threads[i], places.empty() ? all : only(places[i % places.size()]));
+      bound_ += done && !places.empty() ? 1 : 0;
     }
   }
 }

@@ -15,6 +15,9 @@
 #include <vector>
 
 namespace amalgam::worker {
+
+using protocol::Binding;
+
 namespace {
 
 std::set<int> allowed(pid_t thread = 0) {
@@ -72,8 +75,8 @@ TEST(ComputeThreads, HaveAProcessorEachWhileTheyAreBound) {
   threads.note(before);
   for (const auto& places : places_since(before)) EXPECT_EQ(places, all) << "nobody has said so yet";
 
-  threads.bind(3, true);
-  threads.bind(1, true);
+  threads.bind(3, Binding::kEach);
+  threads.bind(1, Binding::kEach);
   EXPECT_EQ(threads.bound(), 2 * all.size());
   std::map<int, int> used;
   for (const auto& places : places_since(before)) {
@@ -84,9 +87,35 @@ TEST(ComputeThreads, HaveAProcessorEachWhileTheyAreBound) {
   for (auto [processor, count] : used) EXPECT_EQ(count, 2) << processor;
   EXPECT_EQ(allowed(::gettid()), all) << "what was there before is left alone";
 
-  threads.bind(3, false);
+  threads.bind(3, Binding::kFree);
   EXPECT_EQ(threads.bound(), 2 * all.size()) << "one device is enough";
-  threads.bind(1, false);
+  threads.bind(1, Binding::kFree);
+  EXPECT_EQ(threads.bound(), 0u);
+  for (const auto& places : places_since(before)) EXPECT_EQ(places, all);
+}
+
+TEST(ComputeThreads, AreTogetherBesideTheFirstThread) {
+  const auto all = allowed();
+  if (all.size() > 4) GTEST_SKIP() << "not where there are many processors";
+  const auto before = thread_ids();
+  Pool pool(2 * all.size(), "");
+  ComputeThreads threads;
+  threads.note(before);
+  threads.bind(0, Binding::kTogether);
+  EXPECT_EQ(threads.bound(), 2 * all.size());
+  std::set<std::set<int>> used;
+  for (const auto& places : places_since(before)) used.insert(places);
+  ASSERT_EQ(used.size(), 1u);
+  ASSERT_EQ(used.begin()->size(), 1u);
+  EXPECT_TRUE(all.contains(*used.begin()->begin()));
+
+  threads.bind(1, Binding::kEach);
+  used.clear();
+  for (const auto& places : places_since(before)) used.insert(places);
+  EXPECT_EQ(used.size(), all.size()) << "of two devices the larger word counts";
+  threads.bind(1, Binding::kFree);
+  EXPECT_EQ(threads.bound(), 2 * all.size());
+  threads.bind(0, Binding::kFree);
   EXPECT_EQ(threads.bound(), 0u);
   for (const auto& places : places_since(before)) EXPECT_EQ(places, all);
 }
@@ -97,12 +126,12 @@ TEST(ComputeThreads, AreFreedForAllDevicesAtOnce) {
   Pool pool(all.size(), "");
   ComputeThreads threads;
   threads.note(before);
-  threads.bind(0, true);
-  threads.bind(5, true);
+  threads.bind(0, Binding::kEach);
+  threads.bind(5, Binding::kEach);
   threads.free();
   EXPECT_EQ(threads.bound(), 0u);
   for (const auto& places : places_since(before)) EXPECT_EQ(places, all);
-  threads.bind(5, true);
+  threads.bind(5, Binding::kEach);
   EXPECT_EQ(threads.bound(), all.size());
 }
 
@@ -111,7 +140,7 @@ TEST(ComputeThreads, ADeviceThatCannotBeIsIgnored) {
   Pool pool(allowed().size(), "");
   ComputeThreads threads;
   threads.note(before);
-  threads.bind(UINT32_MAX, true);
+  threads.bind(UINT32_MAX, Binding::kEach);
   EXPECT_EQ(threads.bound(), 0u);
 }
 
@@ -122,7 +151,7 @@ TEST(ComputeThreads, HelpersWithOtherNamesDoNotCount) {
   Pool helper(all.size() + 1, "disk$");
   ComputeThreads threads;
   threads.note(before);
-  threads.bind(0, true);
+  threads.bind(0, Binding::kEach);
   EXPECT_EQ(threads.bound(), all.size() == 1 ? 3 : all.size()) << "with one processor any number is a multiple";
 }
 
@@ -132,7 +161,7 @@ TEST(ComputeThreads, AnotherNumberIsLeftAlone) {
   Pool pool(all.size() + 1, "");
   ComputeThreads threads;
   threads.note(before);
-  threads.bind(0, true);
+  threads.bind(0, Binding::kEach);
   for (const auto& places : places_since(before)) EXPECT_EQ(places, all);
 }
 
@@ -147,7 +176,7 @@ TEST(ComputeThreads, OnlyWhereTheProcessMayRun) {
     Pool pool(3, "");
     ComputeThreads threads;
     threads.note(before);
-    threads.bind(0, true);
+    threads.bind(0, Binding::kEach);
     EXPECT_EQ(threads.bound(), 3u);
     for (const auto& places : places_since(before)) EXPECT_EQ(places, std::set<int>{*all.rbegin()});
   }).join();
@@ -160,7 +189,7 @@ TEST(ComputeThreads, WhoHasEndedIsNotTakenForSomebodyElse) {
     Pool pool(allowed().size(), "");
     threads.note(before);
   }
-  threads.bind(0, true);
+  threads.bind(0, Binding::kEach);
   EXPECT_EQ(threads.bound(), 0u);
 }
 

@@ -86,7 +86,7 @@ class Turns(unittest.TestCase):
             self.skipTest("with one processor every thread has it for its own")
         with Pool() as pool:
             turns = int(pool.run([CL_TENANT, "calibrate"]).stdout)
-            short = Tenant(pool, turns // 10, 1, 3600)
+            short = Tenant(pool, turns // 2, 1, 3600)
             worker = worker_of(pool)
             short.start()
             for _ in range(20):
@@ -102,6 +102,22 @@ class Turns(unittest.TestCase):
             worker = worker_of(pool)
             eventually(lambda: sorted(pinned(worker)) == sorted(everywhere), "and so has who launches long kernels")
             self.assertEqual(spinner.end(), ("ended\n", 0))
+            eventually(lambda: pool.sessions() == [], "it has ended")
+            if len(everywhere) > 4:
+                return
+            empty = subprocess.Popen(pool.command([CL_TENANT, "urgent", 1, 1, 0, 60]), env=pool.environment, text=True,
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.assertEqual(empty.stdout.readline(), "ready\n")
+            worker = worker_of(pool)
+            empty.stdin.write("start\n")
+            empty.stdin.flush()
+            eventually(lambda: len(pinned(worker)) == len(everywhere) and len(set(pinned(worker))) == 1,
+                       "empty launches that are waited for have all threads beside the dispatcher")
+            spinner = Spinner(pool)
+            eventually(lambda: sorted(pinned(worker)) in ([], sorted(everywhere)), "until somebody else wants the device")
+            self.assertEqual(spinner.end(), ("ended\n", 0))
+            empty.terminate()
+            empty.communicate()
 
     def test_a_dead_daemon_leaves_nobody_frozen(self):
         with Pool() as pool:

@@ -91,7 +91,7 @@ void Arbiter::note_service(const Slice* occupant, uint64_t used_ns) {
 
 void Arbiter::rebase(Priority priority) {
   int64_t by = virtual_now(priority);
-  class_virtual_[static_cast<size_t>(priority)] -= by;
+  class_virtual_[static_cast<size_t>(priority)] = 0;  // the mean is the new zero
   for (Slice& slice : slices_) {
     if (slice.terms.priority == priority) slice.account.rebase(by);
   }

@@ -39,7 +39,7 @@ Result<std::vector<model::Device>> OpenClBackend::discover(const std::string& li
       device.driver_index = number;
       device.device_index = index;
       if (device.health == model::Health::kHealthy) {
-        ClDevice opened(platform, poller_, (*ids)[index]);
+        ClDevice opened(platform, (*ids)[index]);
         probe(*this, opened, device);
       }
       all.push_back(std::move(device));
@@ -60,7 +60,7 @@ Result<std::unique_ptr<Device>> OpenClBackend::open(const model::Device& device)
   if (device.device_index >= ids->size()) {
     return fail(Code::kNotFound, platform->name() + ": no device " + std::to_string(device.device_index));
   }
-  return std::make_unique<ClDevice>(platform, poller_, (*ids)[device.device_index]);
+  return std::make_unique<ClDevice>(platform, (*ids)[device.device_index]);
 }
 
 Result<std::unique_ptr<Context>> OpenClBackend::create_context(std::span<Device* const> devices,

@@ -28,7 +28,6 @@ class OpenClBackend final : public Backend {
   Result<const std::vector<PlatformPtr>*> driver(const std::string& library);
 
   std::map<std::string, std::vector<PlatformPtr>> drivers_;
-  std::shared_ptr<EventPoller> poller_ = std::make_shared<EventPoller>();
 };
 
 }  // namespace amalgam::south::opencl

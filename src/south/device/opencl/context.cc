@@ -35,11 +35,11 @@ Result<std::unique_ptr<Context>> create_cl_context(std::span<Device* const> devi
   auto context = AMALGAM_CL_CREATE(*platform, ids[0], clCreateContext, list.data(), static_cast<cl_uint>(ids.size()),
                                    ids.data(), nullptr, nullptr);
   if (!context) return fail(std::move(context.error()));
-  return std::make_unique<ClContext>(platform, first.poller(), *context);
+  return std::make_unique<ClContext>(platform, *context);
 }
 
 Result<std::unique_ptr<Stream>> ClContext::create_stream(Device& device, std::span<const uint64_t> properties) {
-  return create_queue(platform_, poller_, handle(), static_cast<ClDevice&>(device).id(), properties);
+  return create_queue(platform_, handle(), static_cast<ClDevice&>(device).id(), properties);
 }
 
 Result<std::unique_ptr<Region>> ClContext::create_region(uint64_t flags, uint64_t size, std::byte* memory) {
@@ -97,7 +97,7 @@ Result<std::unique_ptr<Sampler>> ClContext::create_sampler(std::span<const uint6
 Result<EventPtr> ClContext::create_user_event() {
   auto event = AMALGAM_CL_CREATE(*platform_, handle(), clCreateUserEvent, handle());
   if (!event) return fail(std::move(event.error()));
-  return std::make_shared<ClEvent>(platform_, poller_, *event, true);
+  return std::make_shared<ClEvent>(platform_, *event, true);
 }
 
 Result<std::unique_ptr<Module>> ClContext::create_module(const ModuleSpec& spec, std::vector<int32_t>& statuses) {

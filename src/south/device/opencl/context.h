@@ -13,8 +13,7 @@ namespace amalgam::south::opencl {
 
 class ClContext final : public Context {
  public:
-  ClContext(PlatformPtr platform, std::shared_ptr<EventPoller> poller, cl_context context)
-      : platform_(std::move(platform)), poller_(std::move(poller)), context_(context) {}
+  ClContext(PlatformPtr platform, cl_context context) : platform_(std::move(platform)), context_(context) {}
 
   Result<std::unique_ptr<Stream>> create_stream(Device& device, std::span<const uint64_t> properties) override;
   Result<std::unique_ptr<Region>> create_region(uint64_t flags, uint64_t size, std::byte* memory) override;
@@ -31,7 +30,6 @@ class ClContext final : public Context {
 
  private:
   PlatformPtr platform_;
-  std::shared_ptr<EventPoller> poller_;
   Owned<cl_context> context_;
 };
 

@@ -65,7 +65,7 @@ Result<std::vector<std::unique_ptr<Device>>> ClDevice::partition(std::span<const
   AMALGAM_TRY(AMALGAM_CL(*platform_, id_, clCreateSubDevices, id_, list.data(), *count, ids.data(), &made), "partition");
   std::vector<std::unique_ptr<Device>> parts;
   for (cl_device_id id : std::span(ids).first(std::min(made, *count))) {
-    parts.push_back(std::make_unique<ClDevice>(platform_, poller_, Owned<cl_device_id>(id)));
+    parts.push_back(std::make_unique<ClDevice>(platform_, Owned<cl_device_id>(id)));
   }
   return parts;
 }

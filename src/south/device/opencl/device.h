@@ -14,10 +14,9 @@ namespace amalgam::south::opencl {
 
 class ClDevice final : public Device {
  public:
-  ClDevice(PlatformPtr platform, std::shared_ptr<EventPoller> poller, cl_device_id id)
-      : platform_(std::move(platform)), poller_(std::move(poller)), id_(id) {}
-  ClDevice(PlatformPtr platform, std::shared_ptr<EventPoller> poller, Owned<cl_device_id> part)
-      : platform_(std::move(platform)), poller_(std::move(poller)), id_(part.get()), part_(std::move(part)) {}
+  ClDevice(PlatformPtr platform, cl_device_id id) : platform_(std::move(platform)), id_(id) {}
+  ClDevice(PlatformPtr platform, Owned<cl_device_id> part)
+      : platform_(std::move(platform)), id_(part.get()), part_(std::move(part)) {}
 
   Result<Bytes> query(uint32_t param) override;
   Result<uint32_t> count_parts(std::span<const int64_t> properties) override;
@@ -26,11 +25,9 @@ class ClDevice final : public Device {
 
   cl_device_id id() const { return id_; }
   const PlatformPtr& platform() const { return platform_; }
-  const std::shared_ptr<EventPoller>& poller() const { return poller_; }
 
  private:
   PlatformPtr platform_;
-  std::shared_ptr<EventPoller> poller_;
   cl_device_id id_;
   Owned<cl_device_id> part_;
 };

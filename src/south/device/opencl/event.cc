@@ -9,38 +9,27 @@ namespace {
 /// Clocks count from a machine's or driver's start; rusticl 22.3 answers 0, 1, 2, 3 for every command.
 constexpr uint64_t kFirstCredibleNs = 1000;
 
-/// What the driver's callback finds. If the driver never calls, this stays behind, with an empty watch.
-struct Registration {
-  WatchPtr watch;
-  std::shared_ptr<EventPoller> poller;
-};
-
 void CL_CALLBACK event_callback(cl_event /*event*/, cl_int status, void* data) {
-  std::unique_ptr<Registration> registration(static_cast<Registration*>(data));
-  if (registration->watch->is_called_inside()) return;
   // Nothing is asked about the event itself: rusticl calls back while it holds the event's lock.
-  registration->watch->tell(status);
-  registration->poller->remove(*registration->watch);
+  EventPoller::of_process().called(reinterpret_cast<uintptr_t>(data), status);
 }
 
 }  // namespace
 
 void ClEvent::watch(int32_t status, std::function<void(int32_t)> reached) {
   if (int32_t now = status_now(); now <= status) return reached(now < 0 ? now : status);
+  EventPoller& poller = EventPoller::of_process();
   auto watch = std::make_shared<Watch>(shared_from_this(), status, std::move(reached));
-  poller_->add(watch);
+  const EventPoller::Ticket ticket = poller.add(watch);
   auto set = platform_->entry(handle(), &cl_icd_dispatch::clSetEventCallback);
-  auto for_driver = std::make_unique<Registration>(Registration{watch, poller_});
-  watch->set_registering(true);
-  const bool taken = set != nullptr && set(handle(), status, event_callback, for_driver.get()) == CL_SUCCESS;
-  const bool called_inside = watch->set_registering(false);
-  if (taken)
-    (void)for_driver.release();
-  else
-    poller_->hurry();
+  static_assert(sizeof(EventPoller::Ticket) <= sizeof(void*));
+  watch->begin_registering();
+  const bool taken = set != nullptr && set(handle(), status, event_callback, reinterpret_cast<void*>(ticket)) == CL_SUCCESS;
+  const bool called_inside = watch->end_registering();
+  if (!taken) poller.hurry();
   // Not otherwise: a look takes the event's lock, which a driver's thread that ends a short command wants now. Who ended
   // between the look above and the registration, with a driver that then calls nobody, is found by the poller.
-  if (called_inside && watch->look()) poller_->remove(*watch);
+  if (called_inside && watch->look()) poller.remove(ticket);
 }
 
 void ClEvent::on_complete(std::function<void(const Outcome&)> done) {
@@ -53,7 +42,7 @@ Result<void> ClEvent::signal(int32_t status) {
   if (!is_user_) return fail(Code::kInvalidArgument, "signal: not a user event", CL_INVALID_EVENT);
   auto verdict = AMALGAM_CL(*platform_, handle(), clSetUserEventStatus, handle(), status);
   // Some drivers call nobody back about failures.
-  if (verdict && status < 0) poller_->hurry();
+  if (verdict && status < 0) EventPoller::of_process().hurry();
   return verdict;
 }
 

@@ -16,8 +16,8 @@ namespace amalgam::south::opencl {
 
 class ClEvent final : public Event, public std::enable_shared_from_this<ClEvent> {
  public:
-  ClEvent(PlatformPtr platform, std::shared_ptr<EventPoller> poller, cl_event event, bool is_user)
-      : platform_(std::move(platform)), poller_(std::move(poller)), event_(event), is_user_(is_user) {}
+  ClEvent(PlatformPtr platform, cl_event event, bool is_user)
+      : platform_(std::move(platform)), event_(event), is_user_(is_user) {}
 
   void on_complete(std::function<void(const Outcome&)> done) override;
   void on_status(int32_t status, std::function<void(int32_t)> reached) override;
@@ -33,7 +33,6 @@ class ClEvent final : public Event, public std::enable_shared_from_this<ClEvent>
   void watch(int32_t status, std::function<void(int32_t)> reached);
 
   PlatformPtr platform_;
-  std::shared_ptr<EventPoller> poller_;
   Owned<cl_event> event_;
   const bool is_user_;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace amalgam::south::opencl {
 namespace {
@@ -40,74 +41,91 @@ bool Watch::look() {
   return true;
 }
 
-EventPoller::~EventPoller() {
-  std::lock_guard lock(state_->mutex);
-  state_->stop = true;
-  state_->changed.notify_one();
+EventPoller& EventPoller::of_process() {
+  static auto& poller = *new EventPoller;
+  return poller;
 }
 
-void EventPoller::add(const WatchPtr& watch) {
-  std::lock_guard lock(state_->mutex);
-  watch->place_ = state_->watches.size();
-  state_->watches.push_back(watch);
-  if (!state_->running) {
-    state_->running = true;
-    std::thread([state = state_] { run(state); }).detach();
-  } else if (state_->asleep) {
-    state_->changed.notify_one();
+EventPoller::Ticket EventPoller::add(WatchPtr watch) {
+  std::lock_guard lock(mutex_);
+  if (vacant_.empty()) {
+    vacant_.push_back(static_cast<uint32_t>(slots_.size()));
+    slots_.emplace_back();
   }
+  const uint32_t place = vacant_.back();
+  vacant_.pop_back();
+  Slot& slot = slots_[place];
+  slot.watch = std::move(watch);
+  ++slot.use;
+  if (!running_) {
+    running_ = true;
+    std::thread([this] { run(); }).detach();
+  } else if (asleep_) {
+    changed_.notify_one();
+  }
+  return Ticket{slot.use} << 32 | place;
 }
 
-void EventPoller::remove(Watch& watch) {
-  std::lock_guard lock(state_->mutex);
-  remove_from(*state_, watch);
+void EventPoller::called(Ticket ticket, int32_t status) {
+  WatchPtr watch;
+  {
+    std::lock_guard lock(mutex_);
+    Slot* slot = find(ticket);
+    if (slot == nullptr || slot->watch->is_called_inside()) return;
+    watch = take(*slot);
+  }
+  watch->tell(status);
+}
+
+void EventPoller::remove(Ticket ticket) {
+  WatchPtr watch;  // its end may be that of much else: not under the lock
+  std::lock_guard lock(mutex_);
+  if (Slot* slot = find(ticket)) watch = take(*slot);
 }
 
 void EventPoller::hurry() {
-  std::lock_guard lock(state_->mutex);
-  state_->hurried_rounds = kHurriedRounds;
-  state_->changed.notify_one();
+  std::lock_guard lock(mutex_);
+  hurried_rounds_ = kHurriedRounds;
+  changed_.notify_one();
 }
 
-void EventPoller::remove_from(State& state, Watch& watch) {
-  if (watch.place_ >= state.watches.size()) return;
-  WatchPtr& hole = state.watches[watch.place_];
-  state.watches.back()->place_ = watch.place_;
-  watch.place_ = SIZE_MAX;
-  std::swap(hole, state.watches.back());
-  state.watches.pop_back();
+EventPoller::Slot* EventPoller::find(Ticket ticket) {
+  Slot& slot = slots_[static_cast<uint32_t>(ticket)];
+  return slot.watch != nullptr && slot.use == ticket >> 32 ? &slot : nullptr;
+}
+
+WatchPtr EventPoller::take(Slot& slot) {
+  vacant_.push_back(static_cast<uint32_t>(&slot - slots_.data()));
+  return std::move(slot.watch);
 }
 
 /// One look at everything, without the lock: a watch that is told meanwhile is told once all the same.
-void EventPoller::look(State& state, std::unique_lock<std::mutex>& lock) {
-  std::vector<WatchPtr> watches = state.watches;
+void EventPoller::look(std::unique_lock<std::mutex>& lock) {
+  std::vector<std::pair<Ticket, WatchPtr>> watches;
+  watches.reserve(live());
+  for (size_t place = 0; place < slots_.size(); ++place)
+    if (slots_[place].watch != nullptr) watches.emplace_back(Ticket{slots_[place].use} << 32 | place, slots_[place].watch);
   lock.unlock();
-  for (const WatchPtr& watch : watches) {
-    if (!watch->look()) continue;
-    lock.lock();
-    remove_from(state, *watch);
-    lock.unlock();
-  }
-  // The last reference to an event, and by it to the poller, may go here: not under the lock.
+  for (const auto& [ticket, watch] : watches)
+    if (watch->look()) remove(ticket);
   watches.clear();
   lock.lock();
 }
 
-void EventPoller::run(const std::shared_ptr<State>& state) {
-  std::unique_lock lock(state->mutex);
+void EventPoller::run() {
+  std::unique_lock lock(mutex_);
   Clock::duration cost{};
-  while (!state->stop) {
+  for (;;) {
     // Woken by the first watch only: most commands end before a look is worth it, and must not pay for a wake-up each.
-    state->asleep = true;
-    state->changed.wait(lock, [&] { return state->stop || !state->watches.empty(); });
-    state->asleep = false;
-    const bool hurried = state->hurried_rounds > 0;
-    if (hurried) --state->hurried_rounds;
+    asleep_ = true;
+    changed_.wait(lock, [&] { return live() != 0; });
+    asleep_ = false;
+    const bool hurried = hurried_rounds_ > 0;
+    if (hurried) --hurried_rounds_;
     const Clock::duration pause = hurried ? Clock::duration(kHurried) : Clock::duration(kCalm);
-    state->changed.wait_for(lock, std::max(pause, cost * kMaxShare),
-                            [&] { return state->stop || (!hurried && state->hurried_rounds > 0); });
+    changed_.wait_for(lock, std::max(pause, cost * kMaxShare), [&] { return !hurried && hurried_rounds_ > 0; });
     const auto begin = Clock::now();
-    if (!state->stop && !state->watches.empty()) look(*state, lock);
+    look(lock);
     cost = Clock::now() - begin;
   }
 }

@@ -6,14 +6,17 @@
 // callback also stands in a list here, and one thread asks the driver about it: twenty times a second as a safety net, two
 // thousand times where the driver cannot tell or something has just failed. Whoever learns it first tells it, once.
 //
-//   on_complete ─▶ Watch ─┬─▶ driver's callback ─▶ tell ─▶ forget
-//                         └─▶ list ─▶ poll ──────▶ tell
+//   on_complete ─▶ Watch ─▶ list ─┬─▶ driver's callback, with a number ─▶ found in the list ─▶ tell
+//                                 └─▶ poll ─────────────────────────────────────────────────▶ tell
+//
+// The driver is given a number and no pointer: it may call back late, for what the poller has told long ago, or never, and
+// then nothing of ours is left behind.
 //
 // Cost on the path of a healthy command: one uncontended lock to join the list and one to leave it. The thread sleeps
 // without end while the list is empty.
 //
-// Threads: any. `reached` runs on the driver's thread, the poller's, or the caller's. Lifetime: a watch holds its event
-// until it is told. The thread owns the state, because the last event, and with it this object, may die on that very thread.
+// Threads: any. `reached` runs on the driver's thread, the poller's, or the caller's. Lifetime: there is one, as long as the
+// process, since drivers may call back as long. A watch holds its event until it is told.
 #pragma once
 
 #include <atomic>
@@ -23,7 +26,6 @@
 #include <memory>
 #include <mutex>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "south/device/device.h"
@@ -43,12 +45,14 @@ class Watch {
   int32_t status() const { return status_; }
 
   /// While the registering thread is inside the driver, its own callback is not believed: it may come for an event that has
-  /// failed and call it complete. A look after the registration tells instead. Returns whether there was such a call.
-  bool set_registering(bool inside) {
-    registering_ = inside ? std::this_thread::get_id() : std::thread::id();
-    return std::exchange(called_inside_, false);
+  /// failed and call it complete. A look after the registration tells instead.
+  void begin_registering() { registering_ = std::this_thread::get_id(); }
+  /// Whether there was such a call.
+  bool end_registering() {
+    registering_ = std::thread::id();
+    return called_inside_;
   }
-  /// Asked by the callback.
+  /// Asked for the callback, on its thread.
   bool is_called_inside() {
     bool inside = registering_.load() == std::this_thread::get_id();
     if (inside) called_inside_ = true;
@@ -56,44 +60,50 @@ class Watch {
   }
 
  private:
-  friend class EventPoller;
-
   const int32_t status_;
   std::atomic<std::thread::id> registering_;
   bool called_inside_ = false;    ///< the registering thread's
   std::mutex mutex_;              ///< guards what tell() takes away
   std::shared_ptr<Event> event_;  ///< null: told
   std::function<void(int32_t)> reached_;
-  size_t place_ = SIZE_MAX;  ///< in the poller's list
 };
 using WatchPtr = std::shared_ptr<Watch>;
 
 class EventPoller {
  public:
-  EventPoller() = default;
-  ~EventPoller();
+  /// Names a watch to the driver; never used again.
+  using Ticket = uint64_t;
+
+  static EventPoller& of_process();
   EventPoller(const EventPoller&) = delete;
   EventPoller& operator=(const EventPoller&) = delete;
 
-  void add(const WatchPtr& watch);
+  Ticket add(WatchPtr watch);
+  /// The driver calls back: tells the watch, if that is still to be told and the call to be believed.
+  void called(Ticket ticket, int32_t status);
   /// After it has been told.
-  void remove(Watch& watch);
+  void remove(Ticket ticket);
   /// Look often for a while: something failed, or the driver cannot tell by itself.
   void hurry();
 
  private:
-  struct State {
-    std::mutex mutex;
-    std::condition_variable changed;
-    std::vector<WatchPtr> watches;
-    bool running = false, asleep = false, stop = false;
-    int hurried_rounds = 0;
+  struct Slot {
+    WatchPtr watch;
+    uint32_t use = 0;  ///< how often it was taken
   };
-  static void run(const std::shared_ptr<State>& state);
-  static void look(State& state, std::unique_lock<std::mutex>& lock);
-  static void remove_from(State& state, Watch& watch);
+  EventPoller() = default;
+  void run();
+  void look(std::unique_lock<std::mutex>& lock);
+  Slot* find(Ticket ticket);
+  WatchPtr take(Slot& slot);
+  size_t live() const { return slots_.size() - vacant_.size(); }
 
-  std::shared_ptr<State> state_ = std::make_shared<State>();
+  std::mutex mutex_;  ///< guards what follows
+  std::condition_variable changed_;
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> vacant_;
+  bool running_ = false, asleep_ = false;
+  int hurried_rounds_ = 0;
 };
 
 }  // namespace amalgam::south::opencl

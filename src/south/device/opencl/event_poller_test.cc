@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <future>
+#include <thread>
+#include <vector>
 
 namespace amalgam::south::opencl {
 namespace {
@@ -34,7 +37,7 @@ WatchPtr make_watch(const std::shared_ptr<Event>& event, int32_t status, const s
 }
 
 TEST(EventPollerTest, FindsWhatNobodyTells) {
-  EventPoller poller;
+  EventPoller& poller = EventPoller::of_process();
   auto event = std::make_shared<MuteEvent>();
   auto told = std::make_shared<Told>();
   poller.add(make_watch(event, 0, told));
@@ -44,7 +47,7 @@ TEST(EventPollerTest, FindsWhatNobodyTells) {
 }
 
 TEST(EventPollerTest, FindsItWithoutHurryToo) {
-  EventPoller poller;
+  EventPoller& poller = EventPoller::of_process();
   auto event = std::make_shared<MuteEvent>();
   auto told = std::make_shared<Told>();
   poller.add(make_watch(event, 1, told));
@@ -53,23 +56,69 @@ TEST(EventPollerTest, FindsItWithoutHurryToo) {
 }
 
 TEST(EventPollerTest, WhoeverIsFirstTells) {
-  EventPoller poller;
+  EventPoller& poller = EventPoller::of_process();
   for (int i = 0; i < 200; ++i) {
     auto event = std::make_shared<MuteEvent>();
     auto told = std::make_shared<Told>();
-    auto watch = make_watch(event, 0, told);
-    poller.add(watch);
+    const EventPoller::Ticket ticket = poller.add(make_watch(event, 0, told));
     ASSERT_TRUE(event->signal(0));
     poller.hurry();
     // A second set_value on the promise would throw.
-    watch->tell(0);
-    poller.remove(*watch);
+    poller.called(ticket, 0);
     EXPECT_EQ(told->status.get(), 0);
+    poller.called(ticket, 0);
   }
 }
 
+TEST(EventPollerTest, NothingStaysOfWhatTheDriverNeverCallsFor) {
+  EventPoller& poller = EventPoller::of_process();
+  std::vector<std::weak_ptr<Watch>> watches;
+  std::vector<std::shared_ptr<Told>> all;
+  for (int i = 0; i < 100; ++i) {
+    auto event = std::make_shared<MuteEvent>();
+    all.push_back(std::make_shared<Told>());
+    auto watch = make_watch(event, 0, all.back());
+    watches.push_back(watch);
+    poller.add(std::move(watch));
+    ASSERT_TRUE(event->signal(-1));
+  }
+  poller.hurry();
+  for (const auto& told : all) EXPECT_EQ(told->status.get(), -1);
+  for (const auto& watch : watches) {
+    for (int i = 0; i < 1000 && !watch.expired(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_TRUE(watch.expired());
+  }
+}
+
+TEST(EventPollerTest, ALateCallIsForNobodyElse) {
+  EventPoller& poller = EventPoller::of_process();
+  auto first = std::make_shared<Told>(), second = std::make_shared<Told>();
+  const EventPoller::Ticket ticket = poller.add(make_watch(std::make_shared<MuteEvent>(), 0, first));
+  poller.called(ticket, -7);
+  EXPECT_EQ(first->status.get(), -7);
+  auto event = std::make_shared<MuteEvent>();
+  poller.add(make_watch(event, 0, second));  // likely in the same place
+  poller.called(ticket, -7);
+  ASSERT_TRUE(event->signal(-8));
+  EXPECT_EQ(second->status.get(), -8);
+}
+
+TEST(EventPollerTest, ACallInsideTheRegistrationIsNotBelieved) {
+  EventPoller& poller = EventPoller::of_process();
+  auto event = std::make_shared<MuteEvent>();
+  auto told = std::make_shared<Told>();
+  auto watch = make_watch(event, 0, told);
+  const EventPoller::Ticket ticket = poller.add(watch);
+  watch->begin_registering();
+  poller.called(ticket, 0);
+  EXPECT_TRUE(watch->end_registering());
+  EXPECT_EQ(told->status.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  poller.called(ticket, -9);
+  EXPECT_EQ(told->status.get(), -9);
+}
+
 TEST(EventPollerTest, WatchesHoldTheirEvents) {
-  EventPoller poller;
+  EventPoller& poller = EventPoller::of_process();
   auto told = std::make_shared<Told>();
   std::weak_ptr<MuteEvent> weak;
   {
@@ -83,20 +132,6 @@ TEST(EventPollerTest, WatchesHoldTheirEvents) {
   event.reset();
   poller.hurry();
   EXPECT_EQ(told->status.get(), 0);
-}
-
-TEST(EventPollerTest, MayGoWhileItSleeps) {
-  for (int i = 0; i < 50; ++i) {
-    auto poller = std::make_unique<EventPoller>();
-    auto event = std::make_shared<MuteEvent>();
-    auto told = std::make_shared<Told>();
-    auto watch = make_watch(event, 0, told);
-    poller->add(watch);
-    watch->tell(0);
-    poller->remove(*watch);
-    poller.reset();
-    EXPECT_EQ(told->status.get(), 0);
-  }
 }
 
 }  // namespace

@@ -45,8 +45,8 @@ Result<cl_command_queue> make_queue(const Platform& platform, cl_context context
 
 }  // namespace
 
-Result<std::unique_ptr<Stream>> create_queue(const PlatformPtr& platform, std::shared_ptr<EventPoller> poller,
-                                             cl_context context, cl_device_id device, std::span<const uint64_t> properties) {
+Result<std::unique_ptr<Stream>> create_queue(const PlatformPtr& platform, cl_context context, cl_device_id device,
+                                             std::span<const uint64_t> properties) {
   cl_command_queue_properties asked = 0;
   std::vector<cl_queue_properties> rest = take_bits(properties, asked);
   auto queue = make_queue(*platform, context, device, rest, asked | CL_QUEUE_PROFILING_ENABLE);
@@ -55,8 +55,7 @@ Result<std::unique_ptr<Stream>> create_queue(const PlatformPtr& platform, std::s
     queue = make_queue(*platform, context, device, rest, asked);
   }
   if (!queue) return fail(std::move(queue.error()));
-  return std::make_unique<ClStream>(platform, std::move(poller), context, *queue,
-                                    (asked & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) == 0,
+  return std::make_unique<ClStream>(platform, context, *queue, (asked & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) == 0,
                                     device_has_svm(*platform, device));
 }
 
@@ -68,7 +67,7 @@ WaitList ClStream::list_of(Waits waits) {
 
 Result<EventPtr> ClStream::made(Result<void> verdict, const cl_event& event) {
   if (!verdict) return fail(std::move(verdict.error()));
-  return std::make_shared<ClEvent>(platform_, poller_, event, false);
+  return std::make_shared<ClEvent>(platform_, event, false);
 }
 
 Result<EventPtr> ClStream::launch(Kernel& kernel, const LaunchRange& range, Waits waits) {
@@ -113,7 +112,7 @@ Result<EventPtr> ClStream::host_work(Waits waits, std::function<void()> work) {
   if (!before) return before;
   auto user = AMALGAM_CL_CREATE(*platform_, context_, clCreateUserEvent, context_);
   if (!user) return fail(std::move(user.error()));
-  auto gate = std::make_shared<ClEvent>(platform_, poller_, *user, true);
+  auto gate = std::make_shared<ClEvent>(platform_, *user, true);
   Event* const gates[] = {gate.get()};
   auto after = marker(protocol::MarkerKind::kMarker, gates);
   (*before)->on_complete([gate, work = std::move(work)](const Outcome& outcome) {

@@ -11,10 +11,8 @@ namespace amalgam::south::opencl {
 
 class ClStream final : public Stream {
  public:
-  ClStream(PlatformPtr platform, std::shared_ptr<EventPoller> poller, cl_context context, cl_command_queue queue,
-           bool in_order, bool has_svm)
-      : platform_(std::move(platform)), poller_(std::move(poller)), context_(context), queue_(queue), in_order_(in_order),
-        has_svm_(has_svm) {}
+  ClStream(PlatformPtr platform, cl_context context, cl_command_queue queue, bool in_order, bool has_svm)
+      : platform_(std::move(platform)), context_(context), queue_(queue), in_order_(in_order), has_svm_(has_svm) {}
 
   Result<EventPtr> launch(Kernel& kernel, const LaunchRange& range, Waits waits) override;
   Result<EventPtr> transfer(const Place& from, const Place& to, bool rect, const std::array<uint64_t, 3>& extent,
@@ -45,7 +43,6 @@ class ClStream final : public Stream {
   Result<EventPtr> host_work(Waits waits, std::function<void()> work);
 
   PlatformPtr platform_;
-  std::shared_ptr<EventPoller> poller_;
   cl_context context_;  ///< kept by the queue
   Owned<cl_command_queue> queue_;
   const bool in_order_;
@@ -53,7 +50,7 @@ class ClStream final : public Stream {
 };
 
 /// A queue as `properties` (a list with its 0, or empty) ask for it.
-Result<std::unique_ptr<Stream>> create_queue(const PlatformPtr& platform, std::shared_ptr<EventPoller> poller,
-                                             cl_context context, cl_device_id device, std::span<const uint64_t> properties);
+Result<std::unique_ptr<Stream>> create_queue(const PlatformPtr& platform, cl_context context, cl_device_id device,
+                                             std::span<const uint64_t> properties);
 
 }  // namespace amalgam::south::opencl
