@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <utility>
 
 namespace amalgam::worker {
 
@@ -48,20 +49,20 @@ std::string stem_of(pid_t thread) {
 }
 
 /// Where the process's first thread runs now; empty where that is not to be known, or is none of `all`.
-std::vector<int> dispatchers_processor(const cpu_set_t& all) {
+std::optional<int> dispatchers_processor(const cpu_set_t& all) {
   std::ifstream file(kThreads / std::to_string(::getpid()) / "stat");
   std::string line;
   std::getline(file, line);
   // Of what follows the name, which may hold anything: the state and 35 more fields.
   const size_t name_end = line.rfind(')');
-  if (name_end == std::string::npos) return {};
+  if (name_end == std::string::npos) return std::nullopt;
   std::istringstream fields(line.substr(name_end + 1));
   std::string field;
   for (int skipped = 0; skipped < 36; ++skipped) fields >> field;
   int processor = -1;
   fields >> processor;
-  return processor >= 0 && processor < CPU_SETSIZE && CPU_ISSET(processor, &all) ? std::vector{processor}
-                                                                                 : std::vector<int>();
+  const bool known = processor >= 0 && processor < CPU_SETSIZE && CPU_ISSET(processor, &all);
+  return known ? std::optional(processor) : std::nullopt;
 }
 
 /// Only if it is still one of ours: its number may be somebody else's by now.
@@ -85,6 +86,7 @@ std::vector<pid_t> thread_ids() {
 }
 
 void ComputeThreads::note(const std::vector<pid_t>& before) {
+  if (::sched_getaffinity(0, sizeof all_, &all_) != 0) CPU_ZERO(&all_);
   const std::vector<pid_t> now = thread_ids();
   std::vector<pid_t> fresh;
   std::set_difference(now.begin(), now.end(), before.begin(), before.end(), std::back_inserter(fresh));
@@ -108,20 +110,28 @@ void ComputeThreads::change(const Wishes& wishes) {
 
 void ComputeThreads::apply() {
   bound_ = 0;
-  cpu_set_t all;
-  // Fails on machines with more processors than a cpu_set_t holds: there nothing is bound.
-  if (::sched_getaffinity(0, sizeof all, &all) != 0) return;
-  const std::vector<int> processors = processors_of(all);
+  const std::vector<int> processors = processors_of(all_);
+  if (processors.empty()) return;
+  if (together_on_) free_those_on(*std::exchange(together_on_, std::nullopt));
   const Binding binding = std::ranges::max(wishes_);
-  std::vector<int> places;  // in turn; empty: anywhere
-  if (binding == Binding::kEach) places = processors;
-  if (binding == Binding::kTogether && processors.size() <= kFew) places = dispatchers_processor(all);
+  if (binding == Binding::kTogether && processors.size() <= kFew) together_on_ = dispatchers_processor(all_);
+  if (together_on_) (void)place(::getpid(), only(*together_on_));
   for (const auto& [stem, threads] : pools_) {
     if (threads.size() % processors.size() != 0) continue;
     for (size_t i = 0; i < threads.size(); ++i) {
-      const bool done = place(threads[i], places.empty() ? all : only(places[i % places.size()]));
-      bound_ += done && !places.empty() ? 1 : 0;
+      const bool each = binding == Binding::kEach, binds = each || together_on_;
+      const int processor = each ? processors[i % processors.size()] : together_on_.value_or(0);
+      const bool done = place(threads[i], binds ? only(processor) : all_);
+      bound_ += binds && done ? 1 : 0;
     }
+  }
+}
+
+void ComputeThreads::free_those_on(int processor) const {
+  const cpu_set_t there = only(processor);
+  for (pid_t thread : thread_ids()) {
+    cpu_set_t set;
+    if (::sched_getaffinity(thread, sizeof set, &set) == 0 && CPU_EQUAL(&set, &there)) (void)place(thread, all_);
   }
 }
 

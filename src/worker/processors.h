@@ -14,22 +14,26 @@
 // come back where they were.
 //
 // An empty launch that is waited for is all wake-ups, of every thread of the driver for each launch. On the dispatcher's own
-// processor that is a switch, elsewhere an interrupt, under a hypervisor 12 µs each: with all of them beside the dispatcher
-// a launch takes 13 µs, with one elsewhere 35. Only where there are few: dozens of threads would stand in each other's way.
+// processor that is a switch, elsewhere an interrupt, under a hypervisor 12 µs each: with all of them beside the dispatcher,
+// and the program elsewhere, a launch takes 13 µs, else 35. The dispatcher is bound too then, or it wanders off; what a
+// driver starts meanwhile inherits that, and is freed with it. Only where there are few processors: dozens of threads would
+// stand in each other's way.
 //
 // No driver is named. One that starts another number of threads is left alone, and so are its helpers, which are few and
 // have other names.
 //
-// Threads: note() while the driver starts nothing; the others from one thread, whose own affinity is the process's. The
-// dispatcher is the process's first thread.
+// Threads: note() while the driver starts nothing, from a thread whose own affinity is the process's; all from one thread at
+// a time. The dispatcher is the process's first thread.
 #pragma once
 
+#include <sched.h>
 #include <sys/types.h>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,10 +60,13 @@ class ComputeThreads {
   using Wishes = std::array<protocol::Binding, model::kMaxSessionDevices>;
   void change(const Wishes& wishes);
   void apply();
+  void free_those_on(int processor) const;
 
   std::map<std::string, std::vector<pid_t>> pools_;  ///< by what their names have in common
   Wishes wishes_{};                                  ///< of the devices
   size_t bound_ = 0;
+  std::optional<int> together_on_;
+  cpu_set_t all_{};  ///< where the process may run; empty on machines with more processors than such a set holds
 };
 
 }  // namespace amalgam::worker

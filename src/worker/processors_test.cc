@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <set>
 #include <string>
@@ -96,7 +97,7 @@ TEST(ComputeThreads, HaveAProcessorEachWhileTheyAreBound) {
 
 TEST(ComputeThreads, AreTogetherBesideTheFirstThread) {
   const auto all = allowed();
-  if (all.size() > 4) GTEST_SKIP() << "not where there are many processors";
+  if (all.size() == 1 || all.size() > 4) GTEST_SKIP() << "not where there are many processors, and not with one";
   const auto before = thread_ids();
   Pool pool(2 * all.size(), "");
   ComputeThreads threads;
@@ -109,7 +110,18 @@ TEST(ComputeThreads, AreTogetherBesideTheFirstThread) {
   ASSERT_EQ(used.begin()->size(), 1u);
   EXPECT_TRUE(all.contains(*used.begin()->begin()));
 
+  EXPECT_EQ(allowed(::getpid()), *used.begin()) << "the first thread is there too";
+  std::thread late([] {
+    const auto inherited = allowed();
+    EXPECT_EQ(inherited.size(), 1u);
+    for (int i = 0; i < 1000 && allowed() == inherited; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_GT(allowed().size(), 1u) << "what was started meanwhile is freed with it";
+  });
+  while (places_since(before).size() != 2 * all.size() + 1) std::this_thread::yield();
+
   threads.bind(1, Binding::kEach);
+  late.join();
+  EXPECT_EQ(allowed(::getpid()), all);
   used.clear();
   for (const auto& places : places_since(before)) used.insert(places);
   EXPECT_EQ(used.size(), all.size()) << "of two devices the larger word counts";
