@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <map>
 #include <set>
 #include <string>
@@ -111,13 +112,14 @@ TEST(ComputeThreads, AreTogetherBesideTheFirstThread) {
   EXPECT_TRUE(all.contains(*used.begin()->begin()));
 
   EXPECT_EQ(allowed(::getpid()), *used.begin()) << "the first thread is there too";
-  std::thread late([] {
-    const auto inherited = allowed();
-    EXPECT_EQ(inherited.size(), 1u);
-    for (int i = 0; i < 1000 && allowed() == inherited; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    EXPECT_GT(allowed().size(), 1u) << "what was started meanwhile is freed with it";
+  std::promise<std::set<int>> inherited;
+  std::thread late([&] {
+    const auto there = allowed();
+    inherited.set_value(there);
+    for (int i = 0; i < 1000 && allowed() == there; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_EQ(allowed(), all) << "what was started meanwhile is freed with it";
   });
-  while (places_since(before).size() != 2 * all.size() + 1) std::this_thread::yield();
+  EXPECT_EQ(inherited.get_future().get(), *used.begin());
 
   threads.bind(1, Binding::kEach);
   late.join();

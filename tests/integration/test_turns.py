@@ -2,7 +2,6 @@
 """Programs take turns on a device: also when one of them never lets go by itself, and whoever dies meanwhile."""
 import os
 import subprocess
-import time
 import unittest
 
 from pool import BUILD, CL_CASES, PROGRAMS, Pool, alive, eventually, kill_now
@@ -84,23 +83,23 @@ class Turns(unittest.TestCase):
         everywhere = os.sched_getaffinity(0)
         if len(everywhere) == 1:
             self.skipTest("with one processor every thread has it for its own")
+        def one_each(worker):
+            return sorted(pinned(worker)) == sorted(everywhere)
         with Pool() as pool:
             turns = int(pool.run([CL_TENANT, "calibrate"]).stdout)
             short = Tenant(pool, turns // 2, 1, 3600)
             worker = worker_of(pool)
             short.start()
-            for _ in range(20):
-                self.assertEqual(pinned(worker), [], "with short launches it is as free as on the bare driver")
-                time.sleep(0.02)
+            self.assertFalse(one_each(worker), "short launches, alone")
             spinner = Spinner(pool)
-            eventually(lambda: sorted(pinned(worker)) == sorted(everywhere), "who takes turns has one processor a thread")
+            eventually(lambda: one_each(worker), "who takes turns has one processor a thread")
             self.assertEqual(spinner.end(), ("ended\n", 0))
-            eventually(lambda: pinned(worker) == [], "alone again, it is free again")
+            eventually(lambda: not one_each(worker), "alone again, it has not")
             short.end()
             eventually(lambda: pool.sessions() == [], "it has ended")
             spinner = Spinner(pool)
             worker = worker_of(pool)
-            eventually(lambda: sorted(pinned(worker)) == sorted(everywhere), "and so has who launches long kernels")
+            eventually(lambda: one_each(worker), "and so has who launches long kernels")
             self.assertEqual(spinner.end(), ("ended\n", 0))
             eventually(lambda: pool.sessions() == [], "it has ended")
             if len(everywhere) > 4:
