@@ -17,6 +17,7 @@
 // Threads: plain values.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "core/sched/terms.h"
@@ -40,6 +41,7 @@ class Account {
   static constexpr int64_t kLeastClaimNs = 10'000'000;      ///< what absence does not take of a claim
   static constexpr uint64_t kClaimKeptNs = 10'000'000;      ///< absence that does not count
   static constexpr uint64_t kNeverNs = UINT64_MAX;
+  static constexpr int64_t kLongAgoNs = INT64_MIN / 4;  ///< earlier virtual times differ from it in nothing
 
   /// For a slice that begins to compete in a class whose mean is `virtual_now`.
   Account(const Standing& standing, uint32_t cap_ppm, int64_t virtual_now);
@@ -56,7 +58,7 @@ class Account {
   /// New terms, the lag staying what it was: `from` and `to` are the means of its old and new class.
   void restand(const Standing& standing, uint32_t cap_ppm, int64_t from, int64_t to);
   /// Moves the origin of virtual time, to keep numbers small. All accounts of a class together.
-  void rebase(int64_t by) { vruntime_ns_ -= by; }
+  void rebase(int64_t by) { vruntime_ns_ -= std::min(by, vruntime_ns_ - kLongAgoNs); }
 
   int64_t vruntime_ns() const { return vruntime_ns_; }
   int64_t lag_ns(int64_t virtual_now) const;

@@ -35,6 +35,7 @@
 #include "north/client/stream.h"
 #include "protocol/channel.h"
 #include "protocol/ring.h"
+#include "protocol/sizer.h"
 
 namespace amalgam::client {
 
@@ -210,14 +211,8 @@ class Session {
       if constexpr (requires { message.regions; }) variable += message.regions.size_bytes();
       return variable + 320;
     } else {
-      return encoded_size(message);
+      return protocol::encoded_size(message);
     }
-  }
-  template <typename M>
-  static size_t encoded_size(const M& message) {
-    thread_local std::unique_ptr<std::byte[]> scratch(new std::byte[kMaxFrameBytes]);
-    size_t size = protocol::encode(message, {scratch.get(), kMaxFrameBytes});
-    return size == 0 ? kMaxFrameBytes : size;
   }
   bool make_room(size_t payload, std::unique_lock<std::mutex>& lock);
 
