@@ -18,7 +18,9 @@ endif()
 set(AMALGAM_FOREIGN)
 if(AMALGAM_SANITIZE MATCHES "address")
   execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libasan.so OUTPUT_VARIABLE RUNTIME OUTPUT_STRIP_TRAILING_WHITESPACE)
-  set(AMALGAM_FOREIGN "ASAN_OPTIONS=detect_leaks=0:new_delete_type_mismatch=0:verify_asan_link_order=0" "LD_PRELOAD=${RUNTIME}")
+  # Programs in C have no C++ library when the runtime looks for what throws.
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libstdc++.so.6 OUTPUT_VARIABLE CXX_RUNTIME OUTPUT_STRIP_TRAILING_WHITESPACE)
+  set(AMALGAM_FOREIGN "ASAN_OPTIONS=detect_leaks=0:new_delete_type_mismatch=0:verify_asan_link_order=0" "LD_PRELOAD=${RUNTIME}:${CXX_RUNTIME}")
 endif()
 if(AMALGAM_FUZZ)
   # Everything is instrumented; the targets alone get libFuzzer's main.
