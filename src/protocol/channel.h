@@ -64,10 +64,10 @@ class Channel {
   template <typename M>
   Result<void> send(const M& message, std::span<const int> fds = {}, int patience_ms = kSendPatienceMs) const {
     auto buffer = std::make_unique_for_overwrite<std::byte[]>(kMaxControlBytes);
-    Encoder encoder({buffer.get() + 8, kMaxControlBytes - 8});
+    BasicEncoder encoder{Room({buffer.get() + 8, kMaxControlBytes - 8})};
     encoder(message);
-    if (!encoder.ok()) return fail(Code::kLimit, "control message is over control-message-bytes");
-    return send_raw(M::kType, {buffer.get(), encoder.size() + 8}, fds, patience_ms);
+    if (!encoder.sink().ok()) return fail(Code::kLimit, "control message is over control-message-bytes");
+    return send_raw(M::kType, {buffer.get(), encoder.sink().size() + 8}, fds, patience_ms);
   }
 
   /// Waits up to timeout_ms (-1: for ever) for one message. kTimeout; kUnavailable: the peer hung up; kProtocol: oversized.

@@ -38,26 +38,59 @@ static_assert(std::endian::native == std::endian::little, "the wire is little-en
 template <typename T>
 concept Scalar = std::is_arithmetic_v<T> || std::is_enum_v<T>;
 
-/// Writes fields into a caller's buffer. Past the end nothing is written and ok() is false.
-class Encoder {
+/// A caller's buffer. Past the end nothing is written and ok() is false.
+class Room {
  public:
-  explicit Encoder(std::span<std::byte> out) : begin_(out.data()), at_(out.data()), end_(out.data() + out.size()) {}
+  explicit Room(std::span<std::byte> out) : begin_(out.data()), at_(out.data()), end_(out.data() + out.size()) {}
 
-  template <typename... T>
-  void operator()(const T&... values) {
-    (put(values), ...);
+  void write(const void* data, size_t n) {
+    if (static_cast<size_t>(end_ - at_) < n) {
+      ok_ = false;
+      return;
+    }
+    if (n != 0) std::memcpy(at_, data, n);
+    at_ += n;
   }
   bool ok() const { return ok_; }
   size_t size() const { return static_cast<size_t>(at_ - begin_); }
 
  private:
+  std::byte* begin_;
+  std::byte* at_;
+  std::byte* end_;
+  bool ok_ = true;
+};
+
+/// No buffer: only counts.
+class Tally {
+ public:
+  void write(const void*, size_t n) { size_ += n; }
+  size_t size() const { return size_; }
+
+ private:
+  size_t size_ = 0;
+};
+
+/// Writes fields into a sink.
+template <typename Sink>
+class BasicEncoder {
+ public:
+  explicit BasicEncoder(Sink sink) : sink_(sink) {}
+
+  template <typename... T>
+  void operator()(const T&... values) {
+    (put(values), ...);
+  }
+  const Sink& sink() const { return sink_; }
+
+ private:
   template <Scalar T>
   void put(T value) {
-    raw(&value, sizeof value);
+    sink_.write(&value, sizeof value);
   }
   template <Scalar T, size_t N>
   void put(const std::array<T, N>& values) {
-    raw(values.data(), sizeof values);
+    sink_.write(values.data(), sizeof values);
   }
   void put(std::string_view s) { block(s.data(), s.size(), 1); }
   void put(const std::string& s) { block(s.data(), s.size(), 1); }
@@ -76,7 +109,7 @@ class Encoder {
     }
   }
   template <typename T>
-    requires requires(T& t, Encoder& e) { t.fields(e); }
+    requires requires(T& t, BasicEncoder& e) { t.fields(e); }
   void put(const T& message) {
     const_cast<T&>(message).fields(*this);
   }
@@ -84,26 +117,15 @@ class Encoder {
   void block(const void* data, size_t count, size_t unit) {
     put(static_cast<uint32_t>(count));
     pad();
-    raw(data, count * unit);
+    sink_.write(data, count * unit);
     pad();
   }
   void pad() {
     static constexpr char kZero[8] = {};
-    raw(kZero, (8 - (size() & 7)) & 7);
-  }
-  void raw(const void* data, size_t n) {
-    if (static_cast<size_t>(end_ - at_) < n) {
-      ok_ = false;
-      return;
-    }
-    if (n != 0) std::memcpy(at_, data, n);
-    at_ += n;
+    sink_.write(kZero, (8 - (sink_.size() & 7)) & 7);
   }
 
-  std::byte* begin_;
-  std::byte* at_;
-  std::byte* end_;
-  bool ok_ = true;
+  Sink sink_;
 };
 
 /// Reads fields out of a private buffer, which must be 8-aligned and outlive every view that the message keeps.
@@ -214,9 +236,18 @@ class Decoder {
 /// Encodes `message` into `out`; 0 if it does not fit.
 template <typename M>
 size_t encode(const M& message, std::span<std::byte> out) {
-  Encoder encoder(out);
+  BasicEncoder encoder{Room(out)};
   encoder(message);
-  return encoder.ok() ? encoder.size() : 0;
+  return encoder.sink().ok() ? encoder.sink().size() : 0;
+}
+
+/// How many bytes encode() takes. Needs no memory of its own: senders in foreign processes are called while threads and
+/// static objects are being torn down.
+template <typename M>
+size_t encoded_size(const M& message) {
+  BasicEncoder encoder{Tally()};
+  encoder(message);
+  return encoder.sink().size();
 }
 
 /// Decodes a message; false if a field is missing or lies about its size.

@@ -35,7 +35,6 @@
 #include "north/client/stream.h"
 #include "protocol/channel.h"
 #include "protocol/ring.h"
-#include "protocol/sizer.h"
 
 namespace amalgam::client {
 
