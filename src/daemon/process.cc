@@ -12,9 +12,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <sstream>
+
+#include "base/proc_stat.h"
 
 namespace amalgam::daemon {
 namespace {
@@ -64,19 +65,10 @@ std::vector<char*> pointers(const std::vector<std::string>& strings, const std::
 }  // namespace
 
 uint64_t start_time_of(pid_t pid) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  if (!std::getline(in, line)) return 0;
-  // The name in parentheses may hold anything; what follows the last one does not.
-  size_t after = line.rfind(')');
-  if (after == std::string::npos) return 0;
-  std::istringstream fields(line.substr(after + 1));
-  std::string field, state;
-  fields >> state;
-  if (state == "Z" || state == "X") return 0;
-  for (int number = 4; number <= 22 && fields >> field; ++number) {
-  }
-  return fields ? std::strtoull(field.c_str(), nullptr, 10) : 0;
+  constexpr size_t kState = 0, kStartTime = 22 - 3;
+  const std::vector<std::string> fields = stat_fields("/proc/" + std::to_string(pid));
+  if (fields.size() <= kStartTime || fields[kState] == "Z" || fields[kState] == "X") return 0;
+  return std::strtoull(fields[kStartTime].c_str(), nullptr, 10);
 }
 
 Result<Process> spawn(const Launch& launch) {

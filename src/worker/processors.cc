@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <sstream>
 #include <utility>
+
+#include "base/proc_stat.h"
 
 namespace amalgam::worker {
 
@@ -50,17 +52,10 @@ std::string stem_of(pid_t thread) {
 
 /// Where the process's first thread runs now; empty where that is not to be known, or is none of `all`.
 std::optional<int> dispatchers_processor(const cpu_set_t& all) {
-  std::ifstream file(kThreads / std::to_string(::getpid()) / "stat");
-  std::string line;
-  std::getline(file, line);
-  // Of what follows the name, which may hold anything: the state and 35 more fields.
-  const size_t name_end = line.rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream fields(line.substr(name_end + 1));
-  std::string field;
-  for (int skipped = 0; skipped < 36; ++skipped) fields >> field;
-  int processor = -1;
-  fields >> processor;
+  constexpr size_t kProcessor = 39 - 3;
+  const std::vector<std::string> fields = stat_fields(kThreads / std::to_string(::getpid()));
+  if (fields.size() <= kProcessor) return std::nullopt;
+  const int processor = std::atoi(fields[kProcessor].c_str());
   const bool known = processor >= 0 && processor < CPU_SETSIZE && CPU_ISSET(processor, &all);
   return known ? std::optional(processor) : std::nullopt;
 }
