@@ -52,9 +52,6 @@ class Cases(unittest.TestCase):
         """The same device as if it had memory of its own: every byte passes through staging."""
         self.compare(CL_CASES, without=("native_kernel", "svm_"), configuration="[memory]\nshared = false\n")
 
-    def test_released_by_static_objects(self):
-        self.compare(PROGRAMS / "cl_late")
-
     def test_dlopen(self):
         self.compare(PROGRAMS / "cl_dlopen")
 

@@ -88,32 +88,58 @@ void exit_child(void (*leave)(int)) {
   leave(3);
 }
 
-void check_leaves(void (*leave)(int)) {
+/// Forks a child that does something and ends by itself with `code`.
+template <typename F>
+void check_ends(F child_does, int code) {
   pid_t child = fork();
   if (child == 0) {
     try {
-      exit_child(leave);
+      child_does();
     } catch (...) {
     }
     _exit(9);
   }
-  check_child(child, 3);
+  check_child(child, code);
 }
 
-void exit_with_work_pending() { check_leaves(std::exit); }
-void quick_exit_with_work_pending() { check_leaves(_exit); }
+void exit_with_work_pending() {
+  check_ends([] { exit_child(std::exit); }, 3);
+}
+void quick_exit_with_work_pending() {
+  check_ends([] { exit_child(_exit); }, 3);
+}
 
 void exit_without_cleaning_up() {
-  pid_t child = fork();
-  if (child == 0) {
-    try {
-      Fixture* f = new Fixture;
-      if (one_round(*f)) std::exit(4);
-    } catch (...) {
-    }
-    _exit(9);
+  check_ends(
+      [] {
+        Fixture* f = new Fixture;
+        if (one_round(*f)) std::exit(4);
+      },
+      4);
+}
+
+/// Static objects of a program release its handles, when its threads' own objects have gone already.
+struct Held {
+  Fixture f{CL_QUEUE_PROFILING_ENABLE};
+  cl_program program = f.build(kBasicSource);
+  cl_mem mem = f.buffer(64);
+  cl_event event = nullptr;
+  ~Held() {
+    clReleaseEvent(event);
+    clReleaseProgram(program);
+    clReleaseMemObject(mem);
   }
-  check_child(child, 4);
+};
+
+void released_by_static_objects() {
+  check_ends(
+      [] {
+        static Held held;
+        const char bytes[64] = {};
+        CHECK_CL(clEnqueueWriteBuffer(held.f.queue, held.mem, CL_TRUE, 0, sizeof bytes, bytes, 0, nullptr, &held.event));
+        std::exit(5);
+      },
+      5);
 }
 
 /// A killed program leaves the next one a working device.
@@ -142,6 +168,7 @@ constexpr Case kCases[] = {
     {"exit_with_work_pending", exit_with_work_pending},
     {"quick_exit_with_work_pending", quick_exit_with_work_pending},
     {"exit_without_cleaning_up", exit_without_cleaning_up},
+    {"released_by_static_objects", released_by_static_objects},
     {"killed_then_again", killed_then_again},
 };
 
