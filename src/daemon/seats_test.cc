@@ -164,11 +164,14 @@ struct SeatsAndAnEar : SeatsTest {
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     ours = protocol::Channel(UniqueFd(ends[0]));
     theirs = protocol::Channel(UniqueFd(ends[1]));
-    Seat seat = worker.seat(2);
-    seat.worker = &ours;
-    seats.add(seat);
+    seats.add(seat());
     seats.grant(kSlice, kNow);
     seats.run_alone(kSlice, kNow);  // from here on it is looked at
+  }
+  Seat seat() {
+    Seat seat = worker.seat(2);
+    seat.worker = &ours;
+    return seat;
   }
   /// Empty: nothing.
   std::optional<Binding> heard() {
@@ -185,6 +188,11 @@ struct SeatsAndAnEar : SeatsTest {
   }
   /// A tenth of a second later.
   void look_again() { seats.run_alone(kSlice, now += 100'000'000); }
+  std::optional<Binding> heard_after(uint64_t count, uint64_t each_ns) {
+    launch(count, each_ns);
+    look_again();
+    return heard();
+  }
   protocol::Channel ours, theirs;
   uint64_t now = kNow;
 };
@@ -210,18 +218,10 @@ TEST_F(SeatsAndAnEar, WhoIsFrozenBindsItsThreadsAndLaterFreesThem) {
 }
 
 TEST_F(SeatsAndAnEar, LongLaunchesHaveAProcessorForEachThreadAndShortOnesDoNot) {
-  launch(1000, 50'000);
-  look_again();
-  EXPECT_EQ(heard(), std::nullopt);
-  launch(100, 1'000'000);
-  look_again();
-  EXPECT_EQ(heard(), Binding::kEach);
-  launch(500, 120'000);
-  look_again();
-  EXPECT_EQ(heard(), std::nullopt) << "neither long nor short";
-  launch(1000, 50'000);
-  look_again();
-  EXPECT_EQ(heard(), Binding::kFree);
+  EXPECT_EQ(heard_after(1000, 50'000), std::nullopt);
+  EXPECT_EQ(heard_after(100, 1'000'000), Binding::kEach);
+  EXPECT_EQ(heard_after(500, 120'000), std::nullopt) << "neither long nor short";
+  EXPECT_EQ(heard_after(1000, 50'000), Binding::kFree);
 }
 
 TEST_F(SeatsAndAnEar, ALaunchThatDoesNotEndIsALongOneAndNoLaunchIsAShortOne) {
@@ -231,32 +231,18 @@ TEST_F(SeatsAndAnEar, ALaunchThatDoesNotEndIsALongOneAndNoLaunchIsAShortOne) {
   look_again();
   EXPECT_EQ(heard(), std::nullopt);
   worker.end(2);
-  launch(1, 100'000'000);
-  look_again();
-  EXPECT_EQ(heard(), std::nullopt) << "its end is seen";
+  EXPECT_EQ(heard_after(1, 100'000'000), std::nullopt) << "its end is seen";
   look_again();
   EXPECT_EQ(heard(), Binding::kFree);
 }
 
 TEST_F(SeatsAndAnEar, ManyLaunchesThatHardlyUseTheDeviceAreTogetherWhileNobodyElseWantsIt) {
-  launch(5000, 1'000);
-  look_again();
-  EXPECT_EQ(heard(), Binding::kTogether);
-  launch(5000, 3'000);
-  look_again();
-  EXPECT_EQ(heard(), std::nullopt) << "a little more use changes nothing";
-  launch(5000, 10'000);
-  look_again();
-  EXPECT_EQ(heard(), Binding::kFree) << "half of the time it is used";
-  launch(5000, 3'000);
-  look_again();
-  EXPECT_EQ(heard(), std::nullopt) << "not rare enough to begin with";
-  launch(10, 1'000);
-  look_again();
-  EXPECT_EQ(heard(), std::nullopt) << "few launches";
-  launch(5000, 1'000);
-  look_again();
-  EXPECT_EQ(heard(), Binding::kTogether);
+  EXPECT_EQ(heard_after(5000, 1'000), Binding::kTogether);
+  EXPECT_EQ(heard_after(5000, 3'000), std::nullopt) << "a little more use changes nothing";
+  EXPECT_EQ(heard_after(5000, 10'000), Binding::kFree) << "half of the time it is used";
+  EXPECT_EQ(heard_after(5000, 3'000), std::nullopt) << "not rare enough to begin with";
+  EXPECT_EQ(heard_after(10, 1'000), std::nullopt) << "few launches";
+  EXPECT_EQ(heard_after(5000, 1'000), Binding::kTogether);
   seats.run_beside();
   EXPECT_EQ(heard(), Binding::kFree);
   seats.run_beside();
@@ -272,9 +258,7 @@ TEST_F(SeatsAndAnEar, AMomentSaysNothing) {
 
 TEST_F(SeatsAndAnEar, WhereNothingIsFrozenNobodyIsTold) {
   Seats others(false, guardian);
-  Seat seat = worker.seat(2);
-  seat.worker = &ours;
-  others.add(seat);
+  others.add(seat());
   launch(100, 1'000'000);
   others.run_alone(kSlice, kNow + 2'000'000'000);
   EXPECT_EQ(heard(), std::nullopt);

@@ -1,32 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """A latency goal moves the share of a slice: real launches beside a greedy neighbour, judged once a second."""
 import json
-import subprocess
 import unittest
 
-from pool import AMALGAM, BUILD, Pool, eventually
+from pool import Pool, eventually
+from test_turns import Tenant
 
-CL_TENANT = BUILD / "bench/cl_tenant"
 TURNS = 20000  # of the loop in a work-group: some tens of microseconds
 SECONDS = 120  # until it ends by itself; the tests end it before
 
 
-class Tenant:
-    def __init__(self, pool, terms, *words):
-        command = [AMALGAM, "--socket", pool.socket, "run", *terms, "--", CL_TENANT, *words]
-        before = {s["session"] for s in pool.sessions()}
-        self.child = subprocess.Popen([str(word) for word in command], env=pool.environment, stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE, text=True)
-        assert self.child.stdout.readline() == "ready\n"
-        self.session = next(s["session"] for s in pool.sessions() if s["session"] not in before)
-        self.child.stdin.write("go\n")
-        self.child.stdin.flush()
+class Governed(Tenant):
+    """One that runs under terms, and whose session is known."""
 
-    def end(self):
-        self.child.terminate()  # `amalgam run` hands it on
-        self.child.wait()
-        self.child.stdin.close()
-        self.child.stdout.close()
+    def __init__(self, pool, terms, *words):
+        before = {s["session"] for s in pool.sessions()}
+        super().__init__(pool, *words, terms=terms)
+        self.session = next(s["session"] for s in pool.sessions() if s["session"] not in before)
+        self.start()
 
 
 def goal(pool, tenant):
@@ -36,9 +27,9 @@ def goal(pool, tenant):
 
 class Goals(unittest.TestCase):
     def beside_a_greedy_one(self, pool, terms):
-        greedy = Tenant(pool, [], "greedy", TURNS, 400, SECONDS)
+        greedy = Governed(pool, [], "greedy", TURNS, 400, SECONDS)
         self.addCleanup(greedy.end)
-        modest = Tenant(pool, terms, "urgent", TURNS, 2, 2000, SECONDS)
+        modest = Governed(pool, terms, "urgent", TURNS, 2, 2000, SECONDS)
         self.addCleanup(modest.end)
         return modest
 
@@ -64,7 +55,7 @@ class Goals(unittest.TestCase):
             said = self.hears(pool, modest, "cannot")
             self.assertRegex(said, r"cannot be kept: .*0\.1 ms was asked for")
             # What it found is nobody's right.
-            second = Tenant(pool, ["--share", "90%"], "greedy", TURNS, 400, SECONDS)
+            second = Governed(pool, ["--share", "90%"], "greedy", TURNS, 400, SECONDS)
             self.addCleanup(second.end)
             pool.amalgam("set", modest.session, "--slo", "none")
             self.assertEqual(goal(pool, modest), "")

@@ -22,7 +22,7 @@ class Pieces(unittest.TestCase):
 
     def test_every_launch_is_cut_where_it_is_told_so(self):
         with Pool(configuration=SINGLE_GROUPS) as pool:
-            tenant = Tenant(pool, 1000, 64, 60)
+            tenant = Tenant(pool, "greedy", 1000, 64, 60)
             tenant.start()
             eventually(lambda: min(pieces(pool).values(), default=0) > 64, "a launch of 64 groups is many pieces")
             tenant.end()
@@ -30,7 +30,7 @@ class Pieces(unittest.TestCase):
 
     def test_nothing_is_cut_where_nobody_else_wants_the_device(self):
         with Pool(configuration=NOT_FROZEN) as pool:
-            tenant = Tenant(pool, 1000, 64, 60)
+            tenant = Tenant(pool, "greedy", 1000, 64, 60)
             tenant.start()
             eventually(lambda: min((s["launches"] for s in pool.sessions()), default=0) > 8, "it launches")
             self.assertEqual(list(pieces(pool).values()), [0])
@@ -41,7 +41,7 @@ class Pieces(unittest.TestCase):
         with Pool(configuration=NOT_FROZEN) as pool:
             turns = int(pool.run([CL_TENANT, "calibrate"]).stdout)
             long = 60000  # groups: some 3 s of one processor
-            tenants = [Tenant(pool, turns, long, 3600) for _ in range(2)]
+            tenants = [Tenant(pool, "greedy", turns, long, 3600) for _ in range(2)]
             for tenant in tenants:
                 tenant.start()
             eventually(lambda: len(pieces(pool)) == 2 and min(pieces(pool).values()) > 0, "both are cut", 120)

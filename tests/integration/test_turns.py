@@ -4,7 +4,7 @@ import os
 import subprocess
 import unittest
 
-from pool import BUILD, CL_CASES, PROGRAMS, Pool, alive, eventually, kill_now
+from pool import AMALGAM, BUILD, CL_CASES, PROGRAMS, Pool, alive, eventually, kill_now
 
 CL_SPIN = PROGRAMS / "cl_spin"
 CL_TENANT = BUILD / "bench/cl_tenant"
@@ -26,11 +26,12 @@ class Spinner:
 
 
 class Tenant:
-    """A program that launches kernels of so many work-groups of some 50 us, one after the other."""
+    """bench/cl_tenant on a slice, ready to start."""
 
-    def __init__(self, pool, turns, groups, seconds):
-        self.child = subprocess.Popen(pool.command([CL_TENANT, "greedy", turns, groups, seconds]), env=pool.environment,
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, pool, *words, terms=()):
+        command = [AMALGAM, "--socket", pool.socket, "run", *terms, "--", CL_TENANT, *words]
+        self.child = subprocess.Popen([str(word) for word in command], env=pool.environment, stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE, text=True)
         assert self.child.stdout.readline() == "ready\n"
 
     def start(self):
@@ -87,7 +88,7 @@ class Turns(unittest.TestCase):
             return sorted(pinned(worker)) == sorted(everywhere)
         with Pool() as pool:
             turns = int(pool.run([CL_TENANT, "calibrate"]).stdout)
-            short = Tenant(pool, turns // 2, 1, 3600)
+            short = Tenant(pool, "greedy", turns // 2, 1, 3600)
             worker = worker_of(pool)
             short.start()
             self.assertFalse(one_each(worker), "short launches, alone")
@@ -104,19 +105,15 @@ class Turns(unittest.TestCase):
             eventually(lambda: pool.sessions() == [], "it has ended")
             if len(everywhere) > 4:
                 return
-            empty = subprocess.Popen(pool.command([CL_TENANT, "urgent", 1, 1, 0, 60]), env=pool.environment, text=True,
-                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            self.assertEqual(empty.stdout.readline(), "ready\n")
+            empty = Tenant(pool, "urgent", 1, 1, 0, 60)
             worker = worker_of(pool)
-            empty.stdin.write("start\n")
-            empty.stdin.flush()
+            empty.start()
             eventually(lambda: len(pinned(worker)) == len(everywhere) + 1 and len(set(pinned(worker))) == 1,
                        "empty launches that are waited for have all threads on the dispatcher's processor")
             spinner = Spinner(pool)
             eventually(lambda: sorted(pinned(worker)) in ([], sorted(everywhere)), "until somebody else wants the device")
             self.assertEqual(spinner.end(), ("ended\n", 0))
-            empty.terminate()
-            empty.communicate()
+            empty.end()
 
     def test_a_dead_daemon_leaves_nobody_frozen(self):
         with Pool() as pool:
