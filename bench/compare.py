@@ -30,8 +30,8 @@ GOALS = (
     (r"(clpeak|hashcat|clblast)_.*", ">=", 0.98),
 )
 START_GOAL_MS = 30  # start_ms: pool - bare
-# Launches that are waited for take one of two times for a whole process, by where the kernel puts the driver's threads, bare
-# and through the pool; few processes would give the median of a coin.
+# Launches that are waited for take one of several times for a whole process on the bare driver, by where the kernel puts its
+# threads; few processes would give the median of a coin.
 LAUNCH_PROCESSES = 5
 
 

@@ -13,7 +13,7 @@
 // dies; without a guardian nothing is frozen any more. A session with commands on several devices is not frozen for one of
 // them: it starts nothing more there, and what runs runs out.
 //
-// Threads. Where the device is the CPU, workers are told where their driver's threads are best off (worker/processors.h says
+// Binding. Where the device is the CPU, workers are told where their driver's threads are best off (worker/processors.h says
 // why): one processor each after a freeze, and with launches as long as the kernel takes to balance threads; all together
 // with many launches that hardly use the device, as long as nobody else wants it; else anywhere.
 //

@@ -2,9 +2,8 @@
 // ComputeThreads: the threads of a processor's driver, and where they may run: the daemon says how, by what it sees.
 //
 //   threads before the driver was opened ─┐                                                        ┌▶ anywhere
-//   threads after it                      ┴▶ new ones, by name ─▶ as many as processors (or twice, …) ┼▶ one processor each
-//                                                                                                  └▶ all beside the
-//                                                                                                  dispatcher
+//   threads after it                      ┴▶ new ones by name, as many as processors, or twice, … ─┼▶ one processor each
+//                                                                                                  └▶ with the dispatcher
 //
 // Theory. Such a driver starts one thread for each processor and expects that they run side by side. Where all of them wake
 // at once on a busy machine the kernel puts some of them on one processor, to be balanced milliseconds later. A worker that

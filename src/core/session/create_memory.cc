@@ -137,11 +137,7 @@ Result<protocol::RegionReply> Session::execute(const protocol::CreateSubRegion& 
 
 namespace {
 
-/// How large an image's pixels are, packed and with the pitches that came with them.
-struct ImageBytes {
-  std::optional<uint64_t> packed, given;
-};
-
+/// What the driver says; the numbers are CL_IMAGE_… and CL_MEM_SIZE.
 protocol::ImageFacts image_facts(south::Region& image) {
   using Target = protocol::QueryTarget;
   auto ask = [&image](Target target, uint32_t param) -> uint64_t {
@@ -151,15 +147,20 @@ protocol::ImageFacts image_facts(south::Region& image) {
     return value;
   };
   protocol::ImageFacts facts;
-  facts.element_size = ask(Target::kImage, 0x1111);  // CL_IMAGE_ELEMENT_SIZE and its neighbours
+  facts.element_size = ask(Target::kImage, 0x1111);
   facts.row_pitch = ask(Target::kImage, 0x1112);
   facts.slice_pitch = ask(Target::kImage, 0x1113);
   facts.height = ask(Target::kImage, 0x1115);
   facts.depth = ask(Target::kImage, 0x1116);
   facts.array_size = ask(Target::kImage, 0x1117);
-  facts.bytes = ask(Target::kRegion, 0x1102);  // CL_MEM_SIZE
+  facts.bytes = ask(Target::kRegion, 0x1102);
   return facts;
 }
+
+/// How large an image's pixels are, packed and with the pitches that came with them.
+struct ImageBytes {
+  std::optional<uint64_t> packed, given;
+};
 
 ImageBytes image_bytes(const protocol::CreateImage& m, uint64_t element_size) {
   uint64_t pixel = element_size == 0 ? kLargestPixel : element_size, row = 0;
@@ -206,9 +207,8 @@ Result<protocol::ImageReply> Session::execute(const protocol::CreateImage& m) {
   }
   if (auto made = allocate_image(m, *image, spec); !made) return std::unexpected(std::move(made.error()));
   protocol::ImageReply answer{{image->heap_offset, residency_byte(false), image->size}, image_facts(*image->region)};
-  if (m.buffer == 0)
-    if (auto settled = settle_image_quota(*image, answer.facts.bytes); !settled)
-      return std::unexpected(std::move(settled.error()));
+  auto settled = m.buffer == 0 ? settle_image_quota(*image, answer.facts.bytes) : Result<void>();
+  if (!settled) return std::unexpected(std::move(settled.error()));
   if (auto inserted = table_.insert(m.id, std::move(image)); !inserted) return std::unexpected(std::move(inserted.error()));
   return answer;
 }

@@ -186,20 +186,20 @@ cl_mem clCreateImage3D(cl_context context, cl_mem_flags flags, const cl_image_fo
 cl_int clGetImageInfo(cl_mem image, cl_image_info param, size_t room, void* out, size_t* size_ret) {
   if (!valid(image, Kind::kMem) || !image->is_image()) return CL_INVALID_MEM_OBJECT;
   const cl_image_desc& desc = image->desc;
+  const protocol::ImageFacts& facts = image->facts;
+  const size_t own_slices = has_slices(image->type) ? desc.image_slice_pitch : 0;
   // Pitches that the program gave are its own; where drivers differ (0 or 1 for a dimension that the type lacks, paddings),
   // this driver's answer.
-  auto number = [&](uint64_t given, uint64_t facts) {
-    return answer(size_t{given != 0 ? given : facts}, room, out, size_ret);
-  };
   switch (param) {
     case CL_IMAGE_FORMAT: return answer(image->format, room, out, size_ret);
-    case CL_IMAGE_ELEMENT_SIZE: return number(image->element_size, 0);
-    case CL_IMAGE_WIDTH: return number(desc.image_width, 0);
-    case CL_IMAGE_HEIGHT: return number(0, image->facts.height);
-    case CL_IMAGE_DEPTH: return number(0, image->facts.depth);
-    case CL_IMAGE_ARRAY_SIZE: return number(0, image->facts.array_size);
-    case CL_IMAGE_ROW_PITCH: return number(desc.image_row_pitch, image->facts.row_pitch);
-    case CL_IMAGE_SLICE_PITCH: return number(has_slices(image->type) ? desc.image_slice_pitch : 0, image->facts.slice_pitch);
+    case CL_IMAGE_ELEMENT_SIZE: return answer(image->element_size, room, out, size_ret);
+    case CL_IMAGE_WIDTH: return answer(desc.image_width, room, out, size_ret);
+    case CL_IMAGE_HEIGHT: return answer(facts.height, room, out, size_ret);
+    case CL_IMAGE_DEPTH: return answer(facts.depth, room, out, size_ret);
+    case CL_IMAGE_ARRAY_SIZE: return answer(facts.array_size, room, out, size_ret);
+    case CL_IMAGE_ROW_PITCH:
+      return answer(desc.image_row_pitch != 0 ? desc.image_row_pitch : facts.row_pitch, room, out, size_ret);
+    case CL_IMAGE_SLICE_PITCH: return answer(own_slices != 0 ? own_slices : facts.slice_pitch, room, out, size_ret);
     case CL_IMAGE_NUM_MIP_LEVELS: return answer(desc.num_mip_levels, room, out, size_ret);
     case CL_IMAGE_NUM_SAMPLES: return answer(desc.num_samples, room, out, size_ret);
     case CL_IMAGE_BUFFER: return answer(desc.mem_object, room, out, size_ret);

@@ -52,9 +52,8 @@ EventPoller::Ticket EventPoller::add(WatchPtr watch) {
     vacant_.push_back(static_cast<uint32_t>(slots_.size()));
     slots_.emplace_back();
   }
-  const uint32_t place = vacant_.back();
+  Slot& slot = slots_[vacant_.back()];
   vacant_.pop_back();
-  Slot& slot = slots_[place];
   slot.watch = std::move(watch);
   ++slot.use;
   if (!running_) {
@@ -63,7 +62,7 @@ EventPoller::Ticket EventPoller::add(WatchPtr watch) {
   } else if (asleep_) {
     changed_.notify_one();
   }
-  return Ticket{slot.use} << 32 | place;
+  return ticket_of(slot);
 }
 
 void EventPoller::called(Ticket ticket, int32_t status) {
@@ -95,7 +94,7 @@ EventPoller::Slot* EventPoller::find(Ticket ticket) {
 }
 
 WatchPtr EventPoller::take(Slot& slot) {
-  vacant_.push_back(static_cast<uint32_t>(&slot - slots_.data()));
+  vacant_.push_back(place_of(slot));
   return std::move(slot.watch);
 }
 
@@ -103,8 +102,8 @@ WatchPtr EventPoller::take(Slot& slot) {
 void EventPoller::look(std::unique_lock<std::mutex>& lock) {
   std::vector<std::pair<Ticket, WatchPtr>> watches;
   watches.reserve(live());
-  for (size_t place = 0; place < slots_.size(); ++place)
-    if (slots_[place].watch != nullptr) watches.emplace_back(Ticket{slots_[place].use} << 32 | place, slots_[place].watch);
+  for (const Slot& slot : slots_)
+    if (slot.watch != nullptr) watches.emplace_back(ticket_of(slot), slot.watch);
   lock.unlock();
   for (const auto& [ticket, watch] : watches)
     if (watch->look()) remove(ticket);

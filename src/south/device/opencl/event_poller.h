@@ -96,6 +96,8 @@ class EventPoller {
   void look(std::unique_lock<std::mutex>& lock);
   Slot* find(Ticket ticket);
   WatchPtr take(Slot& slot);
+  uint32_t place_of(const Slot& slot) const { return static_cast<uint32_t>(&slot - slots_.data()); }
+  Ticket ticket_of(const Slot& slot) const { return Ticket{slot.use} << 32 | place_of(slot); }
   size_t live() const { return slots_.size() - vacant_.size(); }
 
   std::mutex mutex_;  ///< guards what follows
