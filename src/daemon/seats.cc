@@ -18,9 +18,9 @@ using protocol::Binding;
 
 namespace {
 
-constexpr uint64_t kAloneAfterNs = 1'000'000'000;                     // without a freeze
-constexpr uint64_t kWindowNs = 50'000'000;                            // what is seen of launches in less says nothing
-constexpr uint64_t kLongLaunchNs = 200'000, kShortLaunchNs = 80'000;  // one processor each from here on, up to here not
+constexpr uint64_t kAloneAfterNs = 1'000'000'000;                    // without a freeze
+constexpr uint64_t kWindowNs = 50'000'000;                           // what is seen of launches in less says nothing
+constexpr uint64_t kLongLaunchNs = 40'000, kShortLaunchNs = 25'000;  // one processor each from here on, up to here not
 // All together: so many launches and more, which use no more than this part of the time. A longer one among them runs on one
 // processor, but only for so small a part of the time.
 constexpr uint64_t kManyLaunchesNs = 1'000'000, kRareUse = 10, kSeldomUse = 5;

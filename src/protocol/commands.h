@@ -32,7 +32,7 @@
 
 namespace amalgam::protocol {
 
-inline constexpr uint32_t kWireVersion = 1;
+inline constexpr uint32_t kWireVersion = 2;
 
 using ObjectId = uint64_t;
 inline constexpr uint32_t slot_of(ObjectId id) { return static_cast<uint32_t>(id); }

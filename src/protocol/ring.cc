@@ -83,6 +83,7 @@ bool RingProducer::wake() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (control_->sleeping.load(std::memory_order_relaxed) == 0) return false;
   if (control_->sleeping.exchange(0, std::memory_order_acq_rel) == 0) return false;
+  control_->woken_from.store(static_cast<uint32_t>(::sched_getcpu() + 1), std::memory_order_relaxed);
   futex_wake_all(&control_->sleeping);
   return true;
 }
@@ -130,6 +131,7 @@ bool RingConsumer::spin(SpinBudget& budget, const std::atomic<uint32_t>* interru
 }
 
 bool RingConsumer::wait(SpinBudget* budget, uint64_t timeout_ns, const std::atomic<uint32_t>* interrupt) {
+  woken_from_.reset();
   if (ready()) return true;
   uint64_t begin = 0;
   if (budget != nullptr) {
@@ -144,6 +146,7 @@ bool RingConsumer::wait(SpinBudget* budget, uint64_t timeout_ns, const std::atom
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (!ready() && !interrupted(interrupt)) futex_wait(&control_->sleeping, 1, timeout_ns);
   control_->sleeping.store(0, std::memory_order_relaxed);
+  if (const uint32_t from = control_->woken_from.exchange(0, std::memory_order_relaxed)) woken_from_ = from - 1;
   if (budget != nullptr) budget->waited(monotonic_ns() - begin, false);
   return ready();
 }

@@ -22,6 +22,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "base/limits.h"
@@ -35,6 +36,7 @@ struct RingControl {
   alignas(64) std::atomic<uint64_t> tail;      ///< bytes ever consumed; written by the consumer
   alignas(64) std::atomic<uint32_t> sleeping;  ///< 1: the consumer sleeps on it
   std::atomic<uint32_t> closed;                ///< 1: one side has ended; both stop waiting
+  std::atomic<uint32_t> woken_from;            ///< the processor of the producer that woke the consumer last, plus one
 };
 
 /// How the ring memory of a session is laid out: the two controls in the first page, then the two data areas.
@@ -106,6 +108,8 @@ class RingConsumer {
   /// or the ring is closed or `*interrupt` (may be null) is not 0. True if a frame is there. Spurious false is possible;
   /// callers loop.
   bool wait(SpinBudget* spin, uint64_t timeout_ns, const std::atomic<uint32_t>* interrupt = nullptr);
+  /// The processor that the producer woke the last wait() from; empty if it woke nobody. The peer's word: any number.
+  std::optional<unsigned> woken_from() const { return woken_from_; }
   /// Wakes a wait() of another thread of this process that has just been given a reason in its `interrupt`.
   void poke() const;
   bool closed() const { return control_->closed.load(std::memory_order_acquire) != 0; }
@@ -115,6 +119,7 @@ class RingConsumer {
   const std::byte* data_ = nullptr;
   uint64_t capacity_ = 0;
   uint64_t tail_ = 0;
+  std::optional<unsigned> woken_from_;
 
   bool spin(SpinBudget& budget, const std::atomic<uint32_t>* interrupt);
   bool interrupted(const std::atomic<uint32_t>* interrupt) const {

@@ -2,6 +2,7 @@
 #include "protocol/ring.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <memory>
 #include <thread>
@@ -304,6 +305,31 @@ TEST(Ring, WakeCallsTheKernelOnlyForASleeper) {
   EXPECT_TRUE(producer.wake());
   EXPECT_EQ(ring.control.sleeping.load(), 0u);
   EXPECT_FALSE(producer.wake());
+}
+
+TEST(Ring, ASleeperLearnsWhereItWasWokenFrom) {
+  TestRing ring;
+  auto producer = ring.producer();
+  auto consumer = ring.consumer();
+  EXPECT_FALSE(consumer.wait(nullptr, 1'000'000));
+  EXPECT_EQ(consumer.woken_from(), std::nullopt) << "nobody came";
+  unsigned from = UINT32_MAX;
+  std::thread waker([&] {
+    ::cpu_set_t one;
+    ASSERT_EQ(::sched_getaffinity(0, sizeof one, &one), 0);
+    for (int processor = CPU_SETSIZE - 1; CPU_COUNT(&one) > 1; --processor) CPU_CLR(processor, &one);
+    ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
+    from = static_cast<unsigned>(::sched_getcpu());
+    while (ring.control.sleeping.load() == 0) std::this_thread::yield();
+    ASSERT_TRUE(put(producer, 1, 8, 1));
+    EXPECT_TRUE(producer.wake());
+  });
+  while (!consumer.wait(nullptr, UINT64_MAX)) {
+  }
+  waker.join();
+  EXPECT_EQ(consumer.woken_from(), from);
+  EXPECT_TRUE(consumer.wait(nullptr, UINT64_MAX));
+  EXPECT_EQ(consumer.woken_from(), std::nullopt) << "it did not sleep";
 }
 
 TEST(Ring, WaitEndsAtItsTimeout) {

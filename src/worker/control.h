@@ -32,8 +32,8 @@ class Control final : public core::Purse::Ledger {
     uint64_t session = 0;
     /// Counters, grants and bell: shown to a daemon that has come back; kept by the caller.
     std::array<int, 3> shown{-1, -1, -1};
-    int output_fd = -1;        ///< read end of standard output; kept by the caller
-    ComputeThreads threads{};  ///< of the drivers
+    int output_fd = -1;      ///< read end of standard output; kept by the caller
+    ComputeThreads threads;  ///< of the drivers
   };
   explicit Control(Config config);
 

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include "base/proc_stat.h"
+#include "worker/affinity.h"
 
 namespace amalgam::worker {
 
@@ -32,13 +32,6 @@ std::vector<int> processors_of(const cpu_set_t& set) {
   for (int processor = 0; processor < CPU_SETSIZE; ++processor)
     if (CPU_ISSET(processor, &set)) found.push_back(processor);
   return found;
-}
-
-cpu_set_t only(int processor) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(processor, &set);
-  return set;
 }
 
 /// A thread's name without its digits: what the threads of one pool have in common.
@@ -60,32 +53,14 @@ std::optional<int> dispatchers_processor(const cpu_set_t& all) {
   return known ? std::optional(processor) : std::nullopt;
 }
 
-/// Only if it is still one of ours: its number may be somebody else's by now.
-bool place(pid_t thread, const cpu_set_t& set) {
-  std::error_code error;
-  return fs::exists(kThreads / std::to_string(thread), error) && ::sched_setaffinity(thread, sizeof set, &set) == 0;
-}
-
 }  // namespace
 
-std::vector<pid_t> thread_ids() {
-  std::vector<pid_t> found;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(kThreads, error)) {
-    const std::string name = entry.path().filename().string();
-    pid_t id = 0;
-    if (std::from_chars(name.data(), name.data() + name.size(), id).ec == std::errc()) found.push_back(id);
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
 void ComputeThreads::note(const std::vector<pid_t>& before) {
-  if (::sched_getaffinity(0, sizeof all_, &all_) != 0) CPU_ZERO(&all_);
   const std::vector<pid_t> now = thread_ids();
   std::vector<pid_t> fresh;
   std::set_difference(now.begin(), now.end(), before.begin(), before.end(), std::back_inserter(fresh));
   for (pid_t thread : fresh) pools_[stem_of(thread)].push_back(thread);
+  if (std::ranges::any_of(pools_, [&](const auto& pool) { return computes(pool.second); })) perch_.follow();
 }
 
 void ComputeThreads::bind(uint32_t device, Binding binding) {
@@ -103,30 +78,26 @@ void ComputeThreads::change(const Wishes& wishes) {
   if (std::ranges::max(wishes_) != before) apply();
 }
 
+bool ComputeThreads::computes(const std::vector<pid_t>& pool) const {
+  const int processors = CPU_COUNT(&all_);
+  return processors != 0 && pool.size() % static_cast<size_t>(processors) == 0;
+}
+
 void ComputeThreads::apply() {
   bound_ = 0;
   const std::vector<int> processors = processors_of(all_);
-  if (processors.empty()) return;
-  if (together_on_) free_those_on(*std::exchange(together_on_, std::nullopt));
   const Binding binding = std::ranges::max(wishes_);
-  if (binding == Binding::kTogether && processors.size() <= kFew) together_on_ = dispatchers_processor(all_);
-  if (together_on_) (void)place(::getpid(), only(*together_on_));
+  std::optional<int> together_on;
+  if (binding == Binding::kTogether && processors.size() <= kFew) together_on = dispatchers_processor(all_);
   for (const auto& [stem, threads] : pools_) {
-    if (threads.size() % processors.size() != 0) continue;
+    if (!computes(threads)) continue;
+    together_on ? perch_.stay(*together_on) : perch_.follow();
     for (size_t i = 0; i < threads.size(); ++i) {
-      const bool each = binding == Binding::kEach, binds = each || together_on_;
-      const int processor = each ? processors[i % processors.size()] : together_on_.value_or(0);
+      const bool each = binding == Binding::kEach, binds = each || together_on;
+      const int processor = each ? processors[i % processors.size()] : together_on.value_or(0);
       const bool done = place(threads[i], binds ? only(processor) : all_);
       bound_ += binds && done ? 1 : 0;
     }
-  }
-}
-
-void ComputeThreads::free_those_on(int processor) const {
-  const cpu_set_t there = only(processor);
-  for (pid_t thread : thread_ids()) {
-    cpu_set_t set;
-    if (::sched_getaffinity(thread, sizeof set, &set) == 0 && CPU_EQUAL(&set, &there)) (void)place(thread, all_);
   }
 }
 

@@ -38,14 +38,15 @@
 
 #include "model/counters.h"
 #include "protocol/control.h"
+#include "worker/perch.h"
 
 namespace amalgam::worker {
 
-/// Of this process, ascending; empty where /proc is not to be read.
-std::vector<pid_t> thread_ids();
-
 class ComputeThreads {
  public:
+  /// `all`: where the process may run. The perch, the dispatcher's, stays as long.
+  ComputeThreads(Perch& perch, const cpu_set_t& all) : perch_(perch), all_(all) {}
+
   /// The threads that have been started since `before` was taken belong to a driver.
   void note(const std::vector<pid_t>& before);
   /// Where they may run because of this device of the session; any number is taken. Of all devices the largest counts.
@@ -59,13 +60,13 @@ class ComputeThreads {
   using Wishes = std::array<protocol::Binding, model::kMaxSessionDevices>;
   void change(const Wishes& wishes);
   void apply();
-  void free_those_on(int processor) const;
+  bool computes(const std::vector<pid_t>& pool) const;
 
   std::map<std::string, std::vector<pid_t>> pools_;  ///< by what their names have in common
   Wishes wishes_{};                                  ///< of the devices
   size_t bound_ = 0;
-  std::optional<int> together_on_;
-  cpu_set_t all_{};  ///< where the process may run; empty on machines with more processors than such a set holds
+  Perch& perch_;
+  const cpu_set_t all_;
 };
 
 }  // namespace amalgam::worker

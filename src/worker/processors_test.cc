@@ -16,6 +16,8 @@
 #include <thread>
 #include <vector>
 
+#include "worker/affinity.h"
+
 namespace amalgam::worker {
 
 using protocol::Binding;
@@ -56,6 +58,14 @@ class Pool {
   std::vector<std::thread> threads_;
 };
 
+/// Of a process whose dispatcher is its first thread.
+struct FirstThread {
+  Perch perch{::getpid(), own_processors()};
+};
+struct Threads : FirstThread, ComputeThreads {
+  Threads() : ComputeThreads(perch, own_processors()) {}
+};
+
 /// Where the threads that are not in `before` may run.
 std::vector<std::set<int>> places_since(const std::vector<pid_t>& before) {
   std::vector<std::set<int>> found;
@@ -74,7 +84,7 @@ TEST(ComputeThreads, HaveAProcessorEachWhileTheyAreBound) {
   std::thread([] {}).join();  // with the first thread a sanitizer starts one of its own
   const auto before = thread_ids();
   Pool pool(2 * all.size(), "");
-  ComputeThreads threads;
+  Threads threads;
   threads.note(before);
   for (const auto& places : places_since(before)) EXPECT_EQ(places, all) << "nobody has said so yet";
 
@@ -102,7 +112,7 @@ TEST(ComputeThreads, AreTogetherBesideTheFirstThread) {
   if (all.size() == 1 || all.size() > 4) GTEST_SKIP() << "not where there are many processors, and not with one";
   const auto before = thread_ids();
   Pool pool(2 * all.size(), "");
-  ComputeThreads threads;
+  Threads threads;
   threads.note(before);
   threads.bind(0, Binding::kTogether);
   EXPECT_EQ(threads.bound(), 2 * all.size());
@@ -139,7 +149,7 @@ TEST(ComputeThreads, AreFreedForAllDevicesAtOnce) {
   const auto all = allowed();
   const auto before = thread_ids();
   Pool pool(all.size(), "");
-  ComputeThreads threads;
+  Threads threads;
   threads.note(before);
   threads.bind(0, Binding::kEach);
   threads.bind(5, Binding::kEach);
@@ -153,7 +163,7 @@ TEST(ComputeThreads, AreFreedForAllDevicesAtOnce) {
 TEST(ComputeThreads, ADeviceThatCannotBeIsIgnored) {
   const auto before = thread_ids();
   Pool pool(allowed().size(), "");
-  ComputeThreads threads;
+  Threads threads;
   threads.note(before);
   threads.bind(UINT32_MAX, Binding::kEach);
   EXPECT_EQ(threads.bound(), 0u);
@@ -164,7 +174,7 @@ TEST(ComputeThreads, HelpersWithOtherNamesDoNotCount) {
   const auto before = thread_ids();
   Pool pool(all.size(), "compute-");
   Pool helper(all.size() + 1, "disk$");
-  ComputeThreads threads;
+  Threads threads;
   threads.note(before);
   threads.bind(0, Binding::kEach);
   EXPECT_EQ(threads.bound(), all.size() == 1 ? 3 : all.size()) << "with one processor any number is a multiple";
@@ -174,7 +184,7 @@ TEST(ComputeThreads, AnotherNumberIsLeftAlone) {
   const auto all = allowed();
   const auto before = thread_ids();
   Pool pool(all.size() + 1, "");
-  ComputeThreads threads;
+  Threads threads;
   threads.note(before);
   threads.bind(0, Binding::kEach);
   for (const auto& places : places_since(before)) EXPECT_EQ(places, all);
@@ -189,7 +199,7 @@ TEST(ComputeThreads, OnlyWhereTheProcessMayRun) {
     ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
     const auto before = thread_ids();
     Pool pool(3, "");
-    ComputeThreads threads;
+    Threads threads;
     threads.note(before);
     threads.bind(0, Binding::kEach);
     EXPECT_EQ(threads.bound(), 3u);
@@ -199,7 +209,7 @@ TEST(ComputeThreads, OnlyWhereTheProcessMayRun) {
 
 TEST(ComputeThreads, WhoHasEndedIsNotTakenForSomebodyElse) {
   const auto before = thread_ids();
-  ComputeThreads threads;
+  Threads threads;
   {
     Pool pool(allowed().size(), "");
     threads.note(before);

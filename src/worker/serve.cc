@@ -12,8 +12,10 @@
 #include "core/memory/purse.h"
 #include "core/session/session.h"
 #include "core/split/planner.h"
+#include "worker/affinity.h"
 #include "worker/backends.h"
 #include "worker/control.h"
+#include "worker/perch.h"
 #include "worker/process.h"
 #include "worker/processors.h"
 #include "worker/sandbox.h"
@@ -115,7 +117,9 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   const std::string splitter = find_splitter();
   if (auto fenced = fence_files(adopted->terms.devices, splitter, report); !fenced) return give_up(daemon, fenced.error());
   Backends backends;
-  ComputeThreads threads;
+  const cpu_set_t processors = own_processors();
+  Perch perch(::getpid(), processors);
+  ComputeThreads threads(perch, processors);
   auto devices = open_devices(adopted->terms.devices, backends, threads);
   if (!devices) return give_up(daemon, devices.error());
   if (auto fenced = fence_calls(report); !fenced) return give_up(daemon, fenced.error());
@@ -141,6 +145,7 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   config.purse = &purse;
   config.devices = std::move(*devices);
   if (!splitter.empty()) config.plan_program = core::plan_with_library(splitter);
+  config.placer = &perch;
   config.on_congested = [&control] { control.on_congested(); };
   // Never destroyed: the process ends instead.
   auto& session = *new core::Session(std::move(config));

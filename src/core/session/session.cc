@@ -22,6 +22,21 @@ namespace {
 // The client does not say when it has read, so the dispatcher looks by the clock, less and less often.
 constexpr uint64_t kFirstNapNs = 500'000, kLongestNapNs = 50'000'000;
 
+bool may_start_threads(protocol::CommandType type) {
+  using protocol::CommandType;
+  switch (type) {
+    case CommandType::kOpenDevice:
+    case CommandType::kCreateSubDevices:
+    case CommandType::kCreateContext:
+    case CommandType::kCreateStream:
+    case CommandType::kCreateModule:
+    case CommandType::kBuildModule:
+    case CommandType::kCompileModule:
+    case CommandType::kLinkModule: return true;
+    default: return false;
+  }
+}
+
 std::byte* bytes_of(protocol::RingMemory* rings) { return reinterpret_cast<std::byte*>(rings); }
 
 }  // namespace
@@ -97,7 +112,9 @@ Result<void> Session::run() {
       continue;
     }
     nap_ns = kFirstNapNs;
+    if (config_.placer != nullptr) config_.placer->rest_begins();
     commands_.wait(&spin_, UINT64_MAX, &interrupt_);
+    if (config_.placer != nullptr) config_.placer->rest_ends(commands_.woken_from());
   }
 }
 
@@ -201,6 +218,7 @@ void Session::dispatch(const protocol::Frame& frame) {
   using protocol::CommandType;
   if (heap_base_ == nullptr && frame.command() != CommandType::kHello)
     return break_session("the first command is not Hello");
+  if (config_.placer != nullptr && may_start_threads(frame.command())) config_.placer->builds();
   switch (frame.command()) {
     case CommandType::kLaunch: return enqueue<protocol::Launch>(frame);
     case CommandType::kTransfer: return enqueue<protocol::Transfer>(frame);

@@ -21,6 +21,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -36,6 +37,7 @@
 #include "core/session/objects.h"
 #include "core/session/outbox.h"
 #include "core/session/output_pipe.h"
+#include "core/session/placer.h"
 #include "core/session/slow_lane.h"
 #include "core/session/splitter.h"
 #include "core/session/turnstile.h"
@@ -57,6 +59,7 @@ struct SessionConfig {
   std::vector<SessionDevice> devices;
   PlanProgram plan_program;            ///< null: no launch is ever cut
   std::function<void()> on_congested;  ///< somebody should call flush_outbox() by the clock
+  Placer* placer = nullptr;            ///< null: nobody cares
 };
 
 class Session {

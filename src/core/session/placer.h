@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Placer: hears what the dispatcher does, and says to the system where it may run. Called on the dispatcher.
+#pragma once
+
+#include <optional>
+
+namespace amalgam::core {
+
+class Placer {
+ public:
+  Placer() = default;
+  virtual ~Placer() = default;
+  Placer(const Placer&) = delete;
+  Placer& operator=(const Placer&) = delete;
+
+  /// The dispatcher rests from now on.
+  virtual void rest_begins() = 0;
+  /// No longer; it was woken by the program, which runs on this processor (its word: any number), or by somebody else.
+  virtual void rest_ends(std::optional<unsigned> processor) = 0;
+  /// A command comes for which a driver may start threads, which inherit where the dispatcher may run.
+  virtual void builds() = 0;
+};
+
+}  // namespace amalgam::core

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/affinity.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+namespace amalgam::worker {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kThreads = "/proc/self/task";
+
+}  // namespace
+
+std::vector<pid_t> thread_ids() {
+  std::vector<pid_t> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(kThreads, error)) {
+    const std::string name = entry.path().filename().string();
+    pid_t id = 0;
+    if (std::from_chars(name.data(), name.data() + name.size(), id).ec == std::errc()) found.push_back(id);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+cpu_set_t only(int processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  return set;
+}
+
+cpu_set_t own_processors() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) CPU_ZERO(&set);
+  return set;
+}
+
+bool place(pid_t thread, const cpu_set_t& set) {
+  std::error_code error;
+  return fs::exists(kThreads / std::to_string(thread), error) && ::sched_setaffinity(thread, sizeof set, &set) == 0;
+}
+
+bool is_bound(pid_t thread) {
+  cpu_set_t set;
+  return ::sched_getaffinity(thread, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1;
+}
+
+}  // namespace amalgam::worker

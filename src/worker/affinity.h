@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which threads this process has, and where they may run.
+#pragma once
+
+#include <sched.h>
+#include <sys/types.h>
+
+#include <vector>
+
+namespace amalgam::worker {
+
+/// Of this process, ascending; empty where /proc is not to be read.
+std::vector<pid_t> thread_ids();
+
+/// The set of one processor, which must be less than CPU_SETSIZE.
+cpu_set_t only(int processor);
+
+/// Where the calling thread may run; empty on machines with more processors than such a set holds.
+cpu_set_t own_processors();
+
+/// Says where a thread may run; only if it is still one of this process: its number may be somebody else's by now.
+bool place(pid_t thread, const cpu_set_t& set);
+
+/// True if the thread may run on one processor only.
+bool is_bound(pid_t thread);
+
+}  // namespace amalgam::worker

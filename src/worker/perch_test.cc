@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/perch.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "worker/affinity.h"
+
+namespace amalgam::worker {
+namespace {
+
+constexpr auto kLonger = std::chrono::nanoseconds(2 * Perch::kLongNs);
+
+int first_of(const cpu_set_t& set) {
+  int processor = 0;
+  while (!CPU_ISSET(processor, &set)) ++processor;
+  return processor;
+}
+
+int last_of(const cpu_set_t& set) {
+  int processor = CPU_SETSIZE - 1;
+  while (!CPU_ISSET(processor, &set)) --processor;
+  return processor;
+}
+
+/// The test's own thread is the dispatcher.
+class PerchTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (CPU_COUNT(&all_) < 2) GTEST_SKIP() << "there is nothing to choose with one processor";
+  }
+  void TearDown() override { EXPECT_TRUE(place(::gettid(), all_)); }
+
+  void wake_from(std::optional<unsigned> processor, unsigned times = Perch::kSettle) {
+    for (unsigned i = 0; i < times; ++i) {
+      perch_.rest_begins();
+      perch_.rest_ends(processor);
+    }
+  }
+  bool is_at(int processor) const {
+    const cpu_set_t now = own_processors(), there = only(processor);
+    return CPU_EQUAL(&now, &there);
+  }
+  bool roams() const {
+    const cpu_set_t now = own_processors();
+    return CPU_EQUAL(&now, &all_);
+  }
+
+  const cpu_set_t all_ = own_processors();
+  const int first_ = first_of(all_), last_ = last_of(all_);
+  const unsigned from_first_ = static_cast<unsigned>(first_), from_last_ = static_cast<unsigned>(last_);
+  Perch perch_{::gettid(), all_};
+};
+
+TEST_F(PerchTest, GoesWhereTheProgramIsWhenThatIsSure) {
+  perch_.follow();
+  wake_from(from_last_, Perch::kSettle - 1);
+  EXPECT_TRUE(roams()) << "not yet";
+  wake_from(from_first_, 1);
+  wake_from(from_last_, Perch::kSettle - 1);
+  EXPECT_TRUE(roams()) << "not in a row";
+  wake_from(from_last_, 1);
+  EXPECT_TRUE(is_at(last_));
+  wake_from(from_first_);
+  EXPECT_TRUE(is_at(first_)) << "the program has gone elsewhere";
+}
+
+TEST_F(PerchTest, HeedsNobodyElse) {
+  perch_.follow();
+  wake_from(std::nullopt);
+  wake_from(CPU_SETSIZE);
+  wake_from(UINT32_MAX - 1);
+  EXPECT_TRUE(roams());
+  wake_from(from_last_, Perch::kSettle - 1);
+  wake_from(std::nullopt, 1);
+  wake_from(from_last_, 1);
+  EXPECT_TRUE(is_at(last_)) << "who is no program is no reason to begin again";
+}
+
+TEST_F(PerchTest, OnlyWhereTheProcessMayRun) {
+  Perch narrow(::gettid(), only(first_));
+  narrow.follow();
+  for (unsigned i = 0; i < 2 * Perch::kSettle; ++i) narrow.rest_ends(from_last_);
+  EXPECT_TRUE(roams());
+}
+
+TEST_F(PerchTest, IsLeftForLongWork) {
+  perch_.follow();
+  wake_from(from_last_);
+  ASSERT_TRUE(is_at(last_));
+  std::this_thread::sleep_for(kLonger);
+  perch_.rest_begins();
+  EXPECT_TRUE(roams());
+  std::this_thread::sleep_for(kLonger);
+  perch_.rest_ends(from_last_);
+  EXPECT_TRUE(roams()) << "once is not enough again";
+  wake_from(from_last_);
+  EXPECT_TRUE(is_at(last_));
+  perch_.rest_begins();
+  std::this_thread::sleep_for(kLonger);
+  perch_.rest_ends(from_last_);
+  perch_.rest_begins();
+  EXPECT_TRUE(is_at(last_)) << "a long rest is no work";
+}
+
+TEST_F(PerchTest, IsLeftWhereThreadsMayBeStarted) {
+  perch_.follow();
+  wake_from(from_last_, Perch::kSettle - 1);
+  perch_.builds();
+  wake_from(from_last_, Perch::kSettle - 1);
+  EXPECT_TRUE(roams()) << "a program that begins builds and waits all the time";
+  wake_from(from_last_, 1);
+  ASSERT_TRUE(is_at(last_));
+  perch_.builds();
+  EXPECT_TRUE(roams());
+  perch_.stay(first_);
+  perch_.builds();
+  EXPECT_TRUE(is_at(first_)) << "somebody else has said so";
+}
+
+TEST_F(PerchTest, FollowsNobodyUnlessToldTo) {
+  wake_from(from_last_);
+  EXPECT_TRUE(roams());
+  perch_.stay(first_);
+  EXPECT_TRUE(is_at(first_));
+  wake_from(from_last_);
+  std::this_thread::sleep_for(kLonger);
+  perch_.rest_begins();
+  EXPECT_TRUE(is_at(first_));
+  perch_.follow();
+  EXPECT_TRUE(roams()) << "until it is sure";
+  perch_.stay(last_);
+  perch_.roam();
+  EXPECT_TRUE(roams());
+}
+
+TEST_F(PerchTest, WhatWasStartedMeanwhileIsFreedWithIt) {
+  perch_.follow();
+  wake_from(from_last_);
+  std::promise<cpu_set_t> inherited;
+  std::promise<void> freed;
+  std::thread late([&] {
+    inherited.set_value(own_processors());
+    freed.get_future().wait();
+    EXPECT_TRUE(roams());
+  });
+  const cpu_set_t there = inherited.get_future().get(), expected = only(last_);
+  EXPECT_TRUE(CPU_EQUAL(&there, &expected));
+  wake_from(from_first_);
+  perch_.roam();
+  freed.set_value();
+  late.join();
+}
+
+}  // namespace
+}  // namespace amalgam::worker
