@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures whether slices get what they were promised, and appends one JSON line to bench/results/shares.jsonl.
 
-    bench/shares.py [--build build/release] [--seconds 12] [--only alone,shares,caps,urgent] [--no-write] [--bare]
+    bench/shares.py [--build build/release] [--seconds 12] [--only alone,scheduling,shares,caps,urgent] [--no-write] [--bare]
 
 Alone: what one greedy tenant with the device to itself does of what it does on the bare driver, in turn, a few times.
+Scheduling: what of that the scheduler costs: the same process before and after its daemon is killed, with threads left unbound.
 Shares: greedy tenants that begin together; work is counted in work-groups that have ended (bench/cl_tenant_main.cc), so the
 meter knows nothing of the scheduler. A tenant's share is its work a second over what it does alone, so kernels of different
 lengths can be compared; the sum over all tenants is the throughput against one alone. Reported: shares (of that sum) over the
@@ -198,6 +199,25 @@ class Bench:
         return {"of_bare": round(pool / bare, 4), "worst": round(min(found[False]) / bare, 4),
                 "best": round(max(found[False]) / bare, 4)}
 
+    def scheduling(self, kernel_us):
+        """What one tenant alone does while it is governed, over what it does when the daemon has died and nobody governs it."""
+        ratios = []
+        for _ in range(ALONE_ROUNDS):
+            command = self.command(False, [], "greedy", self.turns, groups((kernel_us,)), 2 * ALONE_SECONDS + 2)
+            with Tenants([command], self.environment(False)) as tenants:
+                tenants.go()
+                time.sleep(ALONE_SECONDS + 1)
+                death = time.monotonic_ns()
+                self.pool.kill_daemon()
+                samples = tenants.results()[0]["samples"]
+            self.pool.start()
+            self.pool.settled()
+            whole = ALONE_SECONDS * 1e9
+            governed = work_at(samples, death) - work_at(samples, death - whole)
+            ratios.append(governed / (work_at(samples, death + whole) - work_at(samples, death)))
+        return {"of_ungoverned": round(statistics.median(ratios), 4), "worst": round(min(ratios), 4),
+                "best": round(max(ratios), 4)}
+
     def shares(self, bare, promised, kernels):
         """Negative controls have no way to ask for a share; they run as they are."""
         results = self.greedy(bare, [["--share", f"{p}%"] for p in promised], kernels)
@@ -253,7 +273,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build" / "release")
     parser.add_argument("--seconds", type=float, default=12)
-    parser.add_argument("--only", default="alone,shares,caps,urgent")
+    parser.add_argument("--only", default="alone,scheduling,shares,caps,urgent")
     parser.add_argument("--mixes", type=int, default=len(MIXES), help="only the first so many")
     parser.add_argument("--bare", action="store_true", help="the negative controls too")
     parser.add_argument("--configuration", default="", help="lines for the daemon's configuration")
@@ -281,6 +301,11 @@ def main():
         if "alone" in only:
             for kernel_us in (50, 200, 1000):
                 note(f"alone {kernel_us} us", bench.overhead(kernel_us))
+        if "scheduling" in only:
+            with Pool(configuration="[scheduling]\nfreeze = false\n") as unbound:  # binding threads helps; it is not counted here
+                other = Bench(arguments, unbound, bench.bare_environment)
+                for kernel_us in (100, 1000):
+                    note(f"scheduling {kernel_us} us", other.scheduling(kernel_us))
         for name, promised, kernels in MIXES[:arguments.mixes]:
             if "shares" in only:
                 note(f"shares {name}", bench.shares(False, promised, kernels))
