@@ -66,7 +66,7 @@ verb_fuzz() {
   verb_deps
   configure fuzz
   local targets=()
-  mapfile -t targets < <(ninja -C build/fuzz -t targets all | sed -n 's/^\([a-z_]*_fuzz\): phony$/\1/p')
+  mapfile -t targets < <(ninja -C build/fuzz -t targets all | sed -n '/^cmake_/d; s/^\([a-z_]*_fuzz\): phony$/\1/p')
   [ "${#targets[@]}" -gt 0 ] || { echo "dev: there are no fuzz targets" >&2; exit 1; }
   nice -n 5 ninja -C build/fuzz "${targets[@]}"
   for target in "${targets[@]}"; do
