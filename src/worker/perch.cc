@@ -44,7 +44,11 @@ void Perch::leave() {
 void Perch::rest_ends(std::optional<unsigned> processor) {
   if (!following_.load(std::memory_order_relaxed)) return;
   awake_since_ns_ = protocol::monotonic_ns();
-  if (!processor || *processor >= CPU_SETSIZE || !CPU_ISSET(*processor, &all_)) return;
+  if (!processor || *processor >= CPU_SETSIZE || !CPU_ISSET(*processor, &all_)) {
+    if (++strangers_ >= kSettle) leave();
+    return;
+  }
+  strangers_ = 0;
   const int from = static_cast<int>(*processor);
   const bool again = std::exchange(candidate_, from) == from;
   times_ = again ? times_ + 1 : 1;

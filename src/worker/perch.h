@@ -2,7 +2,8 @@
 // Perch: where the dispatcher may run: anywhere, on one processor, or where its program wakes it from.
 //
 //   following: anywhere ──woken kSettle times in a row from one processor──▶ there ──as often from another──▶ there
-//                       ◀─── at work for kLongNs without a rest, or building ──┘
+//                       ◀─── at work for kLongNs without a rest, or building ──┤
+//                       ◀─── woken as often by a program that does not wait ───┘
 //
 // Theory. A program that waits for each launch wakes the dispatcher and sleeps, and is woken by a thread of the driver:
 // program and dispatcher are one line of work, of which one at a time runs. On one processor that is two switches. On two
@@ -11,8 +12,8 @@
 // not 40, of 36 us 43 and not 53 (the bare driver: 39). The kernel wakes a thread where it ran last, so which of the two it
 // is is left to chance.
 //
-// Where the dispatcher works long, on a copy or a row of commands, it would stand in the way of a program that has other
-// things to do meanwhile; so then it may run anywhere until it has been woken as often again.
+// Where the dispatcher works long, on a copy or a row of commands, or the program does not wait for what it asks for, they
+// would stand in each other's way; so then it may run anywhere until it has been woken as often again.
 //
 // What a driver starts while the dispatcher is bound inherits that. So it is free where drivers start threads, and what was
 // started all the same is freed with it.
@@ -64,7 +65,8 @@ class Perch final : public core::Placer {
   std::vector<pid_t> before_;  ///< the threads that were there when the dispatcher was bound
   // The dispatcher's own.
   int candidate_ = kAnywhere;
-  unsigned times_ = 0;  ///< in a row that it was the candidate
+  unsigned times_ = 0;      ///< in a row that it was the candidate
+  unsigned strangers_ = 0;  ///< in a row that it was nobody
   uint64_t awake_since_ns_ = 0;
 };
 

@@ -80,6 +80,10 @@ TEST_F(PerchTest, HeedsNobodyElse) {
   wake_from(std::nullopt, 1);
   wake_from(from_last_, 1);
   EXPECT_TRUE(is_at(last_)) << "who is no program is no reason to begin again";
+  wake_from(std::nullopt, Perch::kSettle - 1);
+  EXPECT_TRUE(is_at(last_));
+  wake_from(std::nullopt, 1);
+  EXPECT_TRUE(roams()) << "the program does not wait any more";
 }
 
 TEST_F(PerchTest, OnlyWhereTheProcessMayRun) {

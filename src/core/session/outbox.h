@@ -47,7 +47,12 @@ class Outbox {
   /// Wakes the client if it sleeps and something was posted since the last time: most commands end without a message, and a
   /// client that is woken for nothing costs two switches a command.
   void wake() {
-    if (fresh_.load(std::memory_order_relaxed) && fresh_.exchange(false, std::memory_order_acq_rel)) ring_.wake();
+    if (!fresh_.load(std::memory_order_relaxed) || !fresh_.exchange(false, std::memory_order_acq_rel)) return;
+    if (ring_.wake()) has_woken_.store(true, std::memory_order_relaxed);
+  }
+  /// True if the client slept and was woken since the last call: it waits for what it asked for.
+  bool has_woken() {
+    return has_woken_.load(std::memory_order_relaxed) && has_woken_.exchange(false, std::memory_order_relaxed);
   }
   /// Moves what waits to the ring as far as there is room, and wakes the client. True if nothing waits any more.
   bool flush();
@@ -75,6 +80,7 @@ class Outbox {
   std::deque<Waiting> waiting_;
   std::atomic<bool> congested_{false};
   std::atomic<bool> fresh_{false};
+  std::atomic<bool> has_woken_{false};
   std::function<void()> on_congested_;
 };
 

@@ -15,7 +15,7 @@ class Placer {
 
   /// The dispatcher rests from now on.
   virtual void rest_begins() = 0;
-  /// No longer; it was woken by the program, which runs on this processor (its word: any number), or by somebody else.
+  /// No longer; it was woken from this processor (any number) by a program that has slept meanwhile, or by somebody else.
   virtual void rest_ends(std::optional<unsigned> processor) = 0;
   /// A command comes for which a driver may start threads, which inherit where the dispatcher may run.
   virtual void builds() = 0;

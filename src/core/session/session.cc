@@ -114,7 +114,7 @@ Result<void> Session::run() {
     nap_ns = kFirstNapNs;
     if (config_.placer != nullptr) config_.placer->rest_begins();
     commands_.wait(&spin_, UINT64_MAX, &interrupt_);
-    if (config_.placer != nullptr) config_.placer->rest_ends(commands_.woken_from());
+    if (config_.placer != nullptr) config_.placer->rest_ends(outbox_.has_woken() ? commands_.woken_from() : std::nullopt);
   }
 }
 
