@@ -126,8 +126,6 @@ uint32_t Session::piece_us(const DeviceObject& device) const {
   return config_.grants->devices[device.index].piece_us.load(std::memory_order_relaxed);
 }
 
-bool Session::cuts_all(const DeviceObject& device) const { return piece_us(device) == kSmallestPieceUs; }
-
 ModuleSplit* Session::split_of(ModuleObject& module, DeviceObject& device) {
   auto found = std::ranges::find_if(module.splits, [&](const auto& split) { return split->device.get() == &device; });
   if (found != module.splits.end()) return found->get();
@@ -137,7 +135,7 @@ ModuleSplit* Session::split_of(ModuleObject& module, DeviceObject& device) {
 
 void Session::plan_before(ModuleObject& module, std::function<void()> after) {
   for (const auto& device : module.context->devices)
-    if (cuts_all(*device)) return plan_split(module, *device, std::move(after));
+    if (piece_us(*device) != 0) return plan_split(module, *device, std::move(after));
   after();
 }
 

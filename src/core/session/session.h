@@ -186,10 +186,9 @@ class Session {
   struct Cutting;
   Cutting cutting_of(const protocol::Launch&);
   ModuleSplit* split_of(ModuleObject& module, DeviceObject& device);
-  /// Where every launch is cut, none shall run before that is known: plans, then calls `after`.
+  /// Where launches are cut, a long one shall not run whole because its module is new: plans, then calls `after`.
   void plan_before(ModuleObject& module, std::function<void()> after);
   void plan_split(ModuleObject& module, DeviceObject& device, std::function<void()> after);
-  bool cuts_all(const DeviceObject& device) const;
   uint32_t piece_us(const DeviceObject& device) const;
   Result<Ref<KernelObject>> instance_of(KernelObject& kernel, const ModuleSplit& split, const KernelSplit& how);
 

@@ -3,8 +3,9 @@
 //
 //   source + options ─▶ [slow lane] device's macros (a probe) ─▶ plan ─▶ variant built ─▶ mail ─▶ ModuleSplit, ready
 //
-// A plan is made when the first launch of a module meets a device whose launches are cut; until it is there the module's
-// launches run whole. Whatever goes wrong is a plan too: everything whole, for that reason.
+// A plan is made with the build where launches are cut by then, and else when the first launch of a module meets a device
+// whose launches are cut; until it is there the module's launches run whole. Whatever goes wrong is a plan too: everything
+// whole, for that reason.
 //
 // The probe runs one work-item, once per device and options, past the turnstile: it is shorter than a look of the arbiter's.
 //
