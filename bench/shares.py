@@ -146,6 +146,10 @@ def percent(parts):
     return [100 * part / whole for part in parts]
 
 
+def spread(name, ratios):
+    return {name: round(statistics.median(ratios), 4), "worst": round(min(ratios), 4), "best": round(max(ratios), 4)}
+
+
 def groups(kernel_us):
     return ",".join(str(max(1, round(us * os.cpu_count() / GROUP_US))) for us in kernel_us)
 
@@ -195,9 +199,8 @@ class Bench:
         for _ in range(ALONE_ROUNDS):
             for bare in found:
                 found[bare].append(rates(self.greedy(bare, [[]], [(kernel_us,)], ALONE_SECONDS), ALONE_SECONDS)[0][0])
-        bare, pool = statistics.median(found[True]), statistics.median(found[False])
-        return {"of_bare": round(pool / bare, 4), "worst": round(min(found[False]) / bare, 4),
-                "best": round(max(found[False]) / bare, 4)}
+        bare = statistics.median(found[True])
+        return spread("of_bare", [pool / bare for pool in found[False]])
 
     def scheduling(self, kernel_us):
         """What one tenant alone does while it is governed, over what it does when the daemon has died and nobody governs it."""
@@ -215,8 +218,7 @@ class Bench:
             whole = ALONE_SECONDS * 1e9
             governed = work_at(samples, death) - work_at(samples, death - whole)
             ratios.append(governed / (work_at(samples, death + whole) - work_at(samples, death)))
-        return {"of_ungoverned": round(statistics.median(ratios), 4), "worst": round(min(ratios), 4),
-                "best": round(max(ratios), 4)}
+        return spread("of_ungoverned", ratios)
 
     def shares(self, bare, promised, kernels):
         """Negative controls have no way to ask for a share; they run as they are."""

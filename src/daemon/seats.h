@@ -14,7 +14,7 @@
 // them: it starts nothing more there, and what runs runs out.
 //
 // Binding. Where the device is the CPU, workers are told where their driver's threads are best off (worker/processors.h says
-// why): one processor each after a freeze, and with launches as long as the kernel takes to balance threads; all together
+// why): one processor each after a freeze, and with launches that use all processors for a while; all together
 // with many launches that hardly use the device, as long as nobody else wants it; else anywhere.
 //
 // Threads: the caller locks. Blocking: never. Lifetime: pages, pidfd and channel of a seat must stay until its erase().

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <string>
 #include <system_error>
 
 namespace amalgam::worker {
@@ -12,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kThreads = "/proc/self/task";
+const std::string kThreads = "/proc/self/task";
 
 }  // namespace
 
@@ -27,6 +26,8 @@ std::vector<pid_t> thread_ids() {
   std::sort(found.begin(), found.end());
   return found;
 }
+
+std::string thread_folder(pid_t thread) { return kThreads + "/" + std::to_string(thread); }
 
 cpu_set_t only(int processor) {
   cpu_set_t set;
@@ -43,7 +44,7 @@ cpu_set_t own_processors() {
 
 bool place(pid_t thread, const cpu_set_t& set) {
   std::error_code error;
-  return fs::exists(kThreads / std::to_string(thread), error) && ::sched_setaffinity(thread, sizeof set, &set) == 0;
+  return fs::exists(thread_folder(thread), error) && ::sched_setaffinity(thread, sizeof set, &set) == 0;
 }
 
 bool is_bound(pid_t thread) {

@@ -5,12 +5,16 @@
 #include <sched.h>
 #include <sys/types.h>
 
+#include <string>
 #include <vector>
 
 namespace amalgam::worker {
 
 /// Of this process, ascending; empty where /proc is not to be read.
 std::vector<pid_t> thread_ids();
+
+/// What the kernel says of a thread of this process.
+std::string thread_folder(pid_t thread);
 
 /// The set of one processor, which must be less than CPU_SETSIZE.
 cpu_set_t only(int processor);

@@ -9,12 +9,6 @@
 
 namespace amalgam::worker {
 
-void Perch::roam() {
-  std::lock_guard lock(mutex_);
-  following_ = false;
-  free();
-}
-
 void Perch::follow() {
   std::lock_guard lock(mutex_);
   if (following_.exchange(true)) return;
@@ -27,16 +21,19 @@ void Perch::stay(int processor) {
   bind(processor);
 }
 
+bool Perch::has_followed() const {
+  return following_.load(std::memory_order_relaxed) && at_.load(std::memory_order_relaxed) != kAnywhere;
+}
+
 void Perch::rest_begins() {
-  if (!following_.load(std::memory_order_relaxed) || at_.load(std::memory_order_relaxed) == kAnywhere) return;
-  if (protocol::monotonic_ns() - awake_since_ns_ >= kLongNs) leave();
+  if (has_followed() && protocol::monotonic_ns() - awake_since_ns_ >= kLongNs) leave();
 }
 
 void Perch::builds() { leave(); }
 
 void Perch::leave() {
   times_ = 0;
-  if (!following_.load(std::memory_order_relaxed) || at_.load(std::memory_order_relaxed) == kAnywhere) return;
+  if (!has_followed()) return;
   std::lock_guard lock(mutex_);
   if (following_) free();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Perch: where the dispatcher may run: anywhere, on one processor, or where its program wakes it from.
+// Perch: where the dispatcher may run: anywhere, where it is put, or where its program wakes it from.
 //
 //   following: anywhere ──woken kSettle times in a row from one processor──▶ there ──as often from another──▶ there
 //                       ◀─── at work for kLongNs without a rest, or building ──┤
@@ -39,7 +39,6 @@ class Perch final : public core::Placer {
   /// `dispatcher`: the thread to place, now anywhere in `all`.
   Perch(pid_t dispatcher, const cpu_set_t& all) : dispatcher_(dispatcher), all_(all) {}
 
-  void roam();
   void follow();
   /// One of `all`.
   void stay(int processor);
@@ -52,6 +51,7 @@ class Perch final : public core::Placer {
   static constexpr uint64_t kLongNs = 1'000'000;
 
  private:
+  bool has_followed() const;
   void leave();
   void bind(int processor);
   void free();

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <future>
 #include <thread>
@@ -139,7 +138,7 @@ TEST_F(PerchTest, FollowsNobodyUnlessToldTo) {
   perch_.follow();
   EXPECT_TRUE(roams()) << "until it is sure";
   perch_.stay(last_);
-  perch_.roam();
+  perch_.follow();
   EXPECT_TRUE(roams());
 }
 
@@ -156,7 +155,7 @@ TEST_F(PerchTest, WhatWasStartedMeanwhileIsFreedWithIt) {
   const cpu_set_t there = inherited.get_future().get(), expected = only(last_);
   EXPECT_TRUE(CPU_EQUAL(&there, &expected));
   wake_from(from_first_);
-  perch_.roam();
+  perch_.builds();
   freed.set_value();
   late.join();
 }

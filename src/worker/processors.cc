@@ -7,10 +7,8 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <utility>
 
 #include "base/proc_stat.h"
 #include "worker/affinity.h"
@@ -21,9 +19,6 @@ using protocol::Binding;
 
 namespace {
 
-namespace fs = std::filesystem;
-
-const fs::path kThreads = "/proc/self/task";
 constexpr size_t kFew = 4;  // processors: as many threads can share one for a moment
 
 /// Those in a set, ascending.
@@ -36,7 +31,7 @@ std::vector<int> processors_of(const cpu_set_t& set) {
 
 /// A thread's name without its digits: what the threads of one pool have in common.
 std::string stem_of(pid_t thread) {
-  std::ifstream file(kThreads / std::to_string(thread) / "comm");
+  std::ifstream file(thread_folder(thread) + "/comm");
   std::string name;
   std::getline(file, name);
   std::erase_if(name, [](unsigned char c) { return std::isdigit(c) != 0; });
@@ -46,7 +41,7 @@ std::string stem_of(pid_t thread) {
 /// Where the process's first thread runs now; empty where that is not to be known, or is none of `all`.
 std::optional<int> dispatchers_processor(const cpu_set_t& all) {
   constexpr size_t kProcessor = 39 - 3;
-  const std::vector<std::string> fields = stat_fields(kThreads / std::to_string(::getpid()));
+  const std::vector<std::string> fields = stat_fields(thread_folder(::getpid()));
   if (fields.size() <= kProcessor) return std::nullopt;
   const int processor = std::atoi(fields[kProcessor].c_str());
   const bool known = processor >= 0 && processor < CPU_SETSIZE && CPU_ISSET(processor, &all);

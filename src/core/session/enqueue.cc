@@ -70,9 +70,9 @@ bool Session::take_turn(uint32_t device) {
 bool Session::await_turn(uint32_t device) {
   if (commands_.closed()) return false;
   settle_batch();
-  if (config_.placer != nullptr) config_.placer->rest_begins();
+  placer_.rest_begins();
   turnstile_.wait(device, interrupt_);
-  if (config_.placer != nullptr) config_.placer->rest_ends(std::nullopt);
+  placer_.rest_ends(std::nullopt);
   if (interrupt_.exchange(0, std::memory_order_seq_cst) != 0) run_mail();
   return true;
 }

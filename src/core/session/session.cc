@@ -42,7 +42,8 @@ std::byte* bytes_of(protocol::RingMemory* rings) { return reinterpret_cast<std::
 }  // namespace
 
 Session::Session(SessionConfig config)
-    : config_(std::move(config)), turnstile_(config_.grants, *config_.counters, config_.bell_fd),
+    : config_(std::move(config)), placer_(config_.placer != nullptr ? *config_.placer : nobody_),
+      turnstile_(config_.grants, *config_.counters, config_.bell_fd),
       commands_(&config_.rings->command, bytes_of(config_.rings) + protocol::RingMemory::kCommandData, kCommandRingBytes),
       frame_(std::make_unique<protocol::Frame>()),
       outbox_(protocol::RingProducer(&config_.rings->completion,
@@ -112,9 +113,9 @@ Result<void> Session::run() {
       continue;
     }
     nap_ns = kFirstNapNs;
-    if (config_.placer != nullptr) config_.placer->rest_begins();
+    placer_.rest_begins();
     commands_.wait(&spin_, UINT64_MAX, &interrupt_);
-    if (config_.placer != nullptr) config_.placer->rest_ends(outbox_.has_woken() ? commands_.woken_from() : std::nullopt);
+    placer_.rest_ends(outbox_.has_woken() ? commands_.woken_from() : std::nullopt);
   }
 }
 
@@ -218,7 +219,7 @@ void Session::dispatch(const protocol::Frame& frame) {
   using protocol::CommandType;
   if (heap_base_ == nullptr && frame.command() != CommandType::kHello)
     return break_session("the first command is not Hello");
-  if (config_.placer != nullptr && may_start_threads(frame.command())) config_.placer->builds();
+  if (may_start_threads(frame.command())) placer_.builds();
   switch (frame.command()) {
     case CommandType::kLaunch: return enqueue<protocol::Launch>(frame);
     case CommandType::kTransfer: return enqueue<protocol::Transfer>(frame);

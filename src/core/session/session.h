@@ -218,6 +218,8 @@ class Session {
   std::shared_ptr<void> pending_callback();
 
   SessionConfig config_;
+  Placer nobody_;
+  Placer& placer_;
   Turnstile turnstile_;
   std::atomic<uint32_t> interrupt_{0};  ///< the dispatcher has mail or dead objects
   std::thread::id dispatcher_;
