@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/affinity.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -45,6 +47,16 @@ cpu_set_t own_processors() {
 bool place(pid_t thread, const cpu_set_t& set) {
   std::error_code error;
   return fs::exists(thread_folder(thread), error) && ::sched_setaffinity(thread, sizeof set, &set) == 0;
+}
+
+bool start_threads_in(const cpu_set_t& set) {
+  if (CPU_COUNT(&set) == 0) return true;
+  pthread_attr_t attributes;
+  if (::pthread_attr_init(&attributes) != 0) return false;
+  const bool done =
+      ::pthread_attr_setaffinity_np(&attributes, sizeof set, &set) == 0 && ::pthread_setattr_default_np(&attributes) == 0;
+  ::pthread_attr_destroy(&attributes);
+  return done;
 }
 
 bool is_bound(pid_t thread) {

@@ -25,6 +25,10 @@ cpu_set_t own_processors();
 /// Says where a thread may run; only if it is still one of this process: its number may be somebody else's by now.
 bool place(pid_t thread, const cpu_set_t& set);
 
+/// From now on threads start with this set, not with that of the thread that starts them; except those whose attributes the
+/// starter brings itself. An empty set changes nothing. False: the system refuses.
+bool start_threads_in(const cpu_set_t& set);
+
 /// True if the thread may run on one processor only.
 bool is_bound(pid_t thread);
 

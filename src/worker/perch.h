@@ -15,8 +15,9 @@
 // Where the dispatcher works long, on a copy or a row of commands, or the program does not wait for what it asks for, they
 // would stand in each other's way; so then it may run anywhere until it has been woken as often again.
 //
-// What a driver starts while the dispatcher is bound inherits that. So it is free where drivers start threads, and what was
-// started all the same is freed with it.
+// Threads that the dispatcher starts while it is bound would inherit that, and keep it through a kernel that runs for hours.
+// start_threads_in() sees to most of them; for those that a driver starts with attributes of its own the dispatcher is free
+// where drivers start threads, and what was started all the same is freed with it.
 //
 // Threads: a Placer's calls on the dispatcher, the others on any one thread.
 #pragma once

@@ -2,6 +2,7 @@
 #include "worker/perch.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -158,6 +159,21 @@ TEST_F(PerchTest, WhatWasStartedMeanwhileIsFreedWithIt) {
   perch_.builds();
   freed.set_value();
   late.join();
+}
+
+TEST_F(PerchTest, OwnThreadsStartAnywhereAllTheSame) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "ThreadSanitizer gives every thread attributes of its own";
+#endif
+  pthread_attr_t before;
+  ASSERT_EQ(::pthread_getattr_default_np(&before), 0);
+  ASSERT_TRUE(start_threads_in(all_));
+  perch_.follow();
+  wake_from(from_last_);
+  ASSERT_TRUE(is_at(last_));
+  std::thread([&] { EXPECT_TRUE(roams()); }).join();
+  EXPECT_EQ(::pthread_setattr_default_np(&before), 0);
+  ::pthread_attr_destroy(&before);
 }
 
 }  // namespace

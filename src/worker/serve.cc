@@ -118,6 +118,7 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   if (auto fenced = fence_files(adopted->terms.devices, splitter, report); !fenced) return give_up(daemon, fenced.error());
   Backends backends;
   const cpu_set_t processors = own_processors();
+  (void)start_threads_in(processors);
   Perch perch(::getpid(), processors);
   ComputeThreads threads(perch, processors);
   auto devices = open_devices(adopted->terms.devices, backends, threads);
