@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "protocol/ring.h"
 #include "worker/affinity.h"
 
 namespace amalgam::worker {
@@ -26,7 +25,7 @@ bool Perch::has_followed() const {
 }
 
 void Perch::rest_begins() {
-  if (has_followed() && protocol::monotonic_ns() - awake_since_ns_ >= kLongNs) leave();
+  if (has_followed() && now_() - awake_since_ns_ >= kLongNs) leave();
 }
 
 void Perch::builds() { leave(); }
@@ -40,7 +39,7 @@ void Perch::leave() {
 
 void Perch::rest_ends(std::optional<unsigned> processor) {
   if (!following_.load(std::memory_order_relaxed)) return;
-  awake_since_ns_ = protocol::monotonic_ns();
+  awake_since_ns_ = now_();
   if (!processor || *processor >= CPU_SETSIZE || !CPU_ISSET(*processor, &all_)) {
     if (++strangers_ >= kSettle) leave();
     return;

@@ -32,13 +32,16 @@
 #include <vector>
 
 #include "core/session/placer.h"
+#include "protocol/ring.h"
 
 namespace amalgam::worker {
 
 class Perch final : public core::Placer {
  public:
-  /// `dispatcher`: the thread to place, now anywhere in `all`.
-  Perch(pid_t dispatcher, const cpu_set_t& all) : dispatcher_(dispatcher), all_(all) {}
+  using Clock = uint64_t (*)();
+  /// `dispatcher`: the thread to place, now anywhere in `all`. `now` tells nanoseconds.
+  Perch(pid_t dispatcher, const cpu_set_t& all, Clock now = protocol::monotonic_ns)
+      : dispatcher_(dispatcher), all_(all), now_(now) {}
 
   void follow();
   /// One of `all`.
@@ -60,6 +63,7 @@ class Perch final : public core::Placer {
   static constexpr int kAnywhere = -1;
   const pid_t dispatcher_;
   const cpu_set_t all_;
+  const Clock now_;
   std::mutex mutex_;  ///< whoever places the dispatcher holds it
   std::atomic<bool> following_{false};
   std::atomic<int> at_{kAnywhere};

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <future>
 #include <thread>
 
@@ -14,7 +13,9 @@
 namespace amalgam::worker {
 namespace {
 
-constexpr auto kLonger = std::chrono::nanoseconds(2 * Perch::kLongNs);
+/// Time passes only where a test says so: the machine may keep any of these threads from running for as long as it likes.
+uint64_t now_ns = 0;
+void take_long() { now_ns += 2 * Perch::kLongNs; }
 
 int first_of(const cpu_set_t& set) {
   int processor = 0;
@@ -54,7 +55,7 @@ class PerchTest : public testing::Test {
   const cpu_set_t all_ = own_processors();
   const int first_ = first_of(all_), last_ = last_of(all_);
   const unsigned from_first_ = static_cast<unsigned>(first_), from_last_ = static_cast<unsigned>(last_);
-  Perch perch_{::gettid(), all_};
+  Perch perch_{::gettid(), all_, [] { return now_ns; }};
 };
 
 TEST_F(PerchTest, GoesWhereTheProgramIsWhenThatIsSure) {
@@ -87,7 +88,7 @@ TEST_F(PerchTest, HeedsNobodyElse) {
 }
 
 TEST_F(PerchTest, OnlyWhereTheProcessMayRun) {
-  Perch narrow(::gettid(), only(first_));
+  Perch narrow(::gettid(), only(first_), [] { return now_ns; });
   narrow.follow();
   for (unsigned i = 0; i < 2 * Perch::kSettle; ++i) narrow.rest_ends(from_last_);
   EXPECT_TRUE(roams());
@@ -97,16 +98,16 @@ TEST_F(PerchTest, IsLeftForLongWork) {
   perch_.follow();
   wake_from(from_last_);
   ASSERT_TRUE(is_at(last_));
-  std::this_thread::sleep_for(kLonger);
+  take_long();
   perch_.rest_begins();
   EXPECT_TRUE(roams());
-  std::this_thread::sleep_for(kLonger);
+  take_long();
   perch_.rest_ends(from_last_);
   EXPECT_TRUE(roams()) << "once is not enough again";
   wake_from(from_last_);
   EXPECT_TRUE(is_at(last_));
   perch_.rest_begins();
-  std::this_thread::sleep_for(kLonger);
+  take_long();
   perch_.rest_ends(from_last_);
   perch_.rest_begins();
   EXPECT_TRUE(is_at(last_)) << "a long rest is no work";
@@ -133,7 +134,7 @@ TEST_F(PerchTest, FollowsNobodyUnlessToldTo) {
   perch_.stay(first_);
   EXPECT_TRUE(is_at(first_));
   wake_from(from_last_);
-  std::this_thread::sleep_for(kLonger);
+  take_long();
   perch_.rest_begins();
   EXPECT_TRUE(is_at(first_));
   perch_.follow();

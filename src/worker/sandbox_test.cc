@@ -28,7 +28,10 @@ struct Sandbox : ::testing::Test {
     std::filesystem::create_directory(cache);
     ::setenv("AMALGAM_DRIVER_CACHE", cache.c_str(), 1);
   }
-  void TearDown() override { std::filesystem::remove_all(folder); }
+  void TearDown() override {
+    ::unsetenv("AMALGAM_DRIVER_CACHE");  // or what comes after makes it again
+    std::filesystem::remove_all(folder);
+  }
 
   /// True if `check` says so inside of the fence.
   bool inside(const std::function<bool(const SandboxReport&)>& check) {

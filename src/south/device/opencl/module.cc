@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "south/device/opencl/module.h"
 
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "south/device/opencl/device.h"
 #include "south/device/opencl/kernel.h"
@@ -14,6 +16,19 @@ using protocol::ModuleFormat;
 template <typename T>
 T* data_or_null(std::vector<T>& list) {
   return list.empty() ? nullptr : list.data();
+}
+
+constexpr std::chrono::milliseconds kFirstPause{1}, kLastPause{64};
+
+/// Builds. Drivers refuse to build again what still has kernels, and PoCL 3.1 lets go of a launch's kernel only after it has
+/// called the launch complete: such a refusal counts if it lasts.
+template <typename F>
+Result<void> once_kernels_are_gone(F build) {
+  for (auto pause = kFirstPause;; pause *= 2) {
+    Result<void> built = build();
+    if (built || built.error().native != CL_INVALID_OPERATION || pause > kLastPause) return built;
+    std::this_thread::sleep_for(pause);
+  }
 }
 
 std::vector<cl_program> programs_of(std::span<Module* const> modules) {
@@ -101,9 +116,11 @@ Result<void> link_program(const PlatformPtr& platform, cl_context context, std::
 
 Result<void> ClModule::build(std::span<Device* const> devices, const std::string& options) {
   std::vector<cl_device_id> ids = handles_of(devices);
-  auto turn = platform_->build_turn();
-  return AMALGAM_CL(*platform_, handle(), clBuildProgram, handle(), static_cast<cl_uint>(ids.size()), data_or_null(ids),
-                    options.c_str(), nullptr, nullptr);
+  return once_kernels_are_gone([&] {
+    auto turn = platform_->build_turn();
+    return AMALGAM_CL(*platform_, handle(), clBuildProgram, handle(), static_cast<cl_uint>(ids.size()), data_or_null(ids),
+                      options.c_str(), nullptr, nullptr);
+  });
 }
 
 Result<void> ClModule::compile(std::span<Device* const> devices, const std::string& options,
@@ -115,10 +132,12 @@ Result<void> ClModule::compile(std::span<Device* const> devices, const std::stri
   std::vector<cl_program> programs = programs_of(headers);
   std::vector<const char*> names;
   for (const std::string& name : header_names) names.push_back(name.c_str());
-  auto turn = platform_->build_turn();
-  return AMALGAM_CL(*platform_, handle(), clCompileProgram, handle(), static_cast<cl_uint>(ids.size()), data_or_null(ids),
-                    options.c_str(), static_cast<cl_uint>(programs.size()), data_or_null(programs), data_or_null(names),
-                    nullptr, nullptr);
+  return once_kernels_are_gone([&] {
+    auto turn = platform_->build_turn();
+    return AMALGAM_CL(*platform_, handle(), clCompileProgram, handle(), static_cast<cl_uint>(ids.size()), data_or_null(ids),
+                      options.c_str(), static_cast<cl_uint>(programs.size()), data_or_null(programs), data_or_null(names),
+                      nullptr, nullptr);
+  });
 }
 
 Result<void> ClModule::set_spec_constant(uint32_t constant, std::span<const std::byte> value) {
