@@ -23,6 +23,7 @@ constexpr uint64_t kCalmPollNs = 100'000'000;     // how often a holder that run
 constexpr uint64_t kParkAfterNs = 1'000'000'000;  // a rest after which it has to ring again
 constexpr uint64_t kShortGapNs = 300'000;         // shorter than a look by the clock can tell from work
 constexpr uint64_t kDrainPollNs = 200'000;        // revoked work rings when it has ended; a bell can be missed
+constexpr uint64_t kDeafNs = 1'000'000'000;       // for whoever has knocked for nothing
 constexpr int kUrgentNice = -15;                  // of our thread, where it may not have a real-time class
 
 /// Our thread sleeps, and decides when it wakes: it should not wait for the processor that it is about to take away from
@@ -85,10 +86,13 @@ void Arbitration::run() {
   for (;;) {
     // Edges, and nothing is read: a bell belongs to a worker, which could make a read of it block.
     epoll_event events[64];
-    if (::epoll_wait(epoll_.get(), events, 64, -1) < 0 && errno != EINTR) return;
+    int count = ::epoll_wait(epoll_.get(), events, 64, -1);
+    if (count < 0 && errno != EINTR) return;
     std::lock_guard lock(mutex_);
     if (stop_) return;
     uint64_t now = protocol::monotonic_ns(), wake = UINT64_MAX;
+    if (deaf_ != 0) listen_again(now);
+    for (int i = 0; i < count; ++i) hear(events[i].data.fd, now);
     for (auto& [id, desk] : desks_) {
       attend(*desk, now);
       wake = std::min(wake, desk->wake_ns);
@@ -99,6 +103,28 @@ void Arbitration::run() {
       when.it_value = {static_cast<time_t>(wake / 1'000'000'000), static_cast<long>(wake % 1'000'000'000)};
     }
     ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+  }
+}
+
+/// A bell or a clock says only that it is time to look; a knock has to be noted.
+void Arbitration::hear(int fd, uint64_t now_ns) {
+  auto found = knockers_.find(fd);
+  if (found == knockers_.end()) return;
+  Knocker& knocker = found->second;
+  bool believed = true;
+  for (auto& [id, desk] : desks_) believed = desk->seats.knock(knocker.session, now_ns) && believed;
+  if (believed) return;
+  // It wakes us for nothing, however often it likes.
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  deaf_ += knocker.deaf_until_ns == 0 ? 1 : 0;
+  knocker.deaf_until_ns = now_ns + kDeafNs;
+}
+
+void Arbitration::listen_again(uint64_t now_ns) {
+  for (auto& [fd, knocker] : knockers_) {
+    if (knocker.deaf_until_ns == 0 || now_ns < knocker.deaf_until_ns || !listen(epoll_.get(), fd)) continue;
+    knocker.deaf_until_ns = 0;
+    --deaf_;
   }
 }
 
@@ -210,7 +236,15 @@ void Arbitration::tell_pieces(Desk& desk) const {
 }
 
 void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns) {
-  Seat seat{member.session, member.slice, index, member.counters, member.grants, member.pidfd, member.worker};
+  Seat seat;
+  seat.session = member.session;
+  seat.slice = member.slice;
+  seat.index = index;
+  seat.counters = member.counters;
+  seat.grants = member.grants;
+  seat.pid = member.pid;
+  seat.pidfd = member.pidfd;
+  seat.worker = member.worker;
   uint32_t& seats = desk.governed[member.slice];
   if (seats == 0) {
     auto add = [&] { return desk.arbiter.add_slice(now_ns, member.slice, member.slice_name, member.terms); };
@@ -236,6 +270,7 @@ void Arbitration::add(const Member& member) {
     for (uint32_t index = 0; index < member.devices.size(); ++index)
       take_seat(desk_of(member.devices[index], now), member, index, now);
     if (auto heard = listen(epoll_.get(), member.bell); heard) bells_[member.session] = member.bell;
+    if (member.devices.size() == 1 && listen(epoll_.get(), member.knock)) knockers_[member.knock] = {member.session};
   }
   poke();
 }
@@ -258,6 +293,13 @@ void Arbitration::remove(uint64_t session) {
       if (desk->seats.erase(session)) tell_pieces(*desk);
     }
     if (auto bell = bells_.extract(session)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, bell.mapped(), nullptr);
+    std::erase_if(knockers_, [&](const auto& entry) {
+      const auto& [fd, knocker] = entry;
+      if (knocker.session != session) return false;
+      if (knocker.deaf_until_ns == 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+      deaf_ -= knocker.deaf_until_ns == 0 ? 0 : 1;
+      return true;
+    });
   }
   poke();
 }

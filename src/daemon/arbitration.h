@@ -12,6 +12,9 @@
 // holder that rests for kParkAfterNs is *parked*: its grant is taken away without a decision, and the bell brings it back.
 // An idle machine therefore has no wake-ups, and a program alone pays one bell after a rest.
 //
+// Programs knock (seats.h). Who knocks for nothing is not listened to for kDeafNs: this thread has a real-time class, and
+// must not run whenever somebody likes.
+//
 // Goals. While launches run, the latencies that workers count are looked at once a second, and the shares of slices with a
 // latency goal follow (core/sched/goals.h). A worker that counts wrongly moves its own share, within what admission leaves.
 //
@@ -19,7 +22,7 @@
 // runs out soon. A slice that has the device for itself pays nothing for it.
 //
 // Threads: one of its own, for all devices; every method may be called from any other. Lifetime: a session's pages, pidfd,
-// bell and channel must stay until remove() has returned.
+// bell, knock and channel must stay until remove() has returned.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -60,8 +63,9 @@ class Arbitration {
     std::vector<DeviceUse> devices;  ///< in the session's own order
     const model::Counters* counters = nullptr;
     model::Grants* grants = nullptr;
+    pid_t pid = 0;  ///< of the worker
     int pidfd = -1;
-    int bell = -1;
+    int bell = -1, knock = -1;
     const protocol::Channel* worker = nullptr;  ///< to tell it where its driver's threads may run
   };
 
@@ -121,6 +125,8 @@ class Arbitration {
   Result<void> prepare();
   void run();
   void poke() const;
+  void hear(int fd, uint64_t now_ns);
+  void listen_again(uint64_t now_ns);
   void attend(Desk& desk, uint64_t now_ns);
   Seats::Sight observe(Desk& desk, core::SliceId slice, uint64_t now_ns);
   static Account account_of(Desk& desk, core::SliceId slice, uint64_t now_ns);
@@ -140,6 +146,13 @@ class Arbitration {
   std::mutex mutex_;  ///< guards what follows
   std::map<std::string, std::unique_ptr<Desk>> desks_;
   std::map<uint64_t, int> bells_;  ///< by session
+  /// Who may knock: programs with one device, so that it is known which one they mean.
+  struct Knocker {
+    uint64_t session = 0;
+    uint64_t deaf_until_ns = 0;  ///< not listened to until then; 0: it is
+  };
+  std::map<int, Knocker> knockers_;  ///< by descriptor
+  size_t deaf_ = 0;                  ///< how many are not listened to
   std::string policy_;
   bool stop_ = false;
   std::thread thread_;

@@ -153,8 +153,10 @@ void Daemon::govern(const Session& session) {
   }
   member.counters = session.counters.get();
   member.grants = session.grants.get();
+  member.pid = session.worker.process.pid;
   member.pidfd = session.worker.process.pidfd.get();
   member.bell = session.bell.get();
+  member.knock = session.knock.get();
   member.worker = &session.worker.channel;
   arbitration_->add(member);
 }

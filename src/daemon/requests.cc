@@ -79,7 +79,8 @@ void Requests::open_session(Server::Connection& connection, const protocol::Pack
   if (!process) return parts_.server.close(id);  // it is gone already
   parts_.sessions.open({connection.peer.uid, std::move(*process)}, *request, [this, id](Result<Opened> opened) {
     if (!opened) return parts_.server.refuse(id, opened.error());
-    int fds[] = {opened->client_end.get(), opened->ring.get(), opened->heap.get()};
+    int fds[] = {opened->client_end.get(), opened->ring.get(), opened->heap.get(), opened->grants.get(),
+                 opened->knock.get()};
     parts_.server.answer(id, opened->message, fds);
     // If nobody takes them, the descriptors close here, the worker sees its client hang up, and ends.
   });

@@ -25,7 +25,25 @@ constexpr uint64_t kLongLaunchNs = 40'000, kShortLaunchNs = 25'000;  // one proc
 // processor, but only for so small a part of the time.
 constexpr uint64_t kManyLaunchesNs = 1'000'000, kRareUse = 10, kSeldomUse = 5;
 
-void send_signal(int pidfd, int number) { ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0); }
+bool send_signal(int pidfd, int number) { return ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0) == 0; }
+
+/// Whether the worker has shown what its program has knocked for; or ran just before the knock: then that has taken long.
+bool has_come(const Seat& seat) {
+  constexpr uint64_t kLateNs = 1'000'000;
+  const auto& claim = seat.claim();
+  return claim.wanting.load(std::memory_order_seq_cst) != 0 || claim.in_flight.load(std::memory_order_seq_cst) != 0 ||
+         claim.idle_since_ns.load(std::memory_order_relaxed) + kLateNs >= seat.knocked_ns;
+}
+
+bool is_awaited(const Seat& seat, uint64_t now_ns) {
+  return seat.knocked_ns != 0 && now_ns < seat.knocked_ns + Seats::kKnockNs && !has_come(seat);
+}
+
+void stop(const Seat& seat) {
+  if (!send_signal(seat.pidfd, SIGSTOP)) return;  // it is gone, and its number may be somebody else's
+  for (const auto& runner : seat.counters->runners)
+    if (const pid_t thread = runner.load(std::memory_order_relaxed); thread > 0) ::tgkill(seat.pid, thread, SIGSTOP);
+}
 
 bool works_elsewhere(const Seat& seat) {
   for (uint32_t other = 0; other < model::kMaxSessionDevices; ++other)
@@ -80,7 +98,7 @@ Seats::Sight Seats::look(core::SliceId slice, uint64_t now_ns) const {
   for (const Seat& seat : seats_) {
     if (seat.slice != slice || seat.released) continue;
     const auto& claim = seat.claim();
-    sight.pending |= claim.wanting.load(std::memory_order_seq_cst) != 0;
+    sight.pending |= claim.wanting.load(std::memory_order_seq_cst) != 0 || is_awaited(seat, now_ns);
     // A frozen worker may have nothing in flight by now: its last command ended before the signal took hold. What it would
     // do next it cannot say, so it counts as busy until its turn.
     sight.in_flight |= seat.frozen || claim.in_flight.load(std::memory_order_seq_cst) != 0;
@@ -130,11 +148,21 @@ void Seats::run_beside() {
     if (seat.binding == Binding::kTogether) tell(seat, Binding::kFree);
 }
 
+bool Seats::knock(uint64_t session, uint64_t now_ns) {
+  bool believed = true;
+  for (Seat& seat : seats_) {
+    if (seat.session != session) continue;
+    believed = believed && (seat.knocked_ns == 0 || has_come(seat));
+    seat.knocked_ns = believed ? now_ns : 0;
+  }
+  return believed;
+}
+
 void Seats::freeze(Seat& seat, uint64_t now_ns) {
   if (seat.frozen || seat.claim().in_flight.load(std::memory_order_seq_cst) == 0 || works_elsewhere(seat)) return;
   freezable_ = guardian_.alive();
   if (!freezable_) return;
-  send_signal(seat.pidfd, SIGSTOP);
+  stop(seat);
   seat.frozen = true;
   seat.frozen_at_ns = now_ns;
   tell(seat, Binding::kEach);
@@ -144,7 +172,7 @@ void Seats::thaw(Seat& seat, uint64_t now_ns) {
   if (!seat.frozen) return;
   seat.frozen = false;
   seat.grant().frozen_ns.fetch_add(now_ns - std::min(now_ns, seat.frozen_at_ns), std::memory_order_relaxed);
-  send_signal(seat.pidfd, SIGCONT);
+  (void)send_signal(seat.pidfd, SIGCONT);
 }
 
 void Seats::let_pass(Seat& seat, uint64_t now_ns) {

@@ -9,9 +9,17 @@
 // Theory. A worker counts a command in flight and then looks at its grant (core/session/turnstile.h); here the grant is
 // taken away first and the count looked at second, both sequentially consistent. So what slips past is seen.
 //
-// Freezing. Even an endless kernel gives the CPU up within microseconds. The Guardian continues all workers if this process
-// dies; without a guardian nothing is frozen any more. A session with commands on several devices is not frozen for one of
-// them: it starts nothing more there, and what runs runs out.
+// Freezing. Even an endless kernel gives the CPU up within microseconds, if the signal goes to a thread that runs. The
+// kernel gives a process's signal to its first thread, and that one, asleep, would have to wait for a processor until one of
+// those that it is to stop has used up its slice: up to 4 ms. So the threads that compute get it too (Counters::runners; a
+// wrong one is none of the process's). The Guardian continues all workers if this process dies; without a guardian nothing
+// is frozen any more. A session with commands on several devices is not frozen for one of them: it starts nothing more
+// there, and what runs runs out.
+//
+// Knocking. A worker asks once it runs, and beside busy neighbours a thread that wakes up may have to wait milliseconds for
+// a processor. Its program runs already, and knocks when it launches something while the grant is away: the slice counts as
+// wanting the device, neighbours are frozen, and the worker finds its processor free. A knock is believed for kKnockNs, and
+// from whoever knocked for nothing no further one.
 //
 // Binding. Where the device is the CPU, workers are told where their driver's threads are best off (worker/processors.h says
 // why): one processor each after a freeze, and with launches that use all processors for a while; all together
@@ -19,6 +27,8 @@
 //
 // Threads: the caller locks. Blocking: never. Lifetime: pages, pidfd and channel of a seat must stay until its erase().
 #pragma once
+
+#include <sys/types.h>
 
 #include <cstdint>
 #include <vector>
@@ -38,10 +48,12 @@ struct Seat {
   uint32_t index = 0;  ///< of the device in the session
   const model::Counters* counters = nullptr;
   model::Grants* grants = nullptr;
+  pid_t pid = 0;  ///< of the worker
   int pidfd = -1;
   const protocol::Channel* worker = nullptr;                     ///< null: it is told nothing
   protocol::Binding binding = protocol::Binding::kFree;          ///< what its worker has been told
   uint64_t seen_launches = 0, seen_time_ns = 0, seen_at_ns = 0;  ///< of the counters, at the last look for that
+  uint64_t knocked_ns = 0;                                       ///< when the program knocked last; 0: never
   bool frozen = false;
   bool released = false;            ///< runs whatever is decided, because it is to end
   uint64_t frozen_at_ns = 0;        ///< the last time
@@ -74,6 +86,9 @@ class Seats {
   void run_alone(core::SliceId slice, uint64_t now_ns);
   /// Several slices want the device: what was best for one alone is over.
   void run_beside();
+  /// A session's program has launched something, which its worker will hear of. False: the last knock was for nothing.
+  bool knock(uint64_t session, uint64_t now_ns);
+  static constexpr uint64_t kKnockNs = 2'000'000;
   /// Lets one run whatever is decided from now on.
   static void let_go(Seat& seat, uint64_t now_ns);
   static void thaw(Seat& seat, uint64_t now_ns);

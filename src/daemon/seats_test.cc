@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "base/unique_fd.h"
+#include "daemon/stand_in.h"
 #include "protocol/control.h"
 
 namespace amalgam::daemon {
@@ -28,58 +28,10 @@ namespace {
 constexpr core::SliceId kSlice = 7;
 constexpr uint64_t kNow = 1'000'000'000;
 
-/// A process that stands for a worker, with its pages.
-struct Worker {
-  explicit Worker(uint64_t id) : session(id), pid(::fork()) {
-    if (pid == 0) {
-      for (;;) ::pause();
-    }
-    pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  }
-  ~Worker() {
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
-  }
-  /// Stopping takes a moment; what is not stopped after a while never is.
-  bool is_stopped() const {
-    for (int i = 0; i < 50; ++i) {
-      siginfo_t info{};
-      if (::waitid(P_PID, static_cast<id_t>(pid), &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid)
-        return true;
-      ::usleep(1000);
-    }
-    return false;
-  }
-  Seat seat(uint32_t device = 0) {
-    Seat seat;
-    seat.session = session;
-    seat.slice = kSlice;
-    seat.index = device;
-    seat.counters = counters.get();
-    seat.grants = grants.get();
-    seat.pidfd = pidfd.get();
-    return seat;
-  }
-  /// Has a seat and a grant from now on.
-  void sit(Seats& seats, uint32_t device = 0) {
-    seats.add(seat(device));
-    seats.grant(kSlice, kNow);
-  }
-  bool may_go(uint32_t device = 0) const { return grants->devices[device].granted == 1; }
-  void begin(uint32_t device = 0) { ++counters->claims[device].in_flight; }
-  void end(uint32_t device = 0) { --counters->claims[device].in_flight; }
-
-  uint64_t session;
-  std::unique_ptr<model::Counters> counters = std::make_unique<model::Counters>();
-  std::unique_ptr<model::Grants> grants = std::make_unique<model::Grants>();
-  pid_t pid;
-  UniqueFd pidfd;
-};
-
 struct SeatsTest : ::testing::Test {
   Guardian guardian = *Guardian::start();
   Seats seats{true, guardian};
-  Worker worker{1};
+  StandIn worker{1, kSlice};
 };
 
 TEST_F(SeatsTest, WhatRunsIsFrozenAndContinuedAndItsRestCounted) {
@@ -95,6 +47,43 @@ TEST_F(SeatsTest, WhatRunsIsFrozenAndContinuedAndItsRestCounted) {
   EXPECT_FALSE(worker.is_stopped());
   EXPECT_EQ(worker.grants->devices[0].frozen_ns, 500u);
   EXPECT_FALSE(seats.look(kSlice, kNow).busy());
+}
+
+TEST_F(SeatsTest, WhatIsSaidToComputeIsStoppedWithTheRestAndIsNobodyElse) {
+  worker.counters->runners[0] = ::gettid();  // a lie
+  worker.counters->runners[1] = worker.pid;
+  worker.counters->runners[2] = -1;
+  worker.sit(seats);
+  worker.begin();
+  seats.revoke(kSlice, kNow);
+  EXPECT_TRUE(worker.is_stopped());
+  seats.grant(kSlice, kNow);
+  EXPECT_FALSE(worker.is_stopped()) << "no stop is left over for one of its threads";
+}
+
+TEST_F(SeatsTest, WhoseProgramKnocksWantsTheDeviceUntilItsWorkerSpeaksForItself) {
+  worker.sit(seats);
+  EXPECT_TRUE(seats.knock(worker.session, kNow));
+  EXPECT_TRUE(seats.look(kSlice, kNow).pending);
+  worker.begin();
+  EXPECT_FALSE(seats.look(kSlice, kNow).pending);
+  worker.end();
+  worker.counters->claims[0].idle_since_ns = kNow + 1000;
+  EXPECT_FALSE(seats.look(kSlice, kNow + 2000).busy());
+  EXPECT_TRUE(seats.knock(worker.session, kNow + 3000));
+  EXPECT_FALSE(seats.look(kSlice, kNow + 4000).busy()) << "it was for what has run already";
+  EXPECT_TRUE(seats.knock(worker.session, 2 * kNow));
+  EXPECT_TRUE(seats.look(kSlice, 2 * kNow).pending);
+}
+
+TEST_F(SeatsTest, AKnockForNothingIsForgottenAndTheNextNotBelieved) {
+  worker.sit(seats);
+  EXPECT_TRUE(seats.knock(worker.session, kNow));
+  EXPECT_FALSE(seats.look(kSlice, kNow + Seats::kKnockNs).busy());
+  EXPECT_FALSE(seats.knock(worker.session, 2 * kNow));
+  EXPECT_FALSE(seats.look(kSlice, 2 * kNow).busy());
+  EXPECT_TRUE(seats.knock(worker.session, 3 * kNow)) << "once it is listened to again";
+  EXPECT_TRUE(seats.knock(worker.session + 1, kNow)) << "somebody who has no seat here";
 }
 
 TEST_F(SeatsTest, WhoRestsIsNotFrozen) {
@@ -117,7 +106,7 @@ TEST_F(SeatsTest, WhoGoesOnWhileBeingParkedKeepsItsGrantAndIsNeverFrozen) {
 }
 
 TEST_F(SeatsTest, OneSessionOfASliceThatGoesOnKeepsTheGrantOfAll) {
-  Worker other(2);
+  StandIn other(2, kSlice);
   worker.sit(seats);
   other.sit(seats);
   other.begin();
@@ -292,7 +281,7 @@ TEST(SeatsWithoutGuardian, FreezeNobodyAnyMore) {
   ASSERT_EQ(::kill(pid, SIGKILL), 0);
   ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
 
-  Worker worker(1);
+  StandIn worker(1, kSlice);
   Seats seats(true, guardian);
   worker.sit(seats);
   worker.begin();

@@ -100,12 +100,14 @@ Result<SessionMemory> make_session_memory(uint64_t heap_bytes) {
   if (!grants) return std::unexpected(std::move(grants.error()));
   auto grants_page = GrantsPage::map(grants->get());
   if (!grants_page) return std::unexpected(std::move(grants_page.error()));
+  // Whoever has it for reading could open it again for writing, if he is the owner or anybody may.
+  if (::fchmod(grants->get(), S_IRUSR | S_IWUSR) != 0) return fail(system_error("protect the grants", errno));
   auto readable = open_again(grants->get(), O_RDONLY);
   if (!readable) return std::unexpected(std::move(readable.error()));
-  UniqueFd bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!bell) return fail(system_error("make a bell", errno));
-  return SessionMemory{std::move(*ring), std::move(*heap), std::move(*counters),   std::move(*readable),
-                       std::move(bell),  std::move(*page), std::move(*grants_page)};
+  UniqueFd bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), knock(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!bell || !knock) return fail(system_error("make a bell", errno));
+  return SessionMemory{std::move(*ring), std::move(*heap), std::move(*counters), std::move(*readable),
+                       std::move(bell),  std::move(knock), std::move(*page),     std::move(*grants_page)};
 }
 
 }  // namespace amalgam::daemon

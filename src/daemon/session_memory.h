@@ -42,6 +42,7 @@ struct SessionMemory {
   UniqueFd ring, heap, counters;
   UniqueFd grants;  ///< open for reading only
   UniqueFd bell;    ///< eventfd: the worker wants the arbiter's attention
+  UniqueFd knock;   ///< eventfd: the client says that the worker will
   CountersPage page;
   GrantsPage grants_page;
 };

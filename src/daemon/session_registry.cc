@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/session_registry.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -135,10 +136,13 @@ Result<void> SessionRegistry::send_adopt(Session& session, Opening& opening) {
     adopt.devices.back().properties.clear();
   }
   const SessionMemory& memory = opening.memory;
-  int fds[] = {worker_end.get(),      memory.ring.get(),   memory.heap.get(),
-               memory.counters.get(), memory.grants.get(), memory.bell.get()};
+  UniqueFd knock(::fcntl(memory.knock.get(), F_DUPFD_CLOEXEC, 0));
+  if (!knock) return fail(system_error("descriptors", errno));
+  int fds[] = {worker_end.get(),    memory.ring.get(), memory.heap.get(), memory.counters.get(),
+               memory.grants.get(), memory.bell.get(), knock.get()};
   auto sent = session.worker.channel.send(adopt, fds, 0);
   session.bell = std::move(opening.memory.bell);
+  session.knock = std::move(knock);
   return sent;
 }
 
@@ -161,6 +165,8 @@ void SessionRegistry::on_ready(Session& session, const protocol::Packet& packet)
   opened.client_end = std::move(opening.client_end);
   opened.ring = std::move(opening.memory.ring);
   opened.heap = std::move(opening.memory.heap);
+  opened.grants = std::move(opening.memory.grants);
+  opened.knock = std::move(opening.memory.knock);
   listener.live(session);
   opening.answer(std::move(opened));
 }
@@ -334,7 +340,7 @@ Result<void> SessionRegistry::attach(protocol::Channel& channel, const protocol:
   bool right = hello.version == protocol::kControlVersion && hello.secret == session->worker.secret && peer &&
                peer->pid == session->worker.process.pid;
   if (!right) return fail(Code::kPermissionDenied, "this is not the worker of session " + std::to_string(hello.session));
-  if (packet.fds.size() != 3) return fail(Code::kProtocol, "a worker comes back with its counters, grants and bell");
+  if (packet.fds.size() != 4) return fail(Code::kProtocol, "a worker comes back with its counters, grants, bell and knock");
   auto counters = CountersPage::map(packet.fds[0].get());
   if (!counters) return std::unexpected(std::move(counters.error()));
   auto grants = reopen_grants(packet.fds[1].get());
@@ -345,6 +351,7 @@ Result<void> SessionRegistry::attach(protocol::Channel& channel, const protocol:
   session->counters = std::move(*counters);
   session->grants = std::move(*grants);
   session->bell = std::move(packet.fds[2]);
+  session->knock = std::move(packet.fds[3]);
   session->state = Session::State::kLive;
   watch_channel(*session);
   listener.live(*session);

@@ -32,7 +32,8 @@ struct Session {
   Worker worker;
   CountersPage counters;
   GrantsPage grants;
-  UniqueFd bell;  ///< rung by the worker
+  UniqueFd bell;   ///< rung by the worker
+  UniqueFd knock;  ///< and by the client
   std::vector<std::string> devices;
   uint64_t opened_unix_ms = 0;
   uint64_t stored_granted = 0;  ///< what the state file says
@@ -41,7 +42,7 @@ struct Session {
 /// What the answer to OpenSession is made of.
 struct Opened {
   protocol::SessionOpened message;
-  UniqueFd client_end, ring, heap;
+  UniqueFd client_end, ring, heap, grants, knock;
 };
 
 class SessionRegistry {

@@ -12,7 +12,7 @@
 
 namespace amalgam::model {
 
-inline constexpr uint32_t kMaxSessionDevices = 16;
+inline constexpr uint32_t kMaxSessionDevices = 16, kMaxRunners = 8;
 
 struct Counters {
   std::atomic<uint64_t> device_time_ns[kMaxSessionDevices];  ///< time on the device, from its own profiling events
@@ -36,6 +36,7 @@ struct Counters {
     std::atomic<uint64_t> idle_since_ns;  ///< CLOCK_MONOTONIC when in_flight last became 0
   };
   alignas(64) Claim claims[kMaxSessionDevices];
+  std::atomic<int32_t> runners[kMaxRunners];  ///< threads that compute, of a processor's driver: some of them; 0: none
 
   /// Launches that have ended, by how long that took since the worker took them up: latency_bucket()s of each device.
   std::atomic<uint32_t> latencies[kMaxSessionDevices][kLatencyBuckets];

@@ -5,8 +5,9 @@
 // the peer (SO_PEERCRED); no message carries an identity. Every request gets one answer of the named type or Refused.
 // A slice is asked for once and then named by its 128-bit token, which is the capability to open sessions on it.
 //
-//   client: OpenSession → SessionOpened + [worker socket, ring memory, heap memory]
-//   worker: WorkerHello → Adopt + [client socket, ring, heap, counters, grants, bell]   (the daemon starts the worker)
+//   client: OpenSession → SessionOpened + [worker socket, ring memory, heap memory, grants, knock]
+//   worker: WorkerHello → Adopt + [client socket, ring, heap, counters, grants, bell, knock]   (the daemon starts the
+//   worker)
 //           Reserve → Granted | Refused;  Return (no answer);  daemon: Reclaim → Return, BindThreads (no answer)
 #pragma once
 
@@ -22,7 +23,7 @@
 
 namespace amalgam::protocol {
 
-inline constexpr uint32_t kControlVersion = 3;
+inline constexpr uint32_t kControlVersion = 4;
 
 enum class ControlType : uint16_t {
   kRefused = 1,
@@ -118,8 +119,9 @@ struct OpenSession {
     a(version, slice, program);
   }
 };
-/// With it: fds [0] socket to the worker (hang-up means the other is gone), [1] ring memory, [2] heap memory. Both memories
-/// are sealed against resizing.
+/// With it: fds [0] socket to the worker (hang-up means the other is gone), [1] ring memory, [2] heap memory, [3] grants
+/// memory (to be read only), [4] the eventfd by which the client knocks at the arbiter. The memories are sealed against
+/// resizing.
 struct SessionOpened {
   static constexpr ControlType kType = ControlType::kSessionOpened;
   uint64_t session = 0;
@@ -256,8 +258,8 @@ struct MetricsText {
 // ------------------------------------------------------------------------------------------------------
 
 /// First message of a worker, also when it comes back after the daemon was gone; then `session` ≠ 0 and it says what it
-/// holds, with fds [0] counters, [1] grants, [2] bell. The secret is what the daemon gave it at its start (worker's
-/// environment); a wrong one closes the connection.
+/// holds, with fds [0] counters, [1] grants, [2] bell, [3] knock. The secret is what the daemon gave it at its start
+/// (worker's environment); a wrong one closes the connection.
 struct WorkerHello {
   static constexpr ControlType kType = ControlType::kWorkerHello;
   uint32_t version = kControlVersion;
@@ -270,7 +272,7 @@ struct WorkerHello {
   }
 };
 /// With it: fds [0] socket to the client, [1] ring memory, [2] heap memory, [3] counters memory, [4] grants memory (to be
-/// read only), [5] the eventfd that wakes the arbiter.
+/// read only), [5] the eventfd that wakes the arbiter, [6] the client's, to be brought back.
 struct Adopt {
   static constexpr ControlType kType = ControlType::kAdopt;
   uint64_t session = 0;

@@ -25,7 +25,8 @@ bool Perch::has_followed() const {
 }
 
 void Perch::rest_begins() {
-  if (has_followed() && now_() - awake_since_ns_ >= kLongNs) leave();
+  resting_since_ns_ = now_();
+  if (has_followed() && resting_since_ns_ - awake_since_ns_ >= kLongNs) leave();
 }
 
 void Perch::builds() { leave(); }
@@ -40,6 +41,7 @@ void Perch::leave() {
 void Perch::rest_ends(std::optional<unsigned> processor) {
   if (!following_.load(std::memory_order_relaxed)) return;
   awake_since_ns_ = now_();
+  if (awake_since_ns_ - resting_since_ns_ >= kLongNs) leave();
   if (!processor || *processor >= CPU_SETSIZE || !CPU_ISSET(*processor, &all_)) {
     if (++strangers_ >= kSettle) leave();
     return;

@@ -3,6 +3,7 @@
 //
 //   following: anywhere ──woken kSettle times in a row from one processor──▶ there ──as often from another──▶ there
 //                       ◀─── at work for kLongNs without a rest, or building ──┤
+//                       ◀─── after a rest of kLongNs ──────────────────────────┤
 //                       ◀─── woken as often by a program that does not wait ───┘
 //
 // Theory. A program that waits for each launch wakes the dispatcher and sleeps, and is woken by a thread of the driver:
@@ -13,7 +14,8 @@
 // is is left to chance.
 //
 // Where the dispatcher works long, on a copy or a row of commands, or the program does not wait for what it asks for, they
-// would stand in each other's way; so then it may run anywhere until it has been woken as often again.
+// would stand in each other's way; so then it may run anywhere until it has been woken as often again. Who launches now and
+// then gains nothing by it, and would come where a neighbour runs, which is as likely there as elsewhere.
 //
 // Threads that the dispatcher starts while it is bound would inherit that, and keep it through a kernel that runs for hours.
 // start_threads_in() sees to most of them; for those that a driver starts with attributes of its own the dispatcher is free
@@ -72,7 +74,7 @@ class Perch final : public core::Placer {
   int candidate_ = kAnywhere;
   unsigned times_ = 0;      ///< in a row that it was the candidate
   unsigned strangers_ = 0;  ///< in a row that it was nobody
-  uint64_t awake_since_ns_ = 0;
+  uint64_t awake_since_ns_ = 0, resting_since_ns_ = 0;
 };
 
 }  // namespace amalgam::worker

@@ -106,11 +106,23 @@ TEST_F(PerchTest, IsLeftForLongWork) {
   EXPECT_TRUE(roams()) << "once is not enough again";
   wake_from(from_last_);
   EXPECT_TRUE(is_at(last_));
+}
+
+TEST_F(PerchTest, IsLeftAfterALongRest) {
+  perch_.follow();
+  wake_from(from_last_);
+  ASSERT_TRUE(is_at(last_));
   perch_.rest_begins();
   take_long();
+  EXPECT_TRUE(is_at(last_));
   perch_.rest_ends(from_last_);
-  perch_.rest_begins();
-  EXPECT_TRUE(is_at(last_)) << "a long rest is no work";
+  EXPECT_TRUE(roams());
+  for (unsigned i = 0; i < 2 * Perch::kSettle; ++i) {
+    perch_.rest_begins();
+    take_long();
+    perch_.rest_ends(from_last_);
+  }
+  EXPECT_TRUE(roams()) << "who launches now and then";
 }
 
 TEST_F(PerchTest, IsLeftWhereThreadsMayBeStarted) {

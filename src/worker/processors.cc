@@ -78,6 +78,13 @@ bool ComputeThreads::computes(const std::vector<pid_t>& pool) const {
   return processors != 0 && pool.size() % static_cast<size_t>(processors) == 0;
 }
 
+std::vector<pid_t> ComputeThreads::ids() const {
+  std::vector<pid_t> found;
+  for (const auto& [stem, threads] : pools_)
+    if (computes(threads)) found.insert(found.end(), threads.begin(), threads.end());
+  return found;
+}
+
 void ComputeThreads::apply() {
   bound_ = 0;
   const std::vector<int> processors = processors_of(all_);

@@ -52,6 +52,8 @@ class ComputeThreads {
   void bind(uint32_t device, protocol::Binding binding);
   /// For no device.
   void free();
+  /// All of them.
+  std::vector<pid_t> ids() const;
   /// How many threads may run on one processor only.
   size_t bound() const { return bound_; }
 

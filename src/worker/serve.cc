@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -28,7 +29,7 @@ constexpr int kAdoptTimeoutMs = -1;  // a warm worker waits as long as its daemo
 /// What Adopt brought, mapped.
 struct Adopted {
   protocol::Adopt terms;
-  UniqueFd client, rings_fd, heap, counters_fd, grants_fd, bell;
+  UniqueFd client, rings_fd, heap, counters_fd, grants_fd, bell, knock;
   protocol::RingMemory* rings = nullptr;
   model::Counters* counters = nullptr;
   const model::Grants* grants = nullptr;
@@ -49,9 +50,9 @@ Result<Adopted> adopt(const protocol::Channel& daemon, const protocol::Token& se
   std::vector<UniqueFd> fds;
   auto terms = daemon.call<protocol::Adopt>(hello, kAdoptTimeoutMs, &fds);
   if (!terms) return std::unexpected(std::move(terms.error()).within("adopt"));
-  if (fds.size() != 6) return fail(Code::kProtocol, "Adopt comes with six descriptors");
+  if (fds.size() != 7) return fail(Code::kProtocol, "Adopt comes with seven descriptors");
   Adopted adopted{std::move(*terms), std::move(fds[0]), std::move(fds[1]), std::move(fds[2]),
-                  std::move(fds[3]), std::move(fds[4]), std::move(fds[5])};
+                  std::move(fds[3]), std::move(fds[4]), std::move(fds[5]), std::move(fds[6])};
   constexpr int kBoth = PROT_READ | PROT_WRITE;
   auto rings = map_shared(adopted.rings_fd.get(), protocol::RingMemory::kBytes, kBoth, "ring memory");
   if (!rings) return std::unexpected(std::move(rings.error()));
@@ -123,6 +124,9 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   ComputeThreads threads(perch, processors);
   auto devices = open_devices(adopted->terms.devices, backends, threads);
   if (!devices) return give_up(daemon, devices.error());
+  const std::vector<pid_t> runners = threads.ids();
+  for (size_t i = 0; i < std::min<size_t>(runners.size(), model::kMaxRunners); ++i)
+    adopted->counters->runners[i] = runners[i];
   if (auto fenced = fence_calls(report); !fenced) return give_up(daemon, fenced.error());
 
   Control control({std::move(adopted->client),
@@ -130,7 +134,7 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
                    socket_path,
                    secret,
                    adopted->terms.session,
-                   {adopted->counters_fd.get(), adopted->grants_fd.get(), adopted->bell.get()},
+                   {adopted->counters_fd.get(), adopted->grants_fd.get(), adopted->bell.get(), adopted->knock.get()},
                    output->get(),
                    std::move(threads)});
   core::Purse purse(control, adopted->counters, adopted->terms.quota_bytes);

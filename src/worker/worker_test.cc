@@ -134,7 +134,8 @@ class Worker : public ::testing::Test {
     EXPECT_EQ((Token{10, 11}), hello->as<WorkerHello>()->secret);
     counters_fd = UniqueFd(::memfd_create("counters", MFD_CLOEXEC));
     counters = shared<model::Counters>(counters_fd.get());
-    UniqueFd grants_fd(::memfd_create("grants", MFD_CLOEXEC)), bell(::eventfd(0, EFD_CLOEXEC));
+    UniqueFd grants_fd(::memfd_create("grants", MFD_CLOEXEC)), bell(::eventfd(0, EFD_CLOEXEC)),
+        knock(::eventfd(0, EFD_CLOEXEC));
     grants = shared<model::Grants>(grants_fd.get());
     grants->devices[0].granted = 1;
     Adopt adopt;
@@ -143,8 +144,13 @@ class Worker : public ::testing::Test {
     adopt.quota_bytes = kQuota;
     adopt.devices = {device};
     adopt.devices[0].properties.clear();
-    int fds[] = {client_socket.theirs.get(), client.ring_fd.get(), client.heap_fd.get(),
-                 counters_fd.get(),          grants_fd.get(),      bell.get()};
+    int fds[] = {client_socket.theirs.get(),
+                 client.ring_fd.get(),
+                 client.heap_fd.get(),
+                 counters_fd.get(),
+                 grants_fd.get(),
+                 bell.get(),
+                 knock.get()};
     ASSERT_TRUE(worker->daemon().send(adopt, fds));
     client_socket.theirs.reset();
     auto packet = worker->daemon().receive(60'000);
@@ -425,7 +431,7 @@ TEST_F(Worker, SurvivesItsDaemon) {
   ASSERT_TRUE(hello);
   EXPECT_EQ(7u, hello->session);
   EXPECT_EQ((Token{10, 11}), hello->secret);
-  EXPECT_EQ(3u, packet->fds.size()) << "counters, grants and bell";
+  EXPECT_EQ(4u, packet->fds.size()) << "counters, grants, bell and knock";
   ASSERT_TRUE(back.send(Done{}));
   worker->sockets.ours = std::move(back);
   stop_daemon = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The attacks: each does what a tenant could do with the descriptors that it was given.
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -285,6 +286,22 @@ void scribble_all(Random& random) {
   }
 }
 
+/// Grants itself the device, and wakes the arbiter as often as it can, for nothing.
+void knocks(Random& random) {
+  auto victim = open_or_leave();
+  victim->prepare();
+  if (mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, victim->grants(), 0) != MAP_FAILED) {
+    std::printf("a client can write its own grants\n");
+    std::_Exit(1);
+  }
+  for (int i = 0; i < 300'000 && !victim->over(); ++i) {
+    const uint64_t count = random() % 100 == 0 ? UINT64_MAX - 1 : 1;
+    (void)!write(victim->knock(), &count, sizeof count);
+    uint64_t taken;
+    if (random() % 10 == 0) (void)!read(victim->knock(), &taken, sizeof taken);
+  }
+}
+
 constexpr Attack kAttacks[] = {
     {"random-ring", random_ring},
     {"mutated-ring", mutated_ring},
@@ -298,6 +315,7 @@ constexpr Attack kAttacks[] = {
     {"flood-sessions", flood_sessions},
     {"stalled-consumer", stalled_consumer},
     {"scribble-all", scribble_all},
+    {"knocks", knocks},
 };
 
 }  // namespace

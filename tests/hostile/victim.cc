@@ -27,9 +27,11 @@ Result<std::unique_ptr<Victim>> Victim::open() {
   protocol::OpenSession wish{protocol::kControlVersion, slice_from_environment(), "hostile"};
   auto opened = daemon->call<protocol::SessionOpened>(wish, 60'000, &fds);
   if (!opened) return std::unexpected(opened.error());
-  if (fds.size() != 3) return amalgam::fail(amalgam::Code::kProtocol, "a session comes with three descriptors");
+  if (fds.size() != 5) return amalgam::fail(amalgam::Code::kProtocol, "a session comes with five descriptors");
   std::unique_ptr<Victim> victim(new Victim);
   victim->socket_ = std::move(fds[0]);
+  victim->grants_ = std::move(fds[3]);
+  victim->knock_ = std::move(fds[4]);
   void* ring = mmap(nullptr, protocol::RingMemory::kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fds[1].get(), 0);
   void* heap = mmap(nullptr, opened->heap_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fds[2].get(), 0);
   if (ring == MAP_FAILED || heap == MAP_FAILED) return amalgam::fail(amalgam::Code::kInternal, "mmap");

@@ -36,6 +36,8 @@ class Victim {
   std::byte* heap() const { return heap_; }
   uint64_t heap_bytes() const { return heap_bytes_; }
   int socket() const { return socket_.get(); }
+  int grants() const { return grants_.get(); }
+  int knock() const { return knock_.get(); }
 
   /// Puts one message into the ring as the front door would. False if there is no room within a while or the session is
   /// over.
@@ -84,7 +86,7 @@ class Victim {
   }
   static void pause();
 
-  amalgam::UniqueFd socket_;
+  amalgam::UniqueFd socket_, grants_, knock_;
   protocol::RingMemory* memory_ = nullptr;
   std::byte* heap_ = nullptr;
   uint64_t heap_bytes_ = 0;

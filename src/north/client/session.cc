@@ -23,7 +23,11 @@ constexpr int kConnectTries = 50;  // a daemon that is being restarted comes bac
 constexpr useconds_t kConnectStepUs = 100'000;
 constexpr int kAddressTries = 16;
 // Where the heap is looked for: far from where Linux puts programs, libraries, stacks and the usual sanitizers' shadows.
+#ifdef __SANITIZE_THREAD__
+constexpr uint64_t kHeapWindowBegin = 0x10'0000'0000, kHeapWindowBytes = 0x60'0000'0000;  // it shadows all the rest
+#else
 constexpr uint64_t kHeapWindowBegin = 0x2000'0000'0000, kHeapWindowBytes = 0x2000'0000'0000;
+#endif
 
 std::string program_name() {
   char path[256];
@@ -71,15 +75,16 @@ Result<void> Session::connect(const protocol::Token& slice) {
   std::vector<UniqueFd> fds;
   auto opened = daemon->call<protocol::SessionOpened>(request, kOpenTimeoutMs, &fds);
   if (!opened) return std::unexpected(std::move(opened.error()));
-  if (fds.size() != 3) return fail(Code::kProtocol, "the daemon did not send the session's descriptors");
+  if (fds.size() != 5) return fail(Code::kProtocol, "the daemon did not send the session's descriptors");
   worker_ = std::move(fds[0]);
+  knock_ = std::move(fds[4]);
   devices_ = std::move(opened->devices);
   heap_bytes_ = opened->heap_bytes;
-  if (auto mapped = map_memories(fds[1].get(), fds[2].get()); !mapped) return mapped;
+  if (auto mapped = map_memories(fds[1].get(), fds[3].get()); !mapped) return mapped;
   return greet(fds[2].get());
 }
 
-Result<void> Session::map_memories(int ring_fd, int heap_fd) {
+Result<void> Session::map_memories(int ring_fd, int grants_fd) {
   void* rings = ::mmap(nullptr, protocol::RingMemory::kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
   if (rings == MAP_FAILED) return fail(system_error("map rings", errno));
   ::madvise(rings, protocol::RingMemory::kBytes, MADV_DONTFORK);
@@ -92,7 +97,10 @@ Result<void> Session::map_memories(int ring_fd, int heap_fd) {
       protocol::RingConsumer(&rings_->completion, base + protocol::RingMemory::kCompletionData, kCompletionRingBytes);
   frame_ = std::make_unique<protocol::Frame>();
   if (heap_bytes_ < kStagingBytes || (heap_bytes_ & 4095) != 0) return fail(Code::kProtocol, "bad heap size");
-  (void)heap_fd;
+  void* grants = ::mmap(nullptr, sizeof(model::Grants), PROT_READ, MAP_SHARED, grants_fd, 0);
+  if (grants == MAP_FAILED) return fail(system_error("map grants", errno));
+  ::madvise(grants, sizeof(model::Grants), MADV_DONTFORK);
+  grants_ = static_cast<const model::Grants*>(grants);
   return {};
 }
 

@@ -15,6 +15,8 @@
 // the process lives (its memory may still be mapped by the program's pointers).
 #pragma once
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -25,10 +27,13 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
 #include "base/error.h"
+#include "base/unique_fd.h"
+#include "model/grants.h"
 #include "north/client/event.h"
 #include "north/client/ids.h"
 #include "north/client/staging.h"
@@ -182,23 +187,33 @@ class Session {
 
   Session() = default;
   Result<void> connect(const protocol::Token& slice);
-  Result<void> map_memories(int ring_fd, int heap_fd);
+  Result<void> map_memories(int ring_fd, int grants_fd);
   Result<void> greet(int heap_fd);
 
   template <typename M>
   bool send_locked(const M& message, uint32_t call, std::unique_lock<std::mutex>& lock, Wake wake = Wake::kNow) {
     while (!dead()) {
       if (protocol::produce(commands_, message, call, payload_bound(message))) {
-        if (wake == Wake::kNow) wake_worker();
+        const bool woken = wake == Wake::kNow && wake_worker();
+        if constexpr (std::is_same_v<M, protocol::Launch>)
+          if (woken && message.head.waits.empty()) knock();
         return true;
       }
       if (!make_room(payload_bound(message), lock)) break;
     }
     return false;
   }
-  void wake_worker() {
+  /// True if it slept.
+  bool wake_worker() {
     unwoken_ = 0;
-    commands_.wake();
+    return commands_.wake();
+  }
+  /// The worker, which slept, will launch something. Where it will have to ask for its turn first, says so already: beside
+  /// busy neighbours it may take milliseconds to wake up, and the arbiter, which is real-time, stops them.
+  void knock() const {
+    if (devices_.size() != 1 || grants_->devices[0].granted.load(std::memory_order_relaxed) != 0) return;
+    const uint64_t one = 1;
+    (void)!::write(knock_.get(), &one, sizeof one);
   }
   /// An upper bound of the encoded size; most commands are small and fixed.
   template <typename M>
@@ -237,6 +252,8 @@ class Session {
 
   protocol::Channel daemon_;
   UniqueFd worker_;  ///< hang-up means the worker is gone
+  UniqueFd knock_;   ///< eventfd of the arbiter's
+  const model::Grants* grants_ = nullptr;
   std::vector<std::string> devices_;
   protocol::RingMemory* rings_ = nullptr;
   std::byte* heap_ = nullptr;

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arbitration with processes that stand for workers: who is heard, and who stands still for that.
+#include "daemon/arbitration.h"
+
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <thread>
+
+#include "daemon/stand_in.h"
+
+namespace amalgam::daemon {
+namespace {
+
+constexpr auto kAWhile = std::chrono::milliseconds(50);
+
+bool eventually(const std::function<bool()>& condition) {
+  for (int i = 0; i < 10'000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
+/// A session with one device, which its arbiter knows.
+struct Member : StandIn {
+  Member(Arbitration& to, uint64_t id, core::Priority priority) : StandIn(id, id), arbitration(to) {
+    Arbitration::Member member;
+    member.session = session;
+    member.slice = slice;
+    member.slice_name = "slice " + std::to_string(id);
+    member.terms.priority = priority;
+    member.devices = {{"opencl:0", true}};
+    member.counters = counters.get();
+    member.grants = grants.get();
+    member.pid = pid;
+    member.pidfd = pidfd.get();
+    member.bell = bell.get();
+    member.knock = knock_fd.get();
+    arbitration.add(member);
+  }
+  ~Member() { arbitration.remove(session); }
+  static void signal(const UniqueFd& fd) {
+    const uint64_t one = 1;
+    EXPECT_EQ(::write(fd.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
+  }
+  /// As a worker does: it asks, waits, and has something in flight from then on.
+  void run() {
+    counters->claims[0].wanting = 1;
+    signal(bell);
+    EXPECT_TRUE(eventually([&] { return may_go(); }));
+    begin();
+    counters->claims[0].wanting = 0;
+  }
+  void knock() const { signal(knock_fd); }
+
+  Arbitration& arbitration;
+  UniqueFd bell{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}, knock_fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+};
+
+struct ArbitrationTest : ::testing::Test {
+  Guardian guardian = *Guardian::start();
+  spdlog::logger log{"test"};
+  std::unique_ptr<Arbitration> arbitration = *Arbitration::start({}, guardian, log);
+  Member training{*arbitration, 1, core::Priority::kNormal};
+  Member serving{*arbitration, 2, core::Priority::kHigh};
+};
+
+TEST_F(ArbitrationTest, WhoKnocksHasTheDeviceBeforeItsWorkerIsAwake) {
+  training.run();
+  serving.knock();
+  EXPECT_TRUE(eventually([&] { return serving.may_go(); }));
+  EXPECT_TRUE(training.is_stopped());
+  EXPECT_FALSE(training.may_go());
+  EXPECT_TRUE(eventually([&] { return training.may_go(); })) << "nothing has come";
+}
+
+TEST_F(ArbitrationTest, WhoKnocksForNothingIsNotHeardForAWhile) {
+  training.run();
+  serving.knock();
+  EXPECT_TRUE(eventually([&] { return serving.may_go(); }));
+  EXPECT_TRUE(eventually([&] { return training.may_go(); }));
+  const uint64_t frozen_ns = training.grants->devices[0].frozen_ns;
+  const auto until = std::chrono::steady_clock::now() + kAWhile;
+  while (std::chrono::steady_clock::now() < until) serving.knock();
+  EXPECT_EQ(training.grants->devices[0].frozen_ns, frozen_ns);
+  serving.run();
+  EXPECT_TRUE(eventually([&] { return training.grants->devices[0].granted == 0; })) << "its worker is heard all the same";
+}
+
+TEST_F(ArbitrationTest, WhoLeavesWhileItIsNotHeardLeavesNothingBehind) {
+  {
+    Member late(*arbitration, 3, core::Priority::kHigh);
+    late.knock();
+    late.knock();
+    EXPECT_TRUE(eventually([&] { return late.may_go(); }));
+    std::this_thread::sleep_for(kAWhile);
+    late.knock();
+  }
+  training.run();
+  serving.knock();
+  EXPECT_TRUE(eventually([&] { return serving.may_go(); }));
+}
+
+}  // namespace
+}  // namespace amalgam::daemon
