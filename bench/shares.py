@@ -8,10 +8,10 @@ Alone: what one greedy tenant with the device to itself does of what it does on 
 Scheduling: what of that the scheduler costs: the same process before and after its daemon is killed, with threads left unbound.
 Shares: greedy tenants that begin together; work is counted in work-groups that have ended (bench/cl_tenant_main.cc), so the
 meter knows nothing of the scheduler. A tenant's share is its work a second over what it does alone, so kernels of different
-lengths can be compared; the sum over all tenants is the throughput against one alone. Reported: shares (of that sum) over the
-middle ten seconds, their largest error there and in any one-second window, and the throughput. Urgent: waits of short kernels
-beside a neighbour that runs one long kernel after another, and what the neighbour loses. The bare driver is measured by the
-same meters as a negative control: it must fail them.
+lengths can be compared; the sum over all tenants is the throughput against one alone, which is measured before and after
+them. Reported: shares (of that sum) over the middle ten seconds, their largest error there and in any one-second window, and
+the throughput. Urgent: waits of short kernels beside a neighbour that runs one long kernel after another, and what the
+neighbour loses. The bare driver is measured by the same meters as a negative control: it must fail them.
 
 A virtual processor that has halted takes its host up to milliseconds to wake, so a slice that nobody runs beside would be
 charged for the host. Where /dev/cpu_dma_latency may be written (root) it is held at 0 meanwhile, for both sides alike, which
@@ -193,6 +193,10 @@ class Bench:
             self.known[key] = rates(self.greedy(bare, [[]], [kernels]), self.seconds)[0][0]
         return self.known[key]
 
+    def each_alone(self, bare, kernels):
+        """The same of each kind of tenant, now and shortly: machines change their pace within minutes."""
+        return {one: rates(self.greedy(bare, [[]], [one], ALONE_SECONDS), ALONE_SECONDS)[0][0] for one in set(kernels)}
+
     def overhead(self, kernel_us):
         """What one tenant with the device to itself does of what it does on the bare driver, two launches in flight."""
         found = {True: [], False: []}
@@ -222,8 +226,10 @@ class Bench:
 
     def shares(self, bare, promised, kernels):
         """Negative controls have no way to ask for a share; they run as they are."""
+        before = self.each_alone(bare, kernels)
         results = self.greedy(bare, [["--share", f"{p}%"] for p in promised], kernels)
-        middle, windows = rates(results, self.seconds, [self.alone(bare, k) for k in kernels])
+        after = self.each_alone(bare, kernels)
+        middle, windows = rates(results, self.seconds, [(before[k] + after[k]) / 2 for k in kernels])
         whole = percent(middle)
         return {"shares": [round(w, 2) for w in whole],
                 "error": round(max(abs(w - p) for w, p in zip(whole, promised)), 2),
