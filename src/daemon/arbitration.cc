@@ -17,12 +17,13 @@
 namespace amalgam::daemon {
 namespace {
 
-constexpr uint64_t kPollNs = 1'000'000;           // how soon an idle holder is found while others want the device
-constexpr uint32_t kMostPatience = 2;             // that doubles with each look that finds it busy, so often
+constexpr uint64_t kPollNs = 500'000;             // how soon an idle holder is found while others want the device
+constexpr uint32_t kMostPatience = 3;             // that doubles with each look that finds it busy, so often
 constexpr uint64_t kCalmPollNs = 100'000'000;     // how often a holder that runs alone is looked at
 constexpr uint64_t kParkAfterNs = 1'000'000'000;  // a rest after which it has to ring again
 constexpr uint64_t kShortGapNs = 300'000;         // shorter than a look by the clock can tell from work
 constexpr uint64_t kDrainPollNs = 200'000;        // revoked work rings when it has ended; a bell can be missed
+constexpr uint32_t kUrgentPart = 2;               // of a piece's length runs at once where somebody more urgent may come
 constexpr uint64_t kDeafNs = 1'000'000'000;       // for whoever has knocked for nothing
 constexpr int kUrgentNice = -15;                  // of our thread, where it may not have a real-time class
 
@@ -154,8 +155,16 @@ void Arbitration::attend(Desk& desk, uint64_t now_ns) {
     }
   }
   if (!desk.goals.empty() && now_ns >= desk.goals_due_ns) weigh_goals(desk, now_ns);
-  auto step = desk.arbiter.step(now_ns);
-  for (const auto& action : step) carry_out(desk, action, now_ns);
+  auto act = [&] {
+    auto step = desk.arbiter.step(now_ns);
+    for (const auto& action : step) carry_out(desk, action, now_ns);
+    return step;
+  };
+  auto step = act();
+  if (core::SliceId leaving = desk.arbiter.draining(); leaving != 0 && !look(desk, leaving, now_ns).in_flight) {
+    desk.arbiter.drained(now_ns, leaving);  // it had nothing there: nobody will ring
+    step = act();
+  }
   desk.wake_ns = plan(desk, step, wanting, now_ns);
   bool runs = desk.arbiter.holder() != 0 && !desk.parked;
   if (runs && !desk.goals.empty()) desk.wake_ns = std::min(desk.wake_ns, desk.goals_due_ns);
@@ -177,6 +186,21 @@ void Arbitration::weigh_goals(Desk& desk, uint64_t now_ns) {
   desk.goals.update(now_ns, desk.arbiter);
 }
 
+/// While others want the device: when to look at its holder again. Bells come when they like and change nothing about that.
+uint64_t Arbitration::next_look(Desk& desk, uint64_t now_ns) {
+  const Seats::Sight sight = desk.seats.look(desk.arbiter.holder(), now_ns);
+  if (!sight.busy()) {
+    desk.look_ns = 0;
+    desk.patience = 0;
+    return now_ns + (sight.idle_for_ns < kShortGapNs ? kShortGapNs - sight.idle_for_ns : kPollNs);
+  }
+  if (now_ns >= desk.look_ns) {
+    desk.look_ns = now_ns + (kPollNs << desk.patience);
+    desk.patience = std::min(desk.patience + 1, kMostPatience);
+  }
+  return desk.look_ns;
+}
+
 /// When to look again. Parks a holder that rests.
 uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns) {
   uint64_t wake = step.next_wake_ns;
@@ -186,9 +210,7 @@ uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t w
   Seats::Sight sight = look(desk, holder, now_ns);
   if (wanting > 1) {
     desk.seats.run_beside();
-    uint64_t soon = kPollNs << desk.patience;
-    desk.patience = sight.busy() ? std::min(desk.patience + 1, kMostPatience) : 0;
-    return std::min(wake, now_ns + soon);
+    return std::min(wake, next_look(desk, now_ns));
   }
   desk.seats.run_alone(holder, now_ns);
   if (!sight.busy() && sight.idle_for_ns >= kParkAfterNs) desk.parked = desk.seats.park(holder, now_ns);
@@ -200,6 +222,7 @@ void Arbitration::carry_out(Desk& desk, const core::Arbiter::Action& action, uin
     case core::Arbiter::ActionKind::kGrant:
       desk.parked = false;
       desk.patience = 0;
+      desk.look_ns = 0;
       return desk.seats.grant(action.slice, now_ns);
     case core::Arbiter::ActionKind::kRevoke: desk.parked = false; return revoke(desk, action.slice, now_ns);
     case core::Arbiter::ActionKind::kHung:
@@ -232,7 +255,18 @@ Arbitration::Desk& Arbitration::desk_of(const DeviceUse& device, uint64_t now_ns
 void Arbitration::tell_pieces(Desk& desk) const {
   bool cut = options_.split == Split::kAlways ||
              (options_.split == Split::kShared && !desk.seats.freezable() && desk.governed.size() > 1);
-  desk.seats.set_piece(cut ? options_.piece_us : 0);
+  const std::vector<core::Holding> holdings = desk.arbiter.holdings();
+  auto priority_of = [&](core::SliceId slice) {
+    auto found = std::ranges::find(holdings, slice, &core::Holding::slice);
+    return found == holdings.end() ? core::Priority::kRealtime : found->terms.priority;
+  };
+  for (Seat& seat : desk.seats) {
+    const bool is_behind = std::ranges::any_of(
+        holdings, [&](const core::Holding& other) { return other.terms.priority < priority_of(seat.slice); });
+    uint32_t piece_us = cut ? options_.piece_us : 0;
+    if (is_behind && !desk.seats.freezable()) piece_us = (piece_us + kUrgentPart - 1) / kUrgentPart;
+    seat.grant().piece_us.store(piece_us, std::memory_order_relaxed);
+  }
 }
 
 void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns) {
@@ -328,6 +362,7 @@ Result<void> Arbitration::set_terms(core::SliceId slice, const core::Terms& term
       if (!desk->governed.contains(slice)) continue;
       auto set = [&] { return desk->arbiter.set_terms(now, slice, terms); };
       AMALGAM_TRY(desk->goals.admit(now, desk->arbiter, slice, terms, set), id);
+      tell_pieces(*desk);
     }
   }
   poke();

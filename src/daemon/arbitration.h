@@ -8,9 +8,9 @@
 // Theory. A worker rings when it wants a device that it may not use, and when the last of its revoked work has ended; it
 // does not ring while it runs. So what the holder does is looked at by the clock: after kPollNs while somebody else wants
 // the device (this is how soon an idle holder is found), less often while it is found busy, since each look takes the
-// processor from somebody; every kCalmPollNs while it runs alone, never while it rests. A
-// holder that rests for kParkAfterNs is *parked*: its grant is taken away without a decision, and the bell brings it back.
-// An idle machine therefore has no wake-ups, and a program alone pays one bell after a rest.
+// processor from somebody, and as soon as a gap is too long to be one; every kCalmPollNs while it runs alone, never while it
+// rests. A holder that rests for kParkAfterNs is *parked*: its grant is taken away without a decision, and the bell brings
+// it back. An idle machine therefore has no wake-ups, and a program alone pays one bell after a rest.
 //
 // Programs knock (seats.h). Who knocks for nothing is not listened to for kDeafNs: this thread has a real-time class, and
 // must not run whenever somebody likes.
@@ -19,7 +19,8 @@
 // latency goal follow (core/sched/goals.h). A worker that counts wrongly moves its own share, within what admission leaves.
 //
 // Pieces. Where workers are not frozen, launches are cut while more than one slice could want the device, so that what runs
-// runs out soon. A slice that has the device for itself pays nothing for it.
+// runs out soon. A slice that has the device for itself pays nothing for it; one that a more urgent slice may interrupt is
+// cut into pieces of half the length, since two of them run out first.
 //
 // Threads: one of its own, for all devices; every method may be called from any other. Lifetime: a session's pages, pidfd,
 // bell, knock and channel must stay until remove() has returned.
@@ -117,6 +118,7 @@ class Arbitration {
     std::map<uint64_t, std::string> refused;     ///< sessions that are served without the arbiter, and why
     bool parked = false;                         ///< the holder rests, its grant is taken away
     uint32_t patience = 0;                       ///< how often in a row it was found busy
+    uint64_t look_ns = 0;                        ///< then: when it is looked at again
     uint64_t wake_ns = UINT64_MAX;
   };
 
@@ -134,6 +136,7 @@ class Arbitration {
   void carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns);
   void revoke(Desk& desk, core::SliceId slice, uint64_t now_ns);
   static void weigh_goals(Desk& desk, uint64_t now_ns);
+  static uint64_t next_look(Desk& desk, uint64_t now_ns);
   uint64_t plan(Desk& desk, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns);
   Desk& desk_of(const DeviceUse& device, uint64_t now_ns);
   void tell_pieces(Desk& desk) const;

@@ -56,6 +56,7 @@ struct Member : StandIn {
     counters->claims[0].wanting = 0;
   }
   void knock() const { signal(knock_fd); }
+  uint64_t frozen_ns() const { return grants->devices[0].frozen_ns; }
 
   Arbitration& arbitration;
   UniqueFd bell{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}, knock_fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
@@ -69,40 +70,60 @@ struct ArbitrationTest : ::testing::Test {
   Member serving{*arbitration, 2, core::Priority::kHigh};
 };
 
-TEST_F(ArbitrationTest, WhoKnocksHasTheDeviceBeforeItsWorkerIsAwake) {
+TEST_F(ArbitrationTest, WhoKnocksHasTheDeviceBeforeItsWorkerIsAwakeAndNotForLong) {
   training.run();
   serving.knock();
-  EXPECT_TRUE(eventually([&] { return serving.may_go(); }));
-  EXPECT_TRUE(training.is_stopped());
-  EXPECT_FALSE(training.may_go());
-  EXPECT_TRUE(eventually([&] { return training.may_go(); })) << "nothing has come";
+  EXPECT_TRUE(eventually([&] { return training.frozen_ns() != 0; })) << "it stood still, and goes on since nothing has come";
+  EXPECT_TRUE(eventually([&] { return training.may_go(); }));
 }
 
 TEST_F(ArbitrationTest, WhoKnocksForNothingIsNotHeardForAWhile) {
   training.run();
   serving.knock();
-  EXPECT_TRUE(eventually([&] { return serving.may_go(); }));
-  EXPECT_TRUE(eventually([&] { return training.may_go(); }));
-  const uint64_t frozen_ns = training.grants->devices[0].frozen_ns;
+  EXPECT_TRUE(eventually([&] { return training.frozen_ns() != 0; }));
+  const uint64_t frozen_ns = training.frozen_ns();
   const auto until = std::chrono::steady_clock::now() + kAWhile;
   while (std::chrono::steady_clock::now() < until) serving.knock();
-  EXPECT_EQ(training.grants->devices[0].frozen_ns, frozen_ns);
+  EXPECT_EQ(training.frozen_ns(), frozen_ns);
   serving.run();
-  EXPECT_TRUE(eventually([&] { return training.grants->devices[0].granted == 0; })) << "its worker is heard all the same";
+  EXPECT_TRUE(eventually([&] { return !training.may_go(); })) << "its worker is heard all the same";
 }
 
 TEST_F(ArbitrationTest, WhoLeavesWhileItIsNotHeardLeavesNothingBehind) {
+  training.run();
   {
     Member late(*arbitration, 3, core::Priority::kHigh);
     late.knock();
+    EXPECT_TRUE(eventually([&] { return training.frozen_ns() != 0; }));
     late.knock();
-    EXPECT_TRUE(eventually([&] { return late.may_go(); }));
     std::this_thread::sleep_for(kAWhile);
     late.knock();
   }
-  training.run();
+  const uint64_t frozen_ns = training.frozen_ns();
   serving.knock();
-  EXPECT_TRUE(eventually([&] { return serving.may_go(); }));
+  EXPECT_TRUE(eventually([&] { return training.frozen_ns() > frozen_ns; }));
+}
+
+TEST(ArbitrationOfPieces, AreHalfAsLongWhereSomebodyMoreUrgentMayCome) {
+  Guardian guardian = *Guardian::start();
+  spdlog::logger log{"test"};
+  Arbitration::Options options;
+  options.freeze = false;
+  options.piece_us = 1000;
+  auto arbitration = *Arbitration::start(options, guardian, log);
+  Member training(*arbitration, 1, core::Priority::kNormal);
+  auto piece_us = [](const Member& member) { return member.grants->devices[0].piece_us.load(); };
+  EXPECT_EQ(piece_us(training), 0u) << "alone";
+  {
+    Member serving(*arbitration, 2, core::Priority::kHigh);
+    EXPECT_EQ(piece_us(training), 500u);
+    EXPECT_EQ(piece_us(serving), 1000u);
+    core::Terms terms;
+    terms.priority = core::Priority::kNormal;
+    ASSERT_TRUE(arbitration->set_terms(serving.slice, terms));
+    EXPECT_EQ(piece_us(training), 1000u);
+  }
+  EXPECT_EQ(piece_us(training), 0u);
 }
 
 }  // namespace

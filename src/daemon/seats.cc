@@ -190,8 +190,4 @@ bool Seats::erase(uint64_t session) {
   return std::erase_if(seats_, [&](const Seat& seat) { return seat.session == session; }) != 0;
 }
 
-void Seats::set_piece(uint32_t piece_us) {
-  for (const Seat& seat : seats_) seat.grant().piece_us.store(piece_us, std::memory_order_relaxed);
-}
-
 }  // namespace amalgam::daemon

@@ -96,8 +96,6 @@ class Seats {
   void add(Seat seat) { seats_.push_back(std::move(seat)); }
   /// Of one session. True if it had one.
   bool erase(uint64_t session);
-  /// Launches longer than this are to be cut; 0: none.
-  void set_piece(uint32_t piece_us);
   /// False from when the guardian was found gone.
   bool freezable() const { return freezable_; }
 

@@ -15,6 +15,9 @@ inline constexpr int32_t kMemObjectAllocationFailure = -4, kOutOfResources = -5,
                          kInvalidArgIndex = -49, kInvalidArgValue = -50, kInvalidKernelArgs = -52,
                          kInvalidEventWaitList = -57, kInvalidEvent = -58, kInvalidOperation = -59, kInvalidBufferSize = -61;
 
+/// Properties of a stream whose commands run in any order (CL_QUEUE_PROPERTIES).
+inline constexpr uint64_t kOutOfOrder[] = {0x1093, 1, 0};
+
 /// The code that says "this is no live object of that kind".
 inline constexpr int32_t not_a(Kind kind) {
   switch (kind) {

@@ -55,7 +55,9 @@ Result<south::Stream*> Session::lane_of(const StreamObject& stream) {
   auto& lanes = stream.context->lanes;
   for (auto& [device, lane] : lanes)
     if (device.get() == stream.device.get()) return lane.get();
-  auto made = stream.context->context->create_stream(*stream.device->device, {});
+  // Out of order: pieces depend on nothing, and one begins while the last groups of another run out.
+  auto made = stream.context->context->create_stream(*stream.device->device, native::kOutOfOrder);
+  if (!made) made = stream.context->context->create_stream(*stream.device->device, {});
   if (!made) return std::unexpected(std::move(made.error()));
   return lanes.emplace_back(stream.device, std::move(*made)).second.get();
 }

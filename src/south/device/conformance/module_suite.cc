@@ -84,6 +84,15 @@ TEST_F(ModuleSuite, OptionsAreKept) {
   EXPECT_NE(text_of(*options).find("-DUNUSED=1"), std::string::npos);
 }
 
+/// The driver may not have let go of the launch's kernel yet.
+TEST_F(ModuleSuite, IsBuiltAgainRightAfterALaunch) {
+  auto module = make_module(bench().subject.source);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_FINE(module->build({}, ""));
+    expect_scales(*module);
+  }
+}
+
 TEST_F(ModuleSuite, AFailedBuildHasAnErrorAndALog) {
   auto module = make_module(bench().subject.broken_source);
   auto built = module->build({}, "");
