@@ -22,6 +22,11 @@ if(AMALGAM_SANITIZE MATCHES "address")
   execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libstdc++.so.6 OUTPUT_VARIABLE CXX_RUNTIME OUTPUT_STRIP_TRAILING_WHITESPACE)
   set(AMALGAM_FOREIGN "ASAN_OPTIONS=detect_leaks=0:new_delete_type_mismatch=0:verify_asan_link_order=0" "LD_PRELOAD=${RUNTIME}:${CXX_RUNTIME}")
 endif()
+if(AMALGAM_SANITIZE MATCHES "thread")
+  # Its runtime must be there from the start of a program that loads the front door. Not in every process: shells die of it.
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libtsan.so OUTPUT_VARIABLE RUNTIME OUTPUT_STRIP_TRAILING_WHITESPACE)
+  set(AMALGAM_FOREIGN "AMALGAM_PRELOAD=${RUNTIME}")
+endif()
 if(AMALGAM_FUZZ)
   # Everything is instrumented; the targets alone get libFuzzer's main.
   add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)

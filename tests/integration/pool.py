@@ -167,7 +167,10 @@ class Pool:
         options = [] if memory is None else ["--memory", memory]
         for device in devices:
             options += ["--device", device]
-        return [str(AMALGAM), "--socket", str(self.socket), "run", *options, "--", *map(str, program)]
+        preload = os.environ.get("AMALGAM_PRELOAD")  # a sanitizer's runtime, for programs that are not ours; shells die of it
+        is_foreign = preload and program[0] != "sh" and not str(program[0]).startswith(str(BUILD))
+        with_runtime = ["env", f"LD_PRELOAD={preload}"] if is_foreign else []
+        return [str(AMALGAM), "--socket", str(self.socket), "run", *options, "--", *with_runtime, *map(str, program)]
 
     def run(self, program, memory=None, devices=(), check=True, timeout=600, **keywords):
         """Runs a program on a slice to its end."""
