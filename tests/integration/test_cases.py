@@ -39,6 +39,7 @@ def compare(test, program, without=(), **pool_options):
 
 
 class Cases(unittest.TestCase):
+    maxDiff = None
     def compare(self, program, **options):
         compare(self, program, **options)
 
