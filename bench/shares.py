@@ -186,23 +186,27 @@ class Bench:
         self.pool.settled()  # a share is free again when its slice is gone
         return results
 
-    def alone(self, bare, kernels):
+    def rate(self, bare, kernels, seconds):
         """Work-groups a second of one tenant with the device to itself."""
+        return rates(self.greedy(bare, [[]], [kernels], seconds), seconds)[0][0]
+
+    def alone(self, bare, kernels):
+        """The same, measured once."""
         key = (bare, kernels)
         if key not in self.known:
-            self.known[key] = rates(self.greedy(bare, [[]], [kernels]), self.seconds)[0][0]
+            self.known[key] = self.rate(bare, kernels, self.seconds)
         return self.known[key]
 
     def each_alone(self, bare, kernels):
         """The same of each kind of tenant, now and shortly: machines change their pace within minutes."""
-        return {one: rates(self.greedy(bare, [[]], [one], ALONE_SECONDS), ALONE_SECONDS)[0][0] for one in set(kernels)}
+        return {one: self.rate(bare, one, ALONE_SECONDS) for one in set(kernels)}
 
     def overhead(self, kernel_us):
         """What one tenant with the device to itself does of what it does on the bare driver, two launches in flight."""
         found = {True: [], False: []}
         for _ in range(ALONE_ROUNDS):
             for bare in found:
-                found[bare].append(rates(self.greedy(bare, [[]], [(kernel_us,)], ALONE_SECONDS), ALONE_SECONDS)[0][0])
+                found[bare].append(self.rate(bare, (kernel_us,), ALONE_SECONDS))
         bare = statistics.median(found[True])
         return spread("of_bare", [pool / bare for pool in found[False]])
 

@@ -92,7 +92,7 @@ void Arbitration::run() {
     std::lock_guard lock(mutex_);
     if (stop_) return;
     uint64_t now = protocol::monotonic_ns(), wake = UINT64_MAX;
-    if (deaf_ != 0) listen_again(now);
+    listen_again(now);
     for (int i = 0; i < count; ++i) hear(events[i].data.fd, now);
     for (auto& [id, desk] : desks_) {
       attend(*desk, now);
@@ -117,16 +117,12 @@ void Arbitration::hear(int fd, uint64_t now_ns) {
   if (believed) return;
   // It wakes us for nothing, however often it likes.
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-  deaf_ += knocker.deaf_until_ns == 0 ? 1 : 0;
   knocker.deaf_until_ns = now_ns + kDeafNs;
 }
 
 void Arbitration::listen_again(uint64_t now_ns) {
-  for (auto& [fd, knocker] : knockers_) {
-    if (knocker.deaf_until_ns == 0 || now_ns < knocker.deaf_until_ns || !listen(epoll_.get(), fd)) continue;
-    knocker.deaf_until_ns = 0;
-    --deaf_;
-  }
+  for (auto& [fd, knocker] : knockers_)
+    if (knocker.deaf_until_ns != 0 && now_ns >= knocker.deaf_until_ns && listen(epoll_.get(), fd)) knocker.deaf_until_ns = 0;
 }
 
 Seats::Sight Arbitration::look(const Desk& desk, core::SliceId slice, uint64_t now_ns) {
@@ -207,12 +203,12 @@ uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t w
   if (desk.arbiter.draining() != 0) return std::min(wake, now_ns + kDrainPollNs);
   core::SliceId holder = desk.arbiter.holder();
   if (holder == 0 || desk.parked) return wake;
-  Seats::Sight sight = look(desk, holder, now_ns);
   if (wanting > 1) {
     desk.seats.run_beside();
     return std::min(wake, next_look(desk, now_ns));
   }
   desk.seats.run_alone(holder, now_ns);
+  Seats::Sight sight = look(desk, holder, now_ns);
   if (!sight.busy() && sight.idle_for_ns >= kParkAfterNs) desk.parked = desk.seats.park(holder, now_ns);
   return desk.parked ? wake : std::min(wake, now_ns + kCalmPollNs);
 }
@@ -256,29 +252,26 @@ void Arbitration::tell_pieces(Desk& desk) const {
   bool cut = options_.split == Split::kAlways ||
              (options_.split == Split::kShared && !desk.seats.freezable() && desk.governed.size() > 1);
   const std::vector<core::Holding> holdings = desk.arbiter.holdings();
-  auto priority_of = [&](core::SliceId slice) {
-    auto found = std::ranges::find(holdings, slice, &core::Holding::slice);
-    return found == holdings.end() ? core::Priority::kRealtime : found->terms.priority;
-  };
-  for (Seat& seat : desk.seats) {
-    const bool is_behind = std::ranges::any_of(
-        holdings, [&](const core::Holding& other) { return other.terms.priority < priority_of(seat.slice); });
-    uint32_t piece_us = cut ? options_.piece_us : 0;
-    if (is_behind && !desk.seats.freezable()) piece_us = (piece_us + kUrgentPart - 1) / kUrgentPart;
-    seat.grant().piece_us.store(piece_us, std::memory_order_relaxed);
+  core::Priority most_urgent = core::Priority::kIdle;
+  for (const core::Holding& holding : holdings) most_urgent = std::min(most_urgent, holding.terms.priority);
+  const uint32_t whole_us = cut ? options_.piece_us : 0, part_us = (whole_us + kUrgentPart - 1) / kUrgentPart;
+  for (const core::Holding& holding : holdings) {
+    const bool is_behind = holding.terms.priority > most_urgent && !desk.seats.freezable();
+    for (Seat& seat : desk.seats)
+      if (seat.slice == holding.slice)
+        seat.grant().piece_us.store(is_behind ? part_us : whole_us, std::memory_order_relaxed);
   }
 }
 
 void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns) {
-  Seat seat;
-  seat.session = member.session;
-  seat.slice = member.slice;
-  seat.index = index;
-  seat.counters = member.counters;
-  seat.grants = member.grants;
-  seat.pid = member.pid;
-  seat.pidfd = member.pidfd;
-  seat.worker = member.worker;
+  Seat seat{.session = member.session,
+            .slice = member.slice,
+            .index = index,
+            .counters = member.counters,
+            .grants = member.grants,
+            .pid = member.pid,
+            .pidfd = member.pidfd,
+            .worker = member.worker};
   uint32_t& seats = desk.governed[member.slice];
   if (seats == 0) {
     auto add = [&] { return desk.arbiter.add_slice(now_ns, member.slice, member.slice_name, member.terms); };
@@ -331,7 +324,6 @@ void Arbitration::remove(uint64_t session) {
       const auto& [fd, knocker] = entry;
       if (knocker.session != session) return false;
       if (knocker.deaf_until_ns == 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-      deaf_ -= knocker.deaf_until_ns == 0 ? 0 : 1;
       return true;
     });
   }

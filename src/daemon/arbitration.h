@@ -155,7 +155,6 @@ class Arbitration {
     uint64_t deaf_until_ns = 0;  ///< not listened to until then; 0: it is
   };
   std::map<int, Knocker> knockers_;  ///< by descriptor
-  size_t deaf_ = 0;                  ///< how many are not listened to
   std::string policy_;
   bool stop_ = false;
   std::thread thread_;

@@ -6,8 +6,7 @@
 // A slice is asked for once and then named by its 128-bit token, which is the capability to open sessions on it.
 //
 //   client: OpenSession → SessionOpened + [worker socket, ring memory, heap memory, grants, knock]
-//   worker: WorkerHello → Adopt + [client socket, ring, heap, counters, grants, bell, knock]   (the daemon starts the
-//   worker)
+//   worker: WorkerHello → Adopt + [client socket, ring, heap, counters, grants, bell, knock]   (started by the daemon)
 //           Reserve → Granted | Refused;  Return (no answer);  daemon: Reclaim → Return, BindThreads (no answer)
 #pragma once
 

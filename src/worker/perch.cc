@@ -25,6 +25,7 @@ bool Perch::has_followed() const {
 }
 
 void Perch::rest_begins() {
+  if (!following_.load(std::memory_order_relaxed)) return;
   resting_since_ns_ = now_();
   if (has_followed() && resting_since_ns_ - awake_since_ns_ >= kLongNs) leave();
 }

@@ -19,6 +19,7 @@ def lines(text):
 def compare(test, program, without=(), **pool_options):
     """Whether a program prints the same and ends the same, bare and through a pool. `without`: beginnings of the names of cases
     that need what this pool does not offer; it must skip them."""
+    test.maxDiff = None
     with tempfile.TemporaryDirectory() as folder:
         environment = bare_environment(folder, **(pool_options.get("environment") or {}))
         bare = subprocess.run([program], env=environment, capture_output=True, text=True)
@@ -39,7 +40,6 @@ def compare(test, program, without=(), **pool_options):
 
 
 class Cases(unittest.TestCase):
-    maxDiff = None
     def compare(self, program, **options):
         compare(self, program, **options)
 

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/session/natives.h"
 #include "core/session/session.h"
 #include "core/session/test_client.h"
 #include "south/device/sim/sim.h"
@@ -94,9 +95,8 @@ class SessionFixture : public ::testing::Test {
     stream = client.id();
     ASSERT_TRUE(client.call(protocol::OpenDevice{device, 0}).ok());
     ASSERT_TRUE(client.call(protocol::CreateContext{context, {&device, 1}, {}}).ok());
-    constexpr uint64_t kOutOfOrder[] = {0x1093, 1, 0};  // CL_QUEUE_PROPERTIES
     protocol::CreateStream create{stream, context, device, {}};
-    if (!in_order) create.properties = kOutOfOrder;
+    if (!in_order) create.properties = native::kOutOfOrder;
     ASSERT_TRUE(client.call(create).ok());
   }
   protocol::ObjectId make_module(const std::string& source) {

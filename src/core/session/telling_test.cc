@@ -30,12 +30,11 @@ struct TellingTest : SessionFixture, ::testing::WithParamInterface<uint64_t> {
 
   void make_lanes() {
     open_all();
-    constexpr uint64_t kOutOfOrder[] = {0x1093, 1, 0};  // CL_QUEUE_PROPERTIES
     for (size_t i = 0; i < kStreams; ++i) {
       lanes[i].id = client.id();
       lanes[i].in_order = i == 0;
       CreateStream create{lanes[i].id, context, device, {}};
-      if (!lanes[i].in_order) create.properties = kOutOfOrder;
+      if (!lanes[i].in_order) create.properties = native::kOutOfOrder;
       ASSERT_TRUE(client.call(create).ok());
     }
   }
