@@ -18,10 +18,11 @@ namespace amalgam::daemon {
 namespace {
 
 constexpr uint64_t kPollNs = 500'000;             // how soon an idle holder is found while others want the device
+constexpr uint64_t kSporadicPollNs = 100'000;     // and one that will probably be idle as soon as this work has ended
 constexpr uint32_t kMostPatience = 3;             // that doubles with each look that finds it busy, so often
 constexpr uint64_t kCalmPollNs = 100'000'000;     // how often a holder that runs alone is looked at
 constexpr uint64_t kParkAfterNs = 1'000'000'000;  // a rest after which it has to ring again
-constexpr uint64_t kShortGapNs = 300'000;         // shorter than a look by the clock can tell from work
+constexpr uint64_t kShortGapNs = 300'000;         // shorter than a look by the clock can tell from work, in most slices
 constexpr uint64_t kDrainPollNs = 200'000;        // revoked work rings when it has ended; a bell can be missed
 constexpr uint32_t kUrgentPart = 2;               // of a piece's length runs at once where somebody more urgent may come
 constexpr uint64_t kDeafNs = 1'000'000'000;       // for whoever has knocked for nothing
@@ -125,10 +126,14 @@ void Arbitration::listen_again(uint64_t now_ns) {
     if (knocker.deaf_until_ns != 0 && now_ns >= knocker.deaf_until_ns && listen(epoll_.get(), fd)) knocker.deaf_until_ns = 0;
 }
 
+/// A shorter pause of this slice counts as work.
+uint64_t Arbitration::short_gap_ns(const Desk& desk, core::SliceId slice) {
+  return desk.arbiter.is_sporadic(slice) ? core::GapEstimator::kLeastNs : kShortGapNs;
+}
+
 Seats::Sight Arbitration::look(const Desk& desk, core::SliceId slice, uint64_t now_ns) {
   Seats::Sight sight = desk.seats.look(slice, now_ns);
-  // Too short to be told from work that goes on.
-  if (sight.idle_for_ns < kShortGapNs && slice == desk.arbiter.holder()) sight.in_flight = true;
+  if (slice == desk.arbiter.holder() && sight.idle_for_ns < short_gap_ns(desk, slice)) sight.in_flight = true;
   return sight;
 }
 
@@ -184,14 +189,17 @@ void Arbitration::weigh_goals(Desk& desk, uint64_t now_ns) {
 
 /// While others want the device: when to look at its holder again. Bells come when they like and change nothing about that.
 uint64_t Arbitration::next_look(Desk& desk, uint64_t now_ns) {
-  const Seats::Sight sight = desk.seats.look(desk.arbiter.holder(), now_ns);
+  const core::SliceId holder = desk.arbiter.holder();
+  const Seats::Sight sight = desk.seats.look(holder, now_ns);
+  const uint64_t poll_ns = desk.arbiter.is_sporadic(holder) ? kSporadicPollNs : kPollNs;
   if (!sight.busy()) {
+    const uint64_t short_gap = short_gap_ns(desk, holder);
     desk.look_ns = 0;
     desk.patience = 0;
-    return now_ns + (sight.idle_for_ns < kShortGapNs ? kShortGapNs - sight.idle_for_ns : kPollNs);
+    return now_ns + (sight.idle_for_ns < short_gap ? short_gap - sight.idle_for_ns : poll_ns);
   }
   if (now_ns >= desk.look_ns) {
-    desk.look_ns = now_ns + (kPollNs << desk.patience);
+    desk.look_ns = now_ns + (poll_ns << desk.patience);
     desk.patience = std::min(desk.patience + 1, kMostPatience);
   }
   return desk.look_ns;

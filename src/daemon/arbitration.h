@@ -132,6 +132,7 @@ class Arbitration {
   void attend(Desk& desk, uint64_t now_ns);
   Seats::Sight observe(Desk& desk, core::SliceId slice, uint64_t now_ns);
   static Account account_of(Desk& desk, core::SliceId slice, uint64_t now_ns);
+  static uint64_t short_gap_ns(const Desk& desk, core::SliceId slice);
   static Seats::Sight look(const Desk& desk, core::SliceId slice, uint64_t now_ns);
   void carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns);
   void revoke(Desk& desk, core::SliceId slice, uint64_t now_ns);

@@ -81,7 +81,8 @@ void Arbiter::observe(uint64_t now_ns, SliceId slice, const Observation& observa
   if (self.busy()) {
     if (!before) {
       uint64_t gap = now_ns_ - self.idle_since_ns;
-      if (self.was_busy) self.gaps.learn(gap);
+      // Without the device its program may have waited for a processor rather than paused.
+      if (self.was_busy && !self.ousted) self.gaps.learn(gap);
       self.returned = gap >= kReturnAfterNs && slice != holder_;
       self.was_busy = true;
     }
@@ -208,13 +209,14 @@ void Arbiter::grant(Slice& slice, const Decision& decision, Step& out) {
   history_.add(record);
   holder_ = slice.id;
   grant_ = {now_ns_, until, decision.rule};
-  slice.returned = false;
+  slice.returned = slice.ousted = false;
   ++slice.totals.quanta;
   act(out, {ActionKind::kGrant, slice.id, until, decision.rule});
 }
 
 void Arbiter::revoke(Slice& slice, End why, Step& out) {
   if (why == End::kPreempted) ++slice.totals.preemptions;
+  slice.ousted = why != End::kIdle;
   act(out, {ActionKind::kRevoke, slice.id, 0, grant_.rule});
   vacate(why);
   if (!options_.freezable) {

@@ -106,6 +106,8 @@ class Arbiter {
 
   SliceId holder() const { return holder_; }
   SliceId draining() const { return draining_; }
+  /// Whether the slice, once it has no work, usually has none for long: it should be looked at soon.
+  bool is_sporadic(SliceId slice) const;
   std::string_view policy() const { return policy_->name; }
   const History& history() const { return history_; }
   /// Totals up to `now_ns`; nullptr if there is no such slice. Valid until the next call.
@@ -127,6 +129,7 @@ class Arbiter {
     bool pending = false, in_flight = false;
     bool competes = false, throttled = false, hung = false, returned = false;
     bool was_busy = false;
+    bool ousted = false;  ///< the device was taken from it, for another reason than that it was idle
     uint64_t idle_since_ns = 0, wants_since_ns = 0, ready_since_ns = 0;
 
     bool busy() const { return pending || in_flight; }

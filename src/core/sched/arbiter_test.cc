@@ -120,6 +120,37 @@ TEST_F(ArbiterTest, UrgentWorkPreempts) {
   EXPECT_EQ(step(5 * kMs + GapEstimator::kMostNs), "revoke 2, grant 1 for ever");
 }
 
+TEST_F(ArbiterTest, WhoWorksNowAndThenIsSporadic) {
+  add(1);
+  add(2, {.priority = Priority::kHigh});
+  busy(0, 1);
+  for (uint64_t at = 50 * kMs; at <= kSecond; at += 50 * kMs) {
+    busy(at, 2);
+    ASSERT_EQ(arbiter.holder(), 2u);
+    idle(at + kMs, 2);
+    step(at + 4 * kMs);
+    ASSERT_EQ(arbiter.holder(), 1u);
+  }
+  EXPECT_TRUE(arbiter.is_sporadic(2));
+  EXPECT_FALSE(arbiter.is_sporadic(1));
+  EXPECT_FALSE(arbiter.is_sporadic(3)) << "unknown";
+}
+
+TEST_F(ArbiterTest, WhoWasSentAwayBetweenTwoCommandsIsNotSporadic) {
+  add(1);
+  add(2);
+  busy(0, 1);
+  busy(0, 2);
+  uint64_t at = 0;
+  for (int turn = 0; turn < 40; ++turn) {
+    step(at += 10 * kMs);
+    if (arbiter.holder() != 1) continue;
+    arbiter.observe(at + 100 * kUs, 2, {.idle_for_ns = 150 * kUs});
+    busy(at + 9 * kMs, 2);
+  }
+  EXPECT_FALSE(arbiter.is_sporadic(2));
+}
+
 TEST_F(ArbiterTest, RaisingAPriorityPreemptsToo) {
   add(1);
   add(2);

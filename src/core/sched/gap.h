@@ -8,8 +8,9 @@
 //
 //   tolerance = clamp(mean + 4 deviations, kLeastNs, kMostNs)      mean and deviation of the slice's own gaps (EWMA)
 //
-// A slice whose usual gap is longer than kMostNs gets the least: waiting for it would not pay in most cases, so it should
-// not be tried. A gap counts as at most kLongestNs, so that one long pause is forgotten after some dozen commands.
+// A slice whose usual gap is longer than kMostNs is sporadic and gets the least: waiting for it would not pay in most cases,
+// so it should not be tried. A gap counts as at most kLongestNs, so that one long pause is forgotten after some dozen
+// commands.
 //
 // Threads: a plain value.
 #pragma once
@@ -32,10 +33,11 @@ class GapEstimator {
     mean_ns_ += error / kMeanPart;
     deviation_ns_ += ((error < 0 ? -error : error) - deviation_ns_) / kDeviationPart;
   }
+  /// Once it has no work it will have none for long.
+  bool is_sporadic() const { return static_cast<uint64_t>(mean_ns_) > kMostNs; }
   uint64_t tolerance_ns() const {
-    auto mean = static_cast<uint64_t>(mean_ns_);
-    if (mean > kMostNs) return kLeastNs;
-    return std::clamp(mean + 4 * static_cast<uint64_t>(deviation_ns_), kLeastNs, kMostNs);
+    if (is_sporadic()) return kLeastNs;
+    return std::clamp(static_cast<uint64_t>(mean_ns_) + 4 * static_cast<uint64_t>(deviation_ns_), kLeastNs, kMostNs);
   }
 
  private:

@@ -38,6 +38,17 @@ TEST(Gap, WhoPausesForLongIsNotWaitedFor) {
   EXPECT_LE(after(1'500 * kUs, 3), GapEstimator::kMostNs);
 }
 
+TEST(Gap, IsSporadicOnceItsPausesAreMostlyLongAndNoLongerOnceTheyAreShort) {
+  GapEstimator gaps;
+  EXPECT_FALSE(gaps.is_sporadic()) << "of whom nothing is known";
+  gaps.learn(50 * kMs);
+  EXPECT_FALSE(gaps.is_sporadic()) << "once may be chance";
+  for (int i = 0; i < 10; ++i) gaps.learn(50 * kMs);
+  EXPECT_TRUE(gaps.is_sporadic());
+  for (int i = 0; i < 10; ++i) gaps.learn(100 * kUs);
+  EXPECT_FALSE(gaps.is_sporadic());
+}
+
 TEST(Gap, OnePauseIsForgottenSoon) {
   GapEstimator gaps;
   for (int i = 0; i < 100; ++i) gaps.learn(30 * kUs);
