@@ -161,7 +161,7 @@ class Bench:
         from pool import AMALGAM
         self.program = arguments.build / "bench/cl_tenant"
         self.seconds, self.pool, self.bare_environment = arguments.seconds, pool, bare_environment
-        self.amalgam, self.known = AMALGAM, {}
+        self.amalgam, self.known, self.rates_alone = AMALGAM, {}, {}
         self.turns = statistics.median(
             int(subprocess.run([self.program, "calibrate"], env=bare_environment, capture_output=True, text=True).stdout)
             for _ in range(3))
@@ -235,7 +235,8 @@ class Bench:
         before = self.each_alone(bare, kernels)
         results = self.greedy(bare, [["--share", f"{p}%"] for p in promised], kernels)
         after = self.each_alone(bare, kernels)
-        middle, windows = rates(results, self.seconds, [(before[k] + after[k]) / 2 for k in kernels])
+        self.rates_alone[bare] = {one: (before[one] + after[one]) / 2 for one in before}
+        middle, windows = rates(results, self.seconds, [self.rates_alone[bare][one] for one in kernels])
         whole = percent(middle)
         return {"shares": [round(w, 2) for w in whole],
                 "error": round(max(abs(w - p) for w, p in zip(whole, promised)), 2),

@@ -85,12 +85,21 @@ class Server:
         return ended
 
     def hint(self, pid, terms):
-        """The terms of `amalgam run` in XSched's words."""
+        """The terms of `amalgam run` in XSched's words; its log must say that they are in force."""
         words = dict(zip(terms[::2], terms[1::2]))
         if "--share" in words:
-            self.cli("hint", "--pid", pid, "--utilization", words["--share"].rstrip("%"))
+            share = words["--share"].rstrip("%")
+            self.says(f"utilization of process {pid} set to {share}", "hint", "--pid", pid, "--utilization", share)
         if "--priority" in words:
-            self.cli("hint", "--pid", pid, "--priority", XSCHED_PRIORITY[words["--priority"]])
+            priority = XSCHED_PRIORITY[words["--priority"]]
+            self.says(f"set priority {priority} for XQueue", "hint", "--pid", pid, "--priority", priority)
+
+    def says(self, text, *words):
+        """Runs xcli, and waits until xserver's log has that text anew."""
+        from pool import eventually
+        before = self.log.read_text(errors="replace").count(text)
+        self.cli(*words)
+        eventually(lambda: self.log.read_text(errors="replace").count(text) > before, f"xserver says: {text}")
 
     @contextlib.contextmanager
     def running(self, policy, slice_ms=None, in_flight=None, batch=None):
@@ -131,7 +140,7 @@ class Bench(shares.Bench):
 
     def shares(self, side, promised, kernels):
         found = super().shares(side, promised, kernels)
-        return {**found, "alone": round(self.alone(side, kernels[0]) / self.alone("bare", kernels[0]), 4)}
+        return {**found, "alone": round(self.rates_alone[side][kernels[0]] / self.rates_alone["bare"][kernels[0]], 4)}
 
 
 def gather(rounds):

@@ -15,6 +15,12 @@ namespace fs = std::filesystem;
 
 const std::string kThreads = "/proc/self/task";
 
+/// Its number may be somebody else's by now.
+bool is_ours(pid_t thread) {
+  std::error_code error;
+  return fs::exists(thread_folder(thread), error);
+}
+
 }  // namespace
 
 std::vector<pid_t> thread_ids() {
@@ -45,8 +51,12 @@ cpu_set_t own_processors() {
 }
 
 bool place(pid_t thread, const cpu_set_t& set) {
-  std::error_code error;
-  return fs::exists(thread_folder(thread), error) && ::sched_setaffinity(thread, sizeof set, &set) == 0;
+  return is_ours(thread) && ::sched_setaffinity(thread, sizeof set, &set) == 0;
+}
+
+bool may_interrupt(pid_t thread, bool may) {
+  const sched_param none{};
+  return is_ours(thread) && ::sched_setscheduler(thread, may ? SCHED_OTHER : SCHED_BATCH, &none) == 0;
 }
 
 bool start_threads_in(const cpu_set_t& set) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which threads this process has, and where they may run.
+// Which threads this process has, where they may run, and how they come to run there.
 #pragma once
 
 #include <sched.h>
@@ -22,12 +22,16 @@ cpu_set_t only(int processor);
 /// Where the calling thread may run; empty on machines with more processors than such a set holds.
 cpu_set_t own_processors();
 
-/// Says where a thread may run; only if it is still one of this process: its number may be somebody else's by now.
+/// Says where a thread may run; only if it is still one of this process.
 bool place(pid_t thread, const cpu_set_t& set);
 
 /// From now on threads start with this set, not with that of the thread that starts them; except those whose attributes the
 /// starter brings itself. An empty set changes nothing. False: the system refuses.
 bool start_threads_in(const cpu_set_t& set);
+
+/// Whether a thread that wakes up may take the processor from whoever runs there, as threads do, or waits for it to sleep,
+/// at most until the next tick. Only if it is still one of this process.
+bool may_interrupt(pid_t thread, bool may);
 
 /// True if the thread may run on one processor only.
 bool is_bound(pid_t thread);

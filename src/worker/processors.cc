@@ -99,6 +99,7 @@ void ComputeThreads::apply() {
       const int processor = each ? processors[i % processors.size()] : together_on.value_or(0);
       const bool done = place(threads[i], binds ? only(processor) : all_);
       bound_ += binds && done ? 1 : 0;
+      (void)may_interrupt(threads[i], !together_on);
     }
   }
 }

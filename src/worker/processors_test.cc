@@ -107,6 +107,26 @@ TEST(ComputeThreads, HaveAProcessorEachWhileTheyAreBound) {
   for (const auto& places : places_since(before)) EXPECT_EQ(places, all);
 }
 
+TEST(ComputeThreads, InterruptNobodyWhileTheyAreTogether) {
+  const auto all = allowed();
+  if (all.size() > 4) GTEST_SKIP() << "not where there are many processors";
+  const auto before = thread_ids();
+  Pool pool(all.size(), "");
+  Threads threads;
+  threads.note(before);
+  auto policies = [&] {
+    std::set<int> found;
+    for (pid_t thread : threads.ids()) found.insert(::sched_getscheduler(thread));
+    return found;
+  };
+  EXPECT_EQ(policies(), std::set<int>{SCHED_OTHER});
+  threads.bind(0, Binding::kTogether);
+  EXPECT_EQ(policies(), std::set<int>{SCHED_BATCH});
+  EXPECT_EQ(::sched_getscheduler(::getpid()), SCHED_OTHER) << "the first thread is as it was";
+  threads.bind(0, Binding::kEach);
+  EXPECT_EQ(policies(), std::set<int>{SCHED_OTHER});
+}
+
 TEST(ComputeThreads, AreTogetherBesideTheFirstThread) {
   const auto all = allowed();
   if (all.size() == 1 || all.size() > 4) GTEST_SKIP() << "not where there are many processors, and not with one";
