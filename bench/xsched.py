@@ -163,7 +163,6 @@ class Run:
 
     def shares(self):
         for kind, self.bench.burst in BURSTS.items():
-            self.bench.known.clear()  # a rate alone belongs to its round and its kind of tenant
             for kernel_us in KERNELS_US:
                 self.shares_of(f"shares {kernel_us // 1000} ms {kind}", ((kernel_us,), (kernel_us,)))
 
@@ -177,7 +176,6 @@ class Run:
 
     def urgent(self):
         self.bench.burst = 1
-        self.bench.known.clear()
         for long_us, urgent_us in itertools.product(NEIGHBOURS_US, URGENT_US):
             name = f"urgent {urgent_us / 1000:g} ms by {long_us / 1e6:g} s"
             for side in ("bare", "pool"):
