@@ -70,7 +70,7 @@ class Programs(unittest.TestCase):
         self.maxDiff = None
         self.assertEqual(wanted, got)
         self.assertGreater(len(keys(bare)), 50)
-        human = self.pool.run(["clinfo"]).stdout
+        human = self.both(["clinfo"])[1]
         self.assertRegex(human, r"Platform Name\s+Amalgam")
 
     @needs("clpeak")
