@@ -203,6 +203,14 @@ class Bench:
         """The same of each kind of tenant, now and shortly: machines change their pace within minutes."""
         return {one: self.rate(bare, one, ALONE_SECONDS) for one in set(kernels)}
 
+    def beside_alone(self, bare, kernels, measure):
+        """What `measure` gives; what each kind of tenant does alone, just before and after it, is in `rates_alone` then."""
+        before = self.each_alone(bare, kernels)
+        found = measure()
+        after = self.each_alone(bare, kernels)
+        self.rates_alone[bare] = {one: (before[one] + after[one]) / 2 for one in before}
+        return found
+
     def overhead(self, kernel_us):
         """What one tenant with the device to itself does of what it does on the bare driver, two launches in flight."""
         found = {True: [], False: []}
@@ -232,10 +240,8 @@ class Bench:
 
     def shares(self, bare, promised, kernels):
         """Negative controls have no way to ask for a share; they run as they are."""
-        before = self.each_alone(bare, kernels)
-        results = self.greedy(bare, [["--share", f"{p}%"] for p in promised], kernels)
-        after = self.each_alone(bare, kernels)
-        self.rates_alone[bare] = {one: (before[one] + after[one]) / 2 for one in before}
+        terms = [["--share", f"{p}%"] for p in promised]
+        results = self.beside_alone(bare, kernels, lambda: self.greedy(bare, terms, kernels))
         middle, windows = rates(results, self.seconds, [self.rates_alone[bare][one] for one in kernels])
         whole = percent(middle)
         return {"shares": [round(w, 2) for w in whole],
@@ -274,19 +280,21 @@ class Bench:
         return 100 * rate / self.alone(True, (1000,))
 
     def urgent(self, bare, long_us, urgent_us=100):
-        neighbour_terms, urgent_terms = ["--priority", "normal"], ["--priority", "high"]
-        before = self.each_alone(bare, [(long_us,)])
-        commands = [self.command(bare, neighbour_terms, "greedy", self.turns, groups((long_us,)), self.seconds),
-                    self.command(bare, urgent_terms, "urgent", self.turns, groups((urgent_us,)), 50000, self.seconds - 1)]
-        with Tenants(commands, self.environment(bare)) as tenants:
-            self.agree(bare, tenants, [neighbour_terms, urgent_terms])
-            tenants.go(0)
-            time.sleep(0.5)
-            tenants.go(1)
-            found = tenants.results()
-        self.pool.settled()
-        after = self.each_alone(bare, [(long_us,)])
-        alone = statistics.mean((before[long_us,], after[long_us,]))
+        terms = [["--priority", "normal"], ["--priority", "high"]]
+        commands = [self.command(bare, terms[0], "greedy", self.turns, groups((long_us,)), self.seconds),
+                    self.command(bare, terms[1], "urgent", self.turns, groups((urgent_us,)), 50000, self.seconds - 1)]
+
+        def both():
+            with Tenants(commands, self.environment(bare)) as tenants:
+                self.agree(bare, tenants, terms)
+                tenants.go(0)
+                time.sleep(0.5)
+                tenants.go(1)
+                found = tenants.results()
+            self.pool.settled()
+            return found
+        found = self.beside_alone(bare, ((long_us,),), both)
+        alone = self.rates_alone[bare][long_us,]
         waits = sorted(found[1]["latencies_us"])
         beside = rates([found[0]], self.seconds)[0][0]
         return {"kernel_s": long_us / 1e6, "count": len(waits), "p50_us": waits[len(waits) // 2],

@@ -29,14 +29,14 @@ HOSTILE = BUILD / "tests/hostile/hostile"
 WAIT_S = 30.0
 # A configuration that cuts every launch as small as it goes.
 SINGLE_GROUPS = '[scheduling]\nsplit = "always"\npiece_us = 1\n'
-SANITIZED = "AMALGAM_PRELOAD" in os.environ or "ASAN_OPTIONS" in os.environ
+PRELOAD = os.environ.get("AMALGAM_PRELOAD")  # a sanitizer's runtime that only programs that are not ours need
+SANITIZED = bool(PRELOAD) or "ASAN_OPTIONS" in os.environ
 
 
 def with_runtime(program):
     """A program's words; one that is not ours gets a sanitizer's runtime where it needs that. Shells die of it."""
-    preload = os.environ.get("AMALGAM_PRELOAD")
-    is_foreign = preload and program[0] != "sh" and not str(program[0]).startswith(str(BUILD))
-    return [*(["env", f"LD_PRELOAD={preload}"] if is_foreign else []), *map(str, program)]
+    is_foreign = PRELOAD and program[0] != "sh" and not str(program[0]).startswith(str(BUILD))
+    return [*(["env", f"LD_PRELOAD={PRELOAD}"] if is_foreign else []), *map(str, program)]
 
 
 def eventually(condition, what="condition", timeout_s=WAIT_S):

@@ -5,7 +5,7 @@ import subprocess
 import time
 import unittest
 
-from pool import CL_CASES, CL_QUOTA, Pool, cpu_ticks, eventually, kill_now, resident_bytes
+from pool import CL_CASES, CL_QUOTA, PRELOAD, Pool, cpu_ticks, eventually, kill_now, resident_bytes
 
 MIB = 1 << 20
 RELEASES = """
@@ -47,7 +47,7 @@ class Many(unittest.TestCase):
             pool.settled()
 
     def test_idle_uses_no_processor(self):
-        if os.environ.get("AMALGAM_PRELOAD"):
+        if PRELOAD:
             self.skipTest("a sanitizer's own thread runs in every process")
         with Pool() as pool:
             child = pool.spawn([CL_QUOTA, "--step", MIB, "--most", MIB, "--hold", 600])

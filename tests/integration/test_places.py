@@ -3,7 +3,7 @@
 import os
 import unittest
 
-from pool import Pool, eventually
+from pool import PRELOAD, Pool, eventually
 from test_turns import CL_TENANT, Spinner, Tenant, worker_of
 
 
@@ -16,7 +16,7 @@ def pinned(pid, also_the_first=False):
 
 class Places(unittest.TestCase):
     def test_whose_threads_have_a_processor_each(self):
-        if os.environ.get("AMALGAM_PRELOAD"):
+        if PRELOAD:
             self.skipTest("how long a launch takes is the sanitizer's doing")
         everywhere = os.sched_getaffinity(0)
         if len(everywhere) == 1:

@@ -42,7 +42,8 @@ class Programs(unittest.TestCase):
         cls.folder.cleanup()
 
     def bare(self, program):
-        return subprocess.run(with_runtime(program), env=self.bare_env, capture_output=True, text=True, errors="replace", timeout=600)
+        return subprocess.run(with_runtime(program), env=self.bare_env, capture_output=True, text=True, errors="replace",
+                              timeout=600)
 
     def both(self, program):
         """Output of the bare run and of the run through the pool; both must end well."""
