@@ -2,6 +2,7 @@
 #include "worker/affinity.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include <algorithm>
 #include <charconv>
@@ -57,6 +58,12 @@ bool place(pid_t thread, const cpu_set_t& set) {
 bool may_interrupt(pid_t thread, bool may) {
   const sched_param none{};
   return is_ours(thread) && ::sched_setscheduler(thread, may ? SCHED_OTHER : SCHED_BATCH, &none) == 0;
+}
+
+uint64_t process_time_ns() {
+  timespec now;
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
 }
 
 bool start_threads_in(const cpu_set_t& set) {

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ bool start_threads_in(const cpu_set_t& set);
 /// Whether a thread that wakes up may take the processor from whoever runs there, as threads do, or waits for it to sleep,
 /// at most until the next tick. Only if it is still one of this process.
 bool may_interrupt(pid_t thread, bool may);
+
+/// For how long the threads of this process have run, in nanoseconds.
+uint64_t process_time_ns();
 
 /// True if the thread may run on one processor only.
 bool is_bound(pid_t thread);

@@ -17,6 +17,7 @@ void Perch::follow() {
 void Perch::stay(int processor) {
   std::lock_guard lock(mutex_);
   following_ = false;
+  relay(false);
   bind(processor);
 }
 
@@ -24,13 +25,20 @@ bool Perch::has_followed() const {
   return following_.load(std::memory_order_relaxed) && at_.load(std::memory_order_relaxed) != kAnywhere;
 }
 
-void Perch::rest_begins() {
-  if (!following_.load(std::memory_order_relaxed)) return;
+uint64_t Perch::rest_begins(uint64_t in_flight) {
+  if (!following_.load(std::memory_order_relaxed)) return UINT64_MAX;
   resting_since_ns_ = now_();
+  was_at_work_ = in_flight != 0;
   if (has_followed() && resting_since_ns_ - awake_since_ns_ >= kLongNs) leave();
+  return relays() && in_flight == 0 ? Relay::kWindowNs : UINT64_MAX;
 }
 
-void Perch::builds() { leave(); }
+void Perch::builds() {
+  leave();
+  if (!relays()) return;
+  std::lock_guard lock(mutex_);
+  relay(false);
+}
 
 void Perch::leave() {
   times_ = 0;
@@ -39,10 +47,17 @@ void Perch::leave() {
   if (following_) free();
 }
 
-void Perch::rest_ends(std::optional<unsigned> processor) {
+void Perch::rest_ends(std::optional<unsigned> processor, bool stopped) {
   if (!following_.load(std::memory_order_relaxed)) return;
   awake_since_ns_ = now_();
-  if (awake_since_ns_ - resting_since_ns_ >= kLongNs) leave();
+  const uint64_t rested_ns = awake_since_ns_ - resting_since_ns_;
+  if (rested_ns >= kLongNs) leave();
+  const bool wanted = relay_.is_worth_it({awake_since_ns_, rested_ns, was_at_work_, stopped});
+  if (wanted != relays()) {
+    std::lock_guard lock(mutex_);
+    relay(wanted && following_);
+  }
+  if (relays()) return;
   if (!processor || *processor >= CPU_SETSIZE || !CPU_ISSET(*processor, &all_)) {
     if (++strangers_ >= kSettle) leave();
     return;
@@ -54,6 +69,12 @@ void Perch::rest_ends(std::optional<unsigned> processor) {
   if (times_ < kSettle || from == at_.load(std::memory_order_relaxed)) return;
   std::lock_guard lock(mutex_);
   if (following_) bind(from);
+}
+
+void Perch::relay(bool yes) {
+  if (relays() == yes || !may_interrupt(dispatcher_, !yes)) return;
+  relays_ = yes;
+  if (yes) free();
 }
 
 void Perch::bind(int processor) {

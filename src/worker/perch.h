@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Perch: where the dispatcher may run: anywhere, where it is put, or where its program wakes it from.
+// Perch: where the dispatcher may run, anywhere, where it is put, or where its program wakes it from; and whether it relays.
 //
 //   following: anywhere ──woken kSettle times in a row from one processor──▶ there ──as often from another──▶ there
 //                       ◀─── at work for kLongNs without a rest, or building ──┤
 //                       ◀─── after a rest of kLongNs ──────────────────────────┤
-//                       ◀─── woken as often by a program that does not wait ───┘
+//                       ◀─── woken as often by a program that does not wait ───┤
+//                       ◀─── about to relay ───────────────────────────────────┘
 //
 // Theory. A program that waits for each launch wakes the dispatcher and sleeps, and is woken by a thread of the driver:
 // program and dispatcher are one line of work, of which one at a time runs. On one processor that is two switches. On two
@@ -17,11 +18,13 @@
 // would stand in each other's way; so then it may run anywhere until it has been woken as often again. Who launches now and
 // then gains nothing by it, and would come where a neighbour runs, which is as likely there as elsewhere.
 //
+// While it relays (worker/relay.h) it is a batch thread and may run anywhere.
+//
 // Threads that the dispatcher starts while it is bound would inherit that, and keep it through a kernel that runs for hours.
 // start_threads_in() sees to most of them; for those that a driver starts with attributes of its own the dispatcher is free
 // where drivers start threads, and what was started all the same is freed with it.
 //
-// Threads: a Placer's calls on the dispatcher, the others on any one thread.
+// Threads: a Placer's calls on the dispatcher, but relays() on any; the others on any one thread.
 #pragma once
 
 #include <sched.h>
@@ -35,23 +38,27 @@
 
 #include "core/session/placer.h"
 #include "protocol/ring.h"
+#include "worker/affinity.h"
+#include "worker/relay.h"
 
 namespace amalgam::worker {
 
 class Perch final : public core::Placer {
  public:
   using Clock = uint64_t (*)();
-  /// `dispatcher`: the thread to place, now anywhere in `all`. `now` tells nanoseconds.
-  Perch(pid_t dispatcher, const cpu_set_t& all, Clock now = protocol::monotonic_ns)
-      : dispatcher_(dispatcher), all_(all), now_(now) {}
+  /// `dispatcher`: the thread to place, now anywhere in `all`. `now` tells nanoseconds, `used` how many of them all threads
+  /// of this process have run.
+  Perch(pid_t dispatcher, const cpu_set_t& all, Clock now = protocol::monotonic_ns, Clock used = process_time_ns)
+      : dispatcher_(dispatcher), all_(all), now_(now), relay_(static_cast<unsigned>(CPU_COUNT(&all)), used) {}
 
   void follow();
   /// One of `all`.
   void stay(int processor);
 
-  void rest_begins() override;
-  void rest_ends(std::optional<unsigned> processor) override;
+  uint64_t rest_begins(uint64_t in_flight) override;
+  void rest_ends(std::optional<unsigned> processor, bool stopped) override;
   void builds() override;
+  bool relays() const override { return relays_.load(std::memory_order_relaxed); }
 
   static constexpr unsigned kSettle = 8;
   static constexpr uint64_t kLongNs = 1'000'000;
@@ -59,6 +66,7 @@ class Perch final : public core::Placer {
  private:
   bool has_followed() const;
   void leave();
+  void relay(bool yes);
   void bind(int processor);
   void free();
 
@@ -69,12 +77,15 @@ class Perch final : public core::Placer {
   std::mutex mutex_;  ///< whoever places the dispatcher holds it
   std::atomic<bool> following_{false};
   std::atomic<int> at_{kAnywhere};
+  std::atomic<bool> relays_{false};
   std::vector<pid_t> before_;  ///< the threads that were there when the dispatcher was bound
   // The dispatcher's own.
   int candidate_ = kAnywhere;
   unsigned times_ = 0;      ///< in a row that it was the candidate
   unsigned strangers_ = 0;  ///< in a row that it was nobody
+  Relay relay_;
   uint64_t awake_since_ns_ = 0, resting_since_ns_ = 0;
+  bool was_at_work_ = false;  ///< something was in flight when it went to rest
 };
 
 }  // namespace amalgam::worker

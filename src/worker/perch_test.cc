@@ -16,6 +16,7 @@ namespace {
 /// Time passes only where a test says so: the machine may keep any of these threads from running for as long as it likes.
 uint64_t now_ns = 0;
 void take_long() { now_ns += 2 * Perch::kLongNs; }
+uint64_t used_ns = 0;
 
 int first_of(const cpu_set_t& set) {
   int processor = 0;
@@ -35,14 +36,27 @@ class PerchTest : public testing::Test {
   void SetUp() override {
     if (CPU_COUNT(&all_) < 2) GTEST_SKIP() << "there is nothing to choose with one processor";
   }
-  void TearDown() override { EXPECT_TRUE(place(::gettid(), all_)); }
+  void TearDown() override {
+    EXPECT_TRUE(place(::gettid(), all_));
+    EXPECT_TRUE(may_interrupt(::gettid(), true));
+  }
 
   void wake_from(std::optional<unsigned> processor, unsigned times = Perch::kSettle) {
     for (unsigned i = 0; i < times; ++i) {
-      perch_.rest_begins();
-      perch_.rest_ends(processor);
+      perch_.rest_begins(1);
+      perch_.rest_ends(processor, false);
     }
   }
+  /// Keeps all processors at work for two windows, with rests of 0.1 ms.
+  void work() {
+    for (uint64_t rested_ns = 0; rested_ns < 2 * Relay::kWindowNs; rested_ns += 100'000) {
+      perch_.rest_begins(1);
+      now_ns += 100'000;
+      used_ns += 100'000 * static_cast<uint64_t>(CPU_COUNT(&all_));
+      perch_.rest_ends(from_last_, false);
+    }
+  }
+  static bool interrupts_nobody() { return ::sched_getscheduler(0) == SCHED_BATCH; }
   bool is_at(int processor) const {
     const cpu_set_t now = own_processors(), there = only(processor);
     return CPU_EQUAL(&now, &there);
@@ -55,7 +69,7 @@ class PerchTest : public testing::Test {
   const cpu_set_t all_ = own_processors();
   const int first_ = first_of(all_), last_ = last_of(all_);
   const unsigned from_first_ = static_cast<unsigned>(first_), from_last_ = static_cast<unsigned>(last_);
-  Perch perch_{::gettid(), all_, [] { return now_ns; }};
+  Perch perch_{::gettid(), all_, [] { return now_ns; }, [] { return used_ns; }};
 };
 
 TEST_F(PerchTest, GoesWhereTheProgramIsWhenThatIsSure) {
@@ -90,7 +104,7 @@ TEST_F(PerchTest, HeedsNobodyElse) {
 TEST_F(PerchTest, OnlyWhereTheProcessMayRun) {
   Perch narrow(::gettid(), only(first_), [] { return now_ns; });
   narrow.follow();
-  for (unsigned i = 0; i < 2 * Perch::kSettle; ++i) narrow.rest_ends(from_last_);
+  for (unsigned i = 0; i < 2 * Perch::kSettle; ++i) narrow.rest_ends(from_last_, false);
   EXPECT_TRUE(roams());
 }
 
@@ -99,10 +113,10 @@ TEST_F(PerchTest, IsLeftForLongWork) {
   wake_from(from_last_);
   ASSERT_TRUE(is_at(last_));
   take_long();
-  perch_.rest_begins();
+  perch_.rest_begins(1);
   EXPECT_TRUE(roams());
   take_long();
-  perch_.rest_ends(from_last_);
+  perch_.rest_ends(from_last_, false);
   EXPECT_TRUE(roams()) << "once is not enough again";
   wake_from(from_last_);
   EXPECT_TRUE(is_at(last_));
@@ -112,15 +126,15 @@ TEST_F(PerchTest, IsLeftAfterALongRest) {
   perch_.follow();
   wake_from(from_last_);
   ASSERT_TRUE(is_at(last_));
-  perch_.rest_begins();
+  perch_.rest_begins(1);
   take_long();
   EXPECT_TRUE(is_at(last_));
-  perch_.rest_ends(from_last_);
+  perch_.rest_ends(from_last_, false);
   EXPECT_TRUE(roams());
   for (unsigned i = 0; i < 2 * Perch::kSettle; ++i) {
-    perch_.rest_begins();
+    perch_.rest_begins(1);
     take_long();
-    perch_.rest_ends(from_last_);
+    perch_.rest_ends(from_last_, false);
   }
   EXPECT_TRUE(roams()) << "who launches now and then";
 }
@@ -147,7 +161,7 @@ TEST_F(PerchTest, FollowsNobodyUnlessToldTo) {
   EXPECT_TRUE(is_at(first_));
   wake_from(from_last_);
   take_long();
-  perch_.rest_begins();
+  perch_.rest_begins(1);
   EXPECT_TRUE(is_at(first_));
   perch_.follow();
   EXPECT_TRUE(roams()) << "until it is sure";
@@ -172,6 +186,43 @@ TEST_F(PerchTest, WhatWasStartedMeanwhileIsFreedWithIt) {
   perch_.builds();
   freed.set_value();
   late.join();
+}
+
+TEST_F(PerchTest, RelaysAsABatchThreadThatMayRunAnywhere) {
+  if (CPU_COUNT(&all_) > static_cast<int>(Relay::kFew)) GTEST_SKIP() << "not with so many processors";
+  work();
+  EXPECT_FALSE(perch_.relays()) << "it has not been told to follow";
+  perch_.follow();
+  work();
+  EXPECT_TRUE(perch_.relays());
+  EXPECT_TRUE(interrupts_nobody());
+  EXPECT_TRUE(roams());
+  EXPECT_EQ(perch_.rest_begins(1), UINT64_MAX);
+  perch_.rest_ends(std::nullopt, false);
+  EXPECT_EQ(perch_.rest_begins(0), Relay::kWindowNs) << "a program that pauses must not find a batch thread";
+  now_ns += Relay::kWindowNs;
+  perch_.rest_ends(std::nullopt, false);
+  EXPECT_FALSE(perch_.relays());
+  EXPECT_FALSE(interrupts_nobody());
+  EXPECT_EQ(perch_.rest_begins(0), UINT64_MAX);
+}
+
+TEST_F(PerchTest, DoesNotRelayWhereItIsPutOrBuilds) {
+  if (CPU_COUNT(&all_) > static_cast<int>(Relay::kFew)) GTEST_SKIP() << "not with so many processors";
+  perch_.follow();
+  work();
+  ASSERT_TRUE(perch_.relays());
+  perch_.builds();
+  EXPECT_FALSE(perch_.relays());
+  EXPECT_FALSE(interrupts_nobody());
+  work();
+  ASSERT_TRUE(perch_.relays());
+  perch_.stay(first_);
+  EXPECT_FALSE(perch_.relays());
+  EXPECT_FALSE(interrupts_nobody());
+  EXPECT_TRUE(is_at(first_));
+  work();
+  EXPECT_FALSE(perch_.relays());
 }
 
 TEST_F(PerchTest, OwnThreadsStartAnywhereAllTheSame) {

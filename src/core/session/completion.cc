@@ -37,7 +37,7 @@ void Session::finish(Flight* raw, south::Outcome outcome) {
   flight->held.clear();  // before the client hears of it: what it releases then is really unused
   flight->outcome = outcome;
   tell(flight.release());
-  outbox_.wake();
+  wake_client();
 }
 
 /// Posts the end of a command, and of those that waited for this one to be told.

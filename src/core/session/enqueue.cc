@@ -70,9 +70,9 @@ bool Session::take_turn(uint32_t device) {
 bool Session::await_turn(uint32_t device) {
   if (commands_.closed()) return false;
   settle_batch();
-  placer_.rest_begins();
+  (void)placer_.rest_begins(0);
   turnstile_.wait(device, interrupt_);
-  placer_.rest_ends(std::nullopt);
+  placer_.rest_ends(std::nullopt, true);
   if (interrupt_.exchange(0, std::memory_order_seq_cst) != 0) run_mail();
   return true;
 }

@@ -50,6 +50,8 @@ class Outbox {
     if (!fresh_.load(std::memory_order_relaxed) || !fresh_.exchange(false, std::memory_order_acq_rel)) return;
     if (ring_.wake()) has_woken_.store(true, std::memory_order_relaxed);
   }
+  /// True if something was posted since the last wake().
+  bool has_news() const { return fresh_.load(std::memory_order_relaxed); }
   /// True if the client slept and was woken since the last call: it waits for what it asked for.
   bool has_woken() {
     return has_woken_.load(std::memory_order_relaxed) && has_woken_.exchange(false, std::memory_order_relaxed);

@@ -89,8 +89,9 @@ Result<void> Session::run() {
   dispatcher_ = std::this_thread::get_id();
   uint64_t nap_ns = kFirstNapNs;
   for (;;) {
-    if (interrupt_.load(std::memory_order_relaxed) != 0) {
+    if (interrupt_.load(std::memory_order_seq_cst) != 0) {
       interrupt_.store(0, std::memory_order_seq_cst);
+      outbox_.wake();
       run_mail();
       graveyard_.clear();
     }
@@ -113,10 +114,19 @@ Result<void> Session::run() {
       continue;
     }
     nap_ns = kFirstNapNs;
-    placer_.rest_begins();
-    commands_.wait(&spin_, UINT64_MAX, &interrupt_);
-    placer_.rest_ends(outbox_.has_woken() ? commands_.woken_from() : std::nullopt);
+    rest();
   }
+}
+
+void Session::rest() {
+  const uint64_t frozen_ns = turnstile_.frozen_ns();
+  const uint64_t most_ns = placer_.rest_begins(config_.counters->in_flight_now.load(std::memory_order_relaxed));
+  resting_.store(true, std::memory_order_seq_cst);
+  // Who relays is woken by the program as soon as that has read, and would only be in its way.
+  commands_.wait(placer_.relays() ? nullptr : &spin_, most_ns, &interrupt_);
+  resting_.store(false, std::memory_order_seq_cst);
+  const bool stopped = turnstile_.frozen_ns() != frozen_ns;
+  placer_.rest_ends(outbox_.has_woken() ? commands_.woken_from() : std::nullopt, stopped);
 }
 
 bool Session::take_frames() {
@@ -149,6 +159,15 @@ void Session::poke() {
   if (std::this_thread::get_id() == dispatcher_) return;
   commands_.poke();
   turnstile_.wake();
+}
+
+void Session::wake_client() {
+  if (placer_.relays() && outbox_.has_news() && resting_.load(std::memory_order_relaxed)) {
+    interrupt_.store(1, std::memory_order_seq_cst);
+    // Either this sees that the rest has ended, or the dispatcher sees the interrupt before it takes another command.
+    if (resting_.load(std::memory_order_seq_cst)) return commands_.poke();
+  }
+  outbox_.wake();
 }
 
 void Session::mail(std::function<void()> job) {

@@ -88,7 +88,9 @@ class Session {
   void dispatch(const protocol::Frame& frame);
   bool take_frames();
   void settle_batch();
+  void rest();
   void poke();
+  void wake_client();
   void run_mail();
   void mail(std::function<void()> job);
   void break_session(const char* why);
@@ -221,7 +223,8 @@ class Session {
   Placer nobody_;
   Placer& placer_;
   Turnstile turnstile_;
-  std::atomic<uint32_t> interrupt_{0};  ///< the dispatcher has mail or dead objects
+  std::atomic<uint32_t> interrupt_{0};  ///< the dispatcher has mail, dead objects or the client to wake
+  std::atomic<bool> resting_{false};    ///< the dispatcher looks at that before it takes another command
   std::thread::id dispatcher_;
   protocol::RingConsumer commands_;
   std::unique_ptr<protocol::Frame> frame_;

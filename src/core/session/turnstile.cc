@@ -56,6 +56,13 @@ uint64_t Turnstile::without_frozen(uint32_t device, uint64_t ran_ns) {
   return ran_ns - std::min(ran_ns, frozen - std::min(frozen, seen));
 }
 
+uint64_t Turnstile::frozen_ns() const {
+  if (grants_ == nullptr) return 0;
+  uint64_t sum = 0;
+  for (const auto& device : grants_->devices) sum += device.frozen_ns.load(std::memory_order_relaxed);
+  return sum;
+}
+
 void Turnstile::ring() const {
   if (bell_fd_ < 0) return;
   uint64_t one = 1;

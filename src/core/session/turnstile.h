@@ -45,6 +45,8 @@ class Turnstile {
   /// Nobody governs this session any more, or somebody does again.
   void set_free(bool free);
 
+  /// How long the worker has been stopped with commands in flight so far, of all devices.
+  uint64_t frozen_ns() const;
   /// Of `ran_ns`, which a command says it took, what was not spent frozen. Frozen time is taken off once, from the command
   /// that ends first after it: that is the one which was running.
   uint64_t without_frozen(uint32_t device, uint64_t ran_ns);

@@ -44,6 +44,14 @@ TEST_F(TurnstileTest, WhatMayNotGoLeavesNoTrace) {
   EXPECT_EQ(in_flight(), 0u);
 }
 
+TEST_F(TurnstileTest, AddsUpFrozenTimeOfAllDevices) {
+  EXPECT_EQ(turnstile.frozen_ns(), 0u);
+  grants->devices[0].frozen_ns = 5;
+  grants->devices[model::kMaxSessionDevices - 1].frozen_ns = 7;
+  EXPECT_EQ(turnstile.frozen_ns(), 12u);
+  EXPECT_EQ(Turnstile(nullptr, *counters, -1).frozen_ns(), 0u);
+}
+
 TEST_F(TurnstileTest, DevicesAreApart) {
   grant(3);
   EXPECT_FALSE(turnstile.enter(0));
