@@ -166,6 +166,15 @@ void Arbitration::attend(Desk& desk, uint64_t now_ns) {
     desk.arbiter.drained(now_ns, leaving);  // it had nothing there: nobody will ring
     step = act();
   }
+  for (const auto& action : step) {
+    // Taken for idle, it may have begun something before the device was taken away, and stands still with it: it cannot
+    // ring.
+    if (action.kind != core::Arbiter::ActionKind::kRevoke || desk.arbiter.is_busy(action.slice)) continue;
+    if (!observe(desk, action.slice, now_ns).busy()) continue;
+    ++wanting;
+    step = act();
+    break;
+  }
   desk.wake_ns = plan(desk, step, wanting, now_ns);
   bool runs = desk.arbiter.holder() != 0 && !desk.parked;
   if (runs && !desk.goals.empty()) desk.wake_ns = std::min(desk.wake_ns, desk.goals_due_ns);

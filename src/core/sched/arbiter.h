@@ -106,6 +106,8 @@ class Arbiter {
 
   SliceId holder() const { return holder_; }
   SliceId draining() const { return draining_; }
+  /// What observe() said last: it has work, waiting or in flight.
+  bool is_busy(SliceId slice) const;
   /// Whether the slice, once it has no work, usually has none for long: it should be looked at soon.
   bool is_sporadic(SliceId slice) const;
   std::string_view policy() const { return policy_->name; }

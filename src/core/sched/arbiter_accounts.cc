@@ -157,6 +157,11 @@ uint64_t Arbiter::used_ns(SliceId slice) const {
   return found == nullptr ? 0 : found->account.used_ns();
 }
 
+bool Arbiter::is_busy(SliceId slice) const {
+  const Slice* found = find(slice);
+  return found != nullptr && found->busy();
+}
+
 bool Arbiter::is_sporadic(SliceId slice) const {
   const Slice* found = find(slice);
   return found != nullptr && found->gaps.is_sporadic();

@@ -73,7 +73,7 @@ bool Session::await_turn(uint32_t device) {
   (void)placer_.rest_begins(0);
   turnstile_.wait(device, interrupt_);
   placer_.rest_ends(std::nullopt, true);
-  if (interrupt_.exchange(0, std::memory_order_seq_cst) != 0) run_mail();
+  (void)take_interrupt();
   return true;
 }
 

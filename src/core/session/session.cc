@@ -89,12 +89,7 @@ Result<void> Session::run() {
   dispatcher_ = std::this_thread::get_id();
   uint64_t nap_ns = kFirstNapNs;
   for (;;) {
-    if (interrupt_.load(std::memory_order_seq_cst) != 0) {
-      interrupt_.store(0, std::memory_order_seq_cst);
-      outbox_.wake();
-      run_mail();
-      graveyard_.clear();
-    }
+    if (take_interrupt()) graveyard_.clear();
     bool more = take_frames();
     if (broken_ != nullptr || outbox_.broken()) {
       const char* why = broken_ != nullptr ? broken_ : "the completion ring's index is a lie";
@@ -119,6 +114,7 @@ Result<void> Session::run() {
 }
 
 void Session::rest() {
+  turnstile_.want_nothing();
   const uint64_t frozen_ns = turnstile_.frozen_ns();
   const uint64_t most_ns = placer_.rest_begins(config_.counters->in_flight_now.load(std::memory_order_relaxed));
   resting_.store(true, std::memory_order_seq_cst);
@@ -168,6 +164,15 @@ void Session::wake_client() {
     if (resting_.load(std::memory_order_seq_cst)) return commands_.poke();
   }
   outbox_.wake();
+}
+
+/// True if there was one.
+bool Session::take_interrupt() {
+  if (interrupt_.load(std::memory_order_seq_cst) == 0) return false;
+  interrupt_.store(0, std::memory_order_seq_cst);
+  outbox_.wake();
+  run_mail();
+  return true;
 }
 
 void Session::mail(std::function<void()> job) {

@@ -90,6 +90,7 @@ class Session {
   void settle_batch();
   void rest();
   void poke();
+  bool take_interrupt();
   void wake_client();
   void run_mail();
   void mail(std::function<void()> job);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "protocol/ring.h"
 
@@ -26,6 +27,8 @@ void Turnstile::leave(uint32_t device) {
 
 void Turnstile::wait(uint32_t device, const std::atomic<uint32_t>& interrupt) {
   auto* word = const_cast<std::atomic<uint32_t>*>(&grants_->devices[device].granted);  // only slept on
+  if (asked_ != device) want_nothing();
+  asked_ = device;
   waiting_.store(device, std::memory_order_seq_cst);
   counters_.claims[device].wanting.store(1, std::memory_order_seq_cst);
   ring();
@@ -34,8 +37,12 @@ void Turnstile::wait(uint32_t device, const std::atomic<uint32_t>& interrupt) {
     // Rung again: a bell may have been heard by a daemon that is no more.
     if (!may_go(device)) ring();
   }
-  counters_.claims[device].wanting.store(0, std::memory_order_seq_cst);
   waiting_.store(UINT32_MAX, std::memory_order_seq_cst);
+}
+
+void Turnstile::want_nothing() {
+  if (asked_ == UINT32_MAX) return;
+  counters_.claims[std::exchange(asked_, UINT32_MAX)].wanting.store(0, std::memory_order_seq_cst);
 }
 
 void Turnstile::wake() {

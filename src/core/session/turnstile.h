@@ -10,7 +10,7 @@
 //
 // A session whose daemon is gone is governed by nobody and goes on: set_free(). Without a page (tests) it is always free.
 //
-// Threads: enter() and wait() are the dispatcher's; leave() any; set_free() and wake() any.
+// Threads: enter(), wait() and want_nothing() are the dispatcher's; leave() any; set_free() and wake() any.
 #pragma once
 
 #include <atomic>
@@ -31,15 +31,21 @@ class Turnstile {
   bool enter(uint32_t device) {
     if (grants_ == nullptr || device >= model::kMaxSessionDevices) return true;
     counters_.claims[device].in_flight.fetch_add(1, std::memory_order_seq_cst);
-    if (may_go(device)) [[likely]]
+    if (may_go(device)) [[likely]] {
+      if (asked_ == device) [[unlikely]]
+        want_nothing();
       return true;
+    }
     counters_.claims[device].in_flight.fetch_sub(1, std::memory_order_seq_cst);
     return false;
   }
   /// The command has ended, or never went.
   void leave(uint32_t device);
-  /// Asks for a grant and sleeps until there may be one, `*interrupt` is not 0 or some time has passed.
+  /// Asks for a grant and sleeps until there may be one or `*interrupt` is not 0. The session wants the device from then on,
+  /// until a command of it counts as in flight or want_nothing(): an arbiter that sees neither takes it for idle.
   void wait(uint32_t device, const std::atomic<uint32_t>& interrupt);
+  /// There is nothing to do, for no device.
+  void want_nothing();
   /// Whoever waits looks again.
   void wake();
   /// Nobody governs this session any more, or somebody does again.
@@ -62,6 +68,7 @@ class Turnstile {
   model::Counters& counters_;
   const int bell_fd_;
   std::atomic<bool> free_{false};
+  uint32_t asked_ = UINT32_MAX;                ///< device that is wanted
   std::atomic<uint32_t> waiting_{UINT32_MAX};  ///< device that the dispatcher waits for
   std::atomic<uint64_t> frozen_seen_ns_[model::kMaxSessionDevices] = {};
 };

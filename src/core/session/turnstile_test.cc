@@ -91,8 +91,23 @@ TEST_F(TurnstileTest, WaitingAsksAndEndsWithTheGrant) {
   turnstile.wait(0, interrupt);
   arbiter.join();
   EXPECT_TRUE(rung());
-  EXPECT_EQ(counters->claims[0].wanting, 0u);
+  EXPECT_EQ(counters->claims[0].wanting, 1u) << "an arbiter that looks now must not take it for idle";
   EXPECT_TRUE(turnstile.enter(0));
+  EXPECT_EQ(counters->claims[0].wanting, 0u);
+}
+
+TEST_F(TurnstileTest, WhoWantsNothingAnyMoreSaysSo) {
+  grant(0);
+  grant(1);
+  turnstile.wait(0, interrupt);
+  turnstile.wait(1, interrupt);
+  EXPECT_EQ(counters->claims[0].wanting, 0u) << "one at a time";
+  EXPECT_EQ(counters->claims[1].wanting, 1u);
+  EXPECT_TRUE(turnstile.enter(0));
+  EXPECT_EQ(counters->claims[1].wanting, 1u);
+  turnstile.want_nothing();
+  EXPECT_EQ(counters->claims[1].wanting, 0u);
+  turnstile.want_nothing();
 }
 
 TEST_F(TurnstileTest, WaitingEndsWithAnInterruptOrFreedom) {
