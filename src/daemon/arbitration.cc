@@ -144,6 +144,14 @@ Seats::Sight Arbitration::observe(Desk& desk, core::SliceId slice, uint64_t now_
   return sight;
 }
 
+/// Whoever lost the device as idle may have begun something before that took hold, and stands still with it: it cannot ring.
+bool Arbitration::came_back(Desk& desk, const core::Arbiter::Step& step, uint64_t now_ns) {
+  return std::ranges::any_of(step, [&](const core::Arbiter::Action& action) {
+    const bool was_idle = action.kind == core::Arbiter::ActionKind::kRevoke && !desk.arbiter.is_busy(action.slice);
+    return was_idle && observe(desk, action.slice, now_ns).busy();
+  });
+}
+
 void Arbitration::attend(Desk& desk, uint64_t now_ns) {
   size_t wanting = 0;
   for (const auto& [slice, seats] : desk.governed) {
@@ -166,14 +174,9 @@ void Arbitration::attend(Desk& desk, uint64_t now_ns) {
     desk.arbiter.drained(now_ns, leaving);  // it had nothing there: nobody will ring
     step = act();
   }
-  for (const auto& action : step) {
-    // Taken for idle, it may have begun something before the device was taken away, and stands still with it: it cannot
-    // ring.
-    if (action.kind != core::Arbiter::ActionKind::kRevoke || desk.arbiter.is_busy(action.slice)) continue;
-    if (!observe(desk, action.slice, now_ns).busy()) continue;
+  if (came_back(desk, step, now_ns)) {
     ++wanting;
     step = act();
-    break;
   }
   desk.wake_ns = plan(desk, step, wanting, now_ns);
   bool runs = desk.arbiter.holder() != 0 && !desk.parked;

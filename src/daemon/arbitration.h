@@ -131,6 +131,7 @@ class Arbitration {
   void listen_again(uint64_t now_ns);
   void attend(Desk& desk, uint64_t now_ns);
   Seats::Sight observe(Desk& desk, core::SliceId slice, uint64_t now_ns);
+  bool came_back(Desk& desk, const core::Arbiter::Step& step, uint64_t now_ns);
   static Account account_of(Desk& desk, core::SliceId slice, uint64_t now_ns);
   static uint64_t short_gap_ns(const Desk& desk, core::SliceId slice);
   static Seats::Sight look(const Desk& desk, core::SliceId slice, uint64_t now_ns);

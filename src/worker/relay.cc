@@ -4,6 +4,7 @@
 namespace amalgam::worker {
 
 bool Relay::is_worth_it(const Rest& rest) {
+  if (processors_ > kFew) return false;
   if (rest.stopped) {
     since_ns_ += rest.took_ns;
     return worth_it_;
@@ -24,7 +25,7 @@ bool Relay::is_worth_it(const Rest& rest) {
 }
 
 bool Relay::looks_worth_it(uint64_t window_ns) const {
-  return processors_ <= kFew && rests_ >= kRests && 10 * (used_() - used_before_ns_) >= 7 * processors_ * window_ns;
+  return rests_ >= kRests && 10 * (used_() - used_before_ns_) >= 7 * processors_ * window_ns;
 }
 
 void Relay::begin_window(uint64_t now_ns) {

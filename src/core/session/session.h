@@ -225,7 +225,7 @@ class Session {
   Placer& placer_;
   Turnstile turnstile_;
   std::atomic<uint32_t> interrupt_{0};  ///< the dispatcher has mail, dead objects or the client to wake
-  std::atomic<bool> resting_{false};    ///< the dispatcher looks at that before it takes another command
+  std::atomic<bool> resting_{false};    ///< the dispatcher looks at `interrupt_` before it takes another command
   std::thread::id dispatcher_;
   protocol::RingConsumer commands_;
   std::unique_ptr<protocol::Frame> frame_;
