@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # amalgam_module(NAME [DEPS …] [LIBS …] [FOREIGN]): one folder of src/ is one static library with its unit tests.
 #
-# Takes every *.cc of the calling folder except *_test.cc, *_main.cc and *_fuzz.cc; links DEPS (our modules, the layer check reads them)
+# Takes every *.cc of the calling folder, and of the folders in it that have no CMakeLists.txt of their own, except *_test.cc, *_main.cc and *_fuzz.cc; links DEPS (our modules, the layer check reads them)
 # and LIBS (others' libraries). *_test.cc become one test binary NAME_test with label "unit". FOREIGN: the code also lives
 # in foreign processes: no exceptions, no RTTI, hidden symbols.
 set(AMALGAM_WARNINGS -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wcast-align -Wunused -Wno-missing-field-initializers)
@@ -15,6 +15,13 @@ add_compile_options(${AMALGAM_WARNINGS})
 function(amalgam_module NAME)
   cmake_parse_arguments(ARG "FOREIGN" "" "DEPS;LIBS" ${ARGN})
   file(GLOB SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  file(GLOB FOLDERS CONFIGURE_DEPENDS LIST_DIRECTORIES true ${CMAKE_CURRENT_SOURCE_DIR}/*)
+  foreach(FOLDER ${FOLDERS})
+    if(IS_DIRECTORY ${FOLDER} AND NOT EXISTS ${FOLDER}/CMakeLists.txt)
+      file(GLOB INNER CONFIGURE_DEPENDS ${FOLDER}/*.cc)
+      list(APPEND SOURCES ${INNER})
+    endif()
+  endforeach()
   set(TESTS ${SOURCES})
   list(FILTER TESTS INCLUDE REGEX "_test\\.cc$")
   list(FILTER SOURCES EXCLUDE REGEX "(_test|_main|_fuzz)\\.cc$")
@@ -36,6 +43,7 @@ function(amalgam_module NAME)
   if(AMALGAM_TESTS AND TESTS)
     add_executable(${NAME}_test ${TESTS})
     target_link_libraries(${NAME}_test PRIVATE amalgam_${NAME} GTest::gtest_main)
+    target_include_directories(${NAME}_test PRIVATE ${CMAKE_SOURCE_DIR})  # what tests share lies in tests/
     add_test(NAME ${NAME}_test COMMAND ${NAME}_test)
     set_tests_properties(${NAME}_test PROPERTIES LABELS unit TIMEOUT 120)
   endif()

@@ -27,6 +27,20 @@ MAY_INCLUDE = {
     "daemon": EVERYTHING,
     "worker": EVERYTHING,
 }
+# Folders within a layer, the lowest first; "" is the layer's own folder. A file may include what is not above it.
+INNER = {
+    "protocol": ["", "waist", "link", "control"],
+    "core/session": ["state", "turns", "cutting", "telling", "execute"],
+    "daemon": ["host", "config", "devices", "state", "slices", "sessions", "turns", "watch", ""],
+}
+# Arrows that run up today, each with what will mend it.
+UPWARD = {
+    ("core/session/cutting/cutting.cc", "core/session/execute/enqueue.h"),
+    ("core/session/cutting/pieces.cc", "core/session/execute/enqueue.h"),
+    ("core/session/telling/completion.cc", "core/session/execute/execute.h"),
+    ("daemon/host/launcher.h", "daemon/config/config.h"),
+    ("daemon/slices/slice_registry.cc", "daemon/sessions/worker_pool.h"),
+}
 BACKENDS = "south/device/"  # each folder below is one
 FOREIGN = ("north/client", "north/opencl")
 # Tests of the core drive a real backend in virtual time; the conformance suite names each backend that it proves.
@@ -41,6 +55,23 @@ def folder_of(path):
         return "/".join(path.split("/")[:3])
     fitting = [name for name in MAY_INCLUDE if path.startswith(name + "/")]
     return max(fitting, key=len) if fitting else None
+
+
+def inner_folder(path, layer):
+    """The folder of a path within its layer; "" is the layer itself."""
+    below = path[len(layer) + 1 :]
+    return below.split("/")[0] if "/" in below else ""
+
+
+def runs_up(path, included, layer):
+    """Whether an include within one layer goes to a folder above."""
+    order = INNER.get(layer)
+    if order is None:
+        return False
+    user, used = inner_folder(path, layer), inner_folder(included, layer)
+    if user not in order or used not in order:
+        return True  # a folder that has no place in the order
+    return order.index(used) > order.index(user)
 
 
 def allowed(user, used, is_test):
@@ -66,6 +97,8 @@ def check_file(path, text):
         used = folder_of(included)
         if used is not None and not allowed(user, used, is_test):
             complaints.append(f"{path}: {user} may not include {included} ({used})")
+        elif used == user and not is_test and runs_up(inside, included, user) and (inside, included) not in UPWARD:
+            complaints.append(f"{path}: {included} lies above it in {user}; the order is {', '.join(INNER[user])}")
     return complaints
 
 

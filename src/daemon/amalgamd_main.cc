@@ -9,9 +9,9 @@
 #include <csignal>
 #include <cstdio>
 
-#include "daemon/classes.h"
+#include "daemon/config/classes.h"
 #include "daemon/daemon.h"
-#include "daemon/paths.h"
+#include "daemon/host/paths.h"
 
 namespace {
 

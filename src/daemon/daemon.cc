@@ -10,7 +10,7 @@
 #include <cerrno>
 
 #include "base/limits.h"
-#include "daemon/paths.h"
+#include "daemon/host/paths.h"
 
 namespace amalgam::daemon {
 namespace {

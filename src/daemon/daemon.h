@@ -16,12 +16,12 @@
 #include <memory>
 #include <optional>
 
-#include "daemon/arbitration.h"
-#include "daemon/collector.h"
-#include "daemon/discovery.h"
-#include "daemon/guardian.h"
-#include "daemon/metrics_server.h"
+#include "daemon/devices/discovery.h"
+#include "daemon/host/guardian.h"
 #include "daemon/requests.h"
+#include "daemon/turns/arbitration.h"
+#include "daemon/watch/collector.h"
+#include "daemon/watch/metrics_server.h"
 
 namespace amalgam::daemon {
 

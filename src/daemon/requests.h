@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "daemon/collector.h"
-#include "daemon/explainer.h"
-#include "daemon/server.h"
+#include "daemon/host/server.h"
+#include "daemon/watch/collector.h"
+#include "daemon/watch/explainer.h"
 
 namespace amalgam::daemon {
 

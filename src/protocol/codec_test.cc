@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "protocol/message_list.h"
+#include "tests/protocol/message_list.h"
 
 namespace amalgam::protocol {
 namespace {

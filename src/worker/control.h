@@ -16,8 +16,8 @@
 #include <string>
 
 #include "core/memory/purse.h"
-#include "core/session/session.h"
-#include "protocol/channel.h"
+#include "core/session/execute/session.h"
+#include "protocol/control/channel.h"
 #include "worker/processors.h"
 
 namespace amalgam::worker {

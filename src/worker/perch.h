@@ -36,8 +36,8 @@
 #include <optional>
 #include <vector>
 
-#include "core/session/placer.h"
-#include "protocol/ring.h"
+#include "core/session/turns/placer.h"
+#include "protocol/link/ring.h"
 #include "worker/affinity.h"
 #include "worker/relay.h"
 

@@ -9,7 +9,7 @@
 
 #include <string>
 
-#include "protocol/channel.h"
+#include "protocol/control/channel.h"
 
 namespace amalgam::worker {
 

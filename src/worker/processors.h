@@ -37,7 +37,7 @@
 #include <vector>
 
 #include "model/counters.h"
-#include "protocol/control.h"
+#include "protocol/control/control.h"
 #include "worker/perch.h"
 
 namespace amalgam::worker {

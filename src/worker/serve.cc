@@ -11,7 +11,7 @@
 #include <map>
 
 #include "core/memory/purse.h"
-#include "core/session/session.h"
+#include "core/session/execute/session.h"
 #include "core/split/planner.h"
 #include "worker/affinity.h"
 #include "worker/backends.h"

@@ -16,10 +16,10 @@
 #include <filesystem>
 #include <thread>
 
-#include "core/session/test_client.h"
 #include "model/counters.h"
 #include "model/grants.h"
-#include "protocol/channel.h"
+#include "protocol/control/channel.h"
+#include "tests/session/test_client.h"
 
 extern char** environ;
 

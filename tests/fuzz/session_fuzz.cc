@@ -12,9 +12,9 @@
 #include <memory>
 #include <thread>
 
-#include "core/session/session.h"
-#include "protocol/message_list.h"
+#include "core/session/execute/session.h"
 #include "south/device/sim/sim.h"
+#include "tests/protocol/message_list.h"
 
 namespace {
 

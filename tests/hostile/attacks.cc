@@ -9,7 +9,7 @@
 #include <cstring>
 #include <vector>
 
-#include "protocol/message_list.h"
+#include "tests/protocol/message_list.h"
 #include "victim.h"
 
 namespace hostile {

@@ -10,8 +10,9 @@
 #include <random>
 #include <span>
 
-#include "protocol/channel.h"
-#include "protocol/ring.h"
+#include "protocol/control/channel.h"
+#include "protocol/link/ring.h"
+#include "protocol/waist/waist.h"
 
 namespace hostile {
 

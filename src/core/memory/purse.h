@@ -25,7 +25,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "model/counters.h"
-#include "protocol/control.h"
+#include "protocol/control/control.h"
 
 namespace amalgam::core {
 

@@ -2,7 +2,7 @@
 // Urgency, guarantees between classes, starvation, lending and gaps, in virtual time.
 #include <cstdio>
 
-#include "core/sched/sim_fixture.h"
+#include "tests/sched/sim_fixture.h"
 
 namespace amalgam::core::sim {
 namespace {

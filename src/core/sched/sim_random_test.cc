@@ -3,7 +3,7 @@
 // hangs, lost devices, changed policies. What must hold always is checked for each.
 #include <cstdio>
 
-#include "core/sched/sim_fixture.h"
+#include "tests/sched/sim_fixture.h"
 
 namespace amalgam::core::sim {
 namespace {

@@ -2,7 +2,7 @@
 // Shares and caps of greedy tenants, for every mix of kernels: at most 1 point over 10 s, at most 5 in any second.
 #include <cstdio>
 
-#include "core/sched/sim_fixture.h"
+#include "tests/sched/sim_fixture.h"
 
 namespace amalgam::core::sim {
 namespace {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "protocol/channel.h"
-#include "protocol/explain.h"
+#include "protocol/control/channel.h"
+#include "protocol/control/explain.h"
 
 namespace amalgam::cli {
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "protocol/explain.h"
+#include "protocol/control/explain.h"
 
 namespace amalgam::cli {
 

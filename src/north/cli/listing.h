@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "protocol/control.h"
+#include "protocol/control/control.h"
 
 namespace amalgam::cli {
 

@@ -10,7 +10,7 @@
 #include <functional>
 #include <initializer_list>
 
-#include "protocol/channel.h"
+#include "protocol/control/channel.h"
 
 namespace amalgam::cli {
 namespace fs = std::filesystem;
@@ -69,7 +69,7 @@ Result<fs::path> Places::find_daemon(const fs::path& exe_folder) {
 }
 
 Result<fs::path> Places::find_sim(const fs::path& exe_folder) {
-  return first_of("amalgam-sim", exe_folder, {"../libexec/amalgam/amalgam-sim", "../../daemon/sim/amalgam-sim"});
+  return first_of("amalgam-sim", exe_folder, {"../libexec/amalgam/amalgam-sim", "../../../tools/sim/amalgam-sim"});
 }
 
 Result<Places> Places::find(const fs::path& exe_folder, const fs::path& runtime) {

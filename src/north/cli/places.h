@@ -7,7 +7,7 @@
 //     installed   PREFIX/bin/amalgam   PREFIX/sbin/amalgamd   PREFIX/lib/libamalgam_opencl.so PREFIX/share/amalgam/vendors/
 //                 PREFIX/libexec/amalgam/amalgam-sim
 //     build       src/north/cli/amalgam  src/daemon/amalgamd  src/north/opencl/libamalgam_opencl.so   vendors/
-//                 src/daemon/sim/amalgam-sim
+//                 tools/sim/amalgam-sim
 //
 // Threads: pure but for the file system.
 #pragma once

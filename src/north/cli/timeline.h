@@ -20,7 +20,7 @@
 #include <string_view>
 #include <vector>
 
-#include "protocol/explain.h"
+#include "protocol/control/explain.h"
 
 namespace amalgam::cli {
 

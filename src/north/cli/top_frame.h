@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "north/cli/console.h"
-#include "protocol/control.h"
+#include "protocol/control/control.h"
 
 namespace amalgam::cli {
 

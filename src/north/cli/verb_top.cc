@@ -6,7 +6,7 @@
 
 #include "north/cli/screen.h"
 #include "north/cli/verbs.h"
-#include "protocol/ring.h"
+#include "protocol/link/ring.h"
 
 namespace amalgam::cli {
 namespace {

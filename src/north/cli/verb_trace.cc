@@ -14,7 +14,7 @@
 #include "north/cli/timeline.h"
 #include "north/cli/units.h"
 #include "north/cli/verbs.h"
-#include "protocol/ring.h"
+#include "protocol/link/ring.h"
 
 namespace amalgam::cli {
 namespace {

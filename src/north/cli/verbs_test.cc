@@ -8,8 +8,8 @@
 
 #include "base/limits.h"
 #include "north/cli/child.h"
-#include "north/cli/fake_daemon.h"
 #include "north/cli/places.h"
+#include "tests/cli/fake_daemon.h"
 
 namespace amalgam::cli {
 namespace {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "north/client/ids.h"
-#include "protocol/commands.h"
+#include "protocol/waist/completions.h"
 
 namespace amalgam::client {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // IdPool: makes the object ids that name a session's objects on the waist, and finds a client object by its id.
 //
-// An id is a slot and the slot's generation (protocol/commands.h), so a late completion for an object that is gone finds
+// An id is a slot and the slot's generation (protocol/waist/frame.h), so a late completion for an object that is gone finds
 // nothing. Bounded by kMaxObjects.
 //
 // Threads: every method locks; none blocks for long.
@@ -12,7 +12,7 @@
 #include <new>
 #include <vector>
 
-#include "protocol/commands.h"
+#include "protocol/waist/frame.h"
 
 namespace amalgam::client {
 

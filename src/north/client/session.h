@@ -38,8 +38,9 @@
 #include "north/client/ids.h"
 #include "north/client/staging.h"
 #include "north/client/stream.h"
-#include "protocol/channel.h"
-#include "protocol/ring.h"
+#include "protocol/control/channel.h"
+#include "protocol/link/ring.h"
+#include "protocol/waist/waist.h"
 
 namespace amalgam::client {
 

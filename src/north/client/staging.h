@@ -13,7 +13,7 @@
 #include <mutex>
 #include <new>
 
-#include "protocol/commands.h"
+#include "protocol/waist/frame.h"
 
 namespace amalgam::client {
 

@@ -26,7 +26,7 @@
 #include "north/client/session.h"
 #include "north/client/stream.h"
 #include "north/opencl/api.h"
-#include "protocol/control.h"
+#include "protocol/control/control.h"
 
 namespace amalgam::opencl {
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "protocol/control.h"
+#include "protocol/control/control.h"
 
 namespace amalgam::opencl {
 

@@ -13,7 +13,7 @@
 #include "north/opencl/kernel_arg.h"
 #include "north/opencl/overlay.h"
 #include "north/opencl/util.h"
-#include "protocol/channel.h"
+#include "protocol/control/channel.h"
 
 namespace amalgam::opencl {
 namespace {

@@ -14,7 +14,7 @@
 //   from other threads at the same time, for different modules. Those threads may also create, enqueue and query for
 //   themselves, with objects that no other thread uses but the context and the device. Events complete on any thread.
 // - Blocking: nothing here waits for execution, except destructors that must.
-// - Numbers of flags, properties and parameters are the Khronos enumerants (see protocol/commands.h). A backend answers
+// - Numbers of flags, properties and parameters are the Khronos enumerants (see protocol/waist/waist.h). A backend answers
 //   Code::kUnsupported for what its device does not have.
 #pragma once
 
@@ -30,7 +30,7 @@
 
 #include "base/error.h"
 #include "model/device.h"
-#include "protocol/commands.h"
+#include "protocol/waist/waist.h"
 
 namespace amalgam::south {
 

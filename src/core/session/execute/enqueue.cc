@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: Apache-2.0
+// Enqueues: numbered, checked, given to the driver, and followed until they end.
+#include "core/session/execute/enqueue.h"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "core/session/execute/image_layout.h"
+
+namespace amalgam::core {
+
+namespace {
+
+/// Whether a command keeps the device busy; the others only order.
+template <typename M>
+constexpr bool kWorksOnDevice =
+    std::is_same_v<M, protocol::Launch> || std::is_same_v<M, protocol::Transfer> || std::is_same_v<M, protocol::Fill>;
+
+}  // namespace
+
+template <typename M>
+void Session::enqueue(const protocol::Frame& frame) {
+  M message;
+  if (!decode(frame, message)) return;
+  Ticket ticket;
+  ticket.behind = behind_of(message.head);
+  ticket.flight = flights_.take();
+  if constexpr (std::is_same_v<M, protocol::Launch>) {
+    ticket.flight->taken_ns = protocol::monotonic_ns();
+    ticket.cutting = cutting_of(message);
+  }
+  if constexpr (kWorksOnDevice<M>) {
+    // What can only run after a cut launch passes when that is released.
+    auto* stream = table_.find<StreamObject>(message.head.stream);
+    ticket.works = ticket.cutting.cut == nullptr;
+    if (stream != nullptr && ticket.works && ticket.behind == nullptr)
+      ticket.flight->in_turn = take_turn(stream->device->index);
+  }
+  bridges_.clear();
+  Result<void> verdict = admit(message.head, ticket);
+  if (verdict) {
+    auto event = issue(message, ticket);
+    if (event)
+      verdict = launch_flight(message.head, ticket, std::move(*event));
+    else
+      verdict = std::unexpected(std::move(event.error()));
+  }
+  if (!verdict) refuse(message.head, ticket, verdict.error().native);
+  if (frame.header.call != 0 || !verdict) reply(frame.header.call, verdict);
+}
+
+template void Session::enqueue<protocol::Launch>(const protocol::Frame&);
+template void Session::enqueue<protocol::Transfer>(const protocol::Frame&);
+template void Session::enqueue<protocol::Fill>(const protocol::Frame&);
+template void Session::enqueue<protocol::Marker>(const protocol::Frame&);
+template void Session::enqueue<protocol::Migrate>(const protocol::Frame&);
+template void Session::enqueue<protocol::Gate>(const protocol::Frame&);
+
+/// Waits for the session's turn on the device. False if the session is ending. Everything else that wants the dispatcher
+/// goes on meanwhile, but for the client's further commands.
+bool Session::take_turn(uint32_t device) {
+  while (!turnstile_.enter(device)) {
+    if (!await_turn(device)) return false;
+    (void)start_pieces();
+  }
+  return true;
+}
+
+/// Sleeps until the session may have its turn, or has mail. False if it is ending.
+bool Session::await_turn(uint32_t device) {
+  if (commands_.closed()) return false;
+  settle_batch();
+  (void)placer_.rest_begins(0);
+  turnstile_.wait(device, interrupt_);
+  placer_.rest_ends(std::nullopt, true);
+  (void)take_interrupt();
+  return true;
+}
+
+/// A cut launch that the command can only run after, and that has not been released.
+BacklogPtr Session::behind_of(const protocol::Enqueue& head) const {
+  auto is_live = [](const BacklogPtr& backlog) { return backlog != nullptr && !backlog->released; };  // changed here only
+  auto* stream = table_.find<StreamObject>(head.stream);
+  if (stream != nullptr && is_live(stream->behind)) return stream->behind;
+  for (protocol::ObjectId id : head.waits) {
+    auto* event = table_.find<EventObject>(id);
+    if (event != nullptr && is_live(event->behind)) return event->behind;
+  }
+  return nullptr;
+}
+
+/// What comes later in the stream, or waits for the event, comes after what this command comes after.
+void Session::note_order(Ticket& ticket, EventObject* event) const {
+  StreamObject& stream = *ticket.stream;
+  const BacklogPtr& own = ticket.cutting.cut != nullptr ? ticket.cutting.cut->backlog : ticket.behind;
+  if (event != nullptr) event->behind = own;
+  if (own == nullptr) return;
+  if (stream.in_order)
+    stream.behind = own;
+  else
+    stream.last_cut = own;
+  if (!ticket.works) return;
+  std::lock_guard lock(ticket.behind->mutex);
+  ++ticket.behind->count;
+  ticket.flight->behind = ticket.behind;
+}
+
+/// What the client must have heard before it hears of this command's end (flight.h). Commands that nobody can ask about
+/// cost nothing here.
+void Session::note_telling(const protocol::Enqueue& head, Ticket& ticket, EventObject* event) const {
+  StreamObject& stream = *ticket.stream;
+  Flight& flight = *ticket.flight;
+  for (protocol::ObjectId id : head.waits) {
+    auto* waited = table_.find<EventObject>(id);
+    if (waited != nullptr && waited->fate != nullptr) flight.predecessors.push_back(waited->fate);
+  }
+  if (!stream.in_order && stream.barrier_fate != nullptr) flight.predecessors.push_back(stream.barrier_fate);
+  if (stream.in_order ? event != nullptr : ticket.is_marker && head.waits.empty()) flight.after = ticket.number - 1;
+  if (event != nullptr || ticket.is_barrier) flight.fate = std::make_shared<Fate>();
+  if (event != nullptr) event->fate = flight.fate;
+  if (ticket.is_barrier) stream.barrier_fate = flight.fate;
+}
+
+Result<void> Session::admit(const protocol::Enqueue& head, Ticket& ticket) {
+  auto stream = need<StreamObject>(head.stream);
+  if (!stream) return std::unexpected(std::move(stream.error()));
+  ticket.stream = *stream;
+  {
+    std::lock_guard lock((*stream)->mutex);
+    ticket.number = (*stream)->progress.start();
+  }
+  if (in_flight_.load(std::memory_order_relaxed) >= kMaxInFlight)
+    return fail(Code::kLimit, "in-flight-commands", native::kOutOfResources);
+  if (head.event != 0) {
+    if (auto free = table_.check_free(head.event); !free) return free;
+  }
+  return resolve_waits(head, ticket);
+}
+
+Result<void> Session::resolve_waits(const protocol::Enqueue& head, Ticket& ticket) {
+  if (head.waits.size() > kMaxWaitList) return fail(Code::kLimit, "wait-list-events", native::kOutOfResources);
+  waits_.clear();
+  ContextObject& context = *ticket.stream->context;
+  for (protocol::ObjectId id : head.waits) {
+    auto* event = table_.find<EventObject>(id);
+    if (event == nullptr) return fail(Code::kInvalidArgument, "waits for no event", native::kInvalidEventWaitList);
+    if (!event->event) return fail(Code::kDriver, "waits for a command that was refused", native::kExecStatusErrorForEvents);
+    if (event->is_user) ticket.hold(event);  // released before it has ended, it must still be there to end
+    if (event->context.get() == &context) {
+      waits_.push_back(event->event.get());
+      continue;
+    }
+    // Another driver's event: a user event of this one ends with it.
+    auto bridge = user_event(context);
+    if (!bridge) return std::unexpected(std::move(bridge.error()));
+    event->event->on_complete([this, user = *bridge, pending = pending_callback()](const south::Outcome& outcome) mutable {
+      end_user(user, outcome.status);
+      pending.reset();
+    });
+    bridges_.push_back(*bridge);
+    waits_.push_back(bridge->get());
+  }
+  ticket.waits = waits_;
+  return {};
+}
+
+Result<void> Session::launch_flight(const protocol::Enqueue& head, Ticket& ticket, south::EventPtr event) {
+  StreamObject& stream = *ticket.stream;
+  EventObject* named = nullptr;
+  if (head.event != 0) {
+    auto object = make_object<EventObject>(graveyard_);
+    object->context = stream.context;
+    object->event = event;
+    object->is_user = ticket.is_gate;
+    named = object.get();
+    if (auto inserted = table_.insert(head.event, std::move(object)); !inserted) return inserted;
+  }
+  if (!stream.touched) {
+    stream.touched = true;
+    touched_.emplace_back(&stream);
+  }
+  note_order(ticket, named);
+  note_telling(head, ticket, named);
+  Flight* flight = ticket.flight.release();
+  flight->session = this;
+  flight->stream = Ref(&stream);
+  flight->number = ticket.number;
+  flight->event = head.event;
+  if (ticket.is_gate) flight->gate = event;
+  in_flight_.fetch_add(1, std::memory_order_relaxed);
+  config_.counters->in_flight_now.fetch_add(1, std::memory_order_relaxed);
+  event->on_complete([flight](const south::Outcome& outcome) { flight->session->finish(flight, outcome); });
+  return {};
+}
+
+void Session::refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t native) {
+  south::Outcome outcome;
+  outcome.status = native < 0 ? native : native::kOutOfResources;
+  if (ticket.flight) {
+    if (ticket.flight->in_turn && ticket.stream != nullptr) turnstile_.leave(ticket.stream->device->index);
+    flights_.give_back(std::move(ticket.flight));
+  }
+  if (head.event != 0 && table_.check_free(head.event)) {
+    auto object = make_object<EventObject>(graveyard_);
+    (void)table_.insert(head.event, std::move(object));
+  }
+  if (ticket.stream == nullptr) {
+    if (head.event != 0) outbox_.post(protocol::EventDone{head.event, outcome.status, head.stream, 0, {}});
+    outbox_.wake();
+    return;
+  }
+  StreamObject& stream = *ticket.stream;
+  if (!stream.touched) {
+    stream.touched = true;
+    touched_.emplace_back(&stream);
+  }
+  {
+    std::lock_guard lock(stream.mutex);  // nothing waits for this number yet
+    end_number(stream, ticket.number, head.event, outcome);
+  }
+  outbox_.wake();
+}
+
+Result<south::EventPtr> Session::user_event(ContextObject& context) {
+  auto made = context.context->create_user_event();
+  if (!made) return made;
+  std::lock_guard lock(users_mutex_);
+  constexpr size_t kSweepFrom = 1024;
+  if (users_.size() >= std::max(kSweepFrom, sweep_users_at_)) {
+    std::erase_if(users_, [](const auto& entry) { return entry.second.expired(); });
+    sweep_users_at_ = 2 * users_.size();
+  }
+  users_[made->get()] = *made;
+  return made;
+}
+
+Result<south::EventPtr> Session::issue(const protocol::Launch& m, Ticket& ticket) {
+  auto kernel = need<KernelObject>(m.kernel);
+  if (!kernel) return std::unexpected(std::move(kernel.error()));
+  if (m.dimensions < 1 || m.dimensions > 3)
+    return fail(Code::kInvalidArgument, "dimensions", -53);  // CL_INVALID_WORK_DIMENSION
+  if (ticket.cutting.cut != nullptr) return issue_cut(ticket.cutting.cut, ticket);
+  ticket.flight->pace = std::move(ticket.cutting.pace);
+  ticket.flight->groups = ticket.cutting.groups;
+  if (auto applied = apply_arguments(**kernel, m.args, table_, view(), ticket.flight->held); !applied)
+    return std::unexpected(std::move(applied.error()));
+  ticket.hold(*kernel);
+  ticket.flight->prints = (*kernel)->module->may_print;
+  config_.counters->launches.fetch_add(1, std::memory_order_relaxed);
+  south::LaunchRange range{m.dimensions, m.has_offset, m.has_local, m.offset, m.global, m.local};
+  return ticket.stream->stream->launch(*(*kernel)->kernel, range, ticket.waits);
+}
+
+Result<void> Session::resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out,
+                                    RegionObject*& region) {
+  using EndKind = protocol::Endpoint::Kind;
+  out.offset = end.offset;
+  out.origin = end.origin;
+  out.row_pitch = end.row_pitch;
+  out.slice_pitch = end.slice_pitch;
+  if (end.kind > EndKind::kImage) return fail(Code::kProtocol, "endpoint", native::kInvalidValue);
+  if (end.kind == EndKind::kHeap) return {};
+  auto found = need<RegionObject>(end.id);
+  if (!found) return std::unexpected(std::move(found.error()));
+  region = *found;
+  if (!region->region || region->is_image != (end.kind == EndKind::kImage))
+    return fail(Code::kInvalidArgument, "not that kind of memory object", native::kInvalidMemObject);
+  out.region = region->region.get();
+  out.is_image = region->is_image;
+  ticket.hold(region);
+  return {};
+}
+
+namespace {
+
+/// Checks that a heap end of a box lies in the heap, and makes it an address. `pixel`, `image_type`: of the image at the
+/// other end, 0 if there is none.
+Result<void> place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3> extent, bool rect,
+                           const RegionObject* image, HeapView heap, south::Place& out) {
+  auto outside = [] { return fail(Code::kInvalidArgument, "outside of the heap", native::kInvalidValue); };
+  std::optional<uint64_t> bytes;
+  uint64_t row_pitch = end.row_pitch, slice_pitch = end.slice_pitch, begin = end.offset;
+  if (image != nullptr) {
+    uint64_t pixel = image->element_size == 0 ? 16 : image->element_size;
+    if (__builtin_mul_overflow(extent[0], pixel, &extent[0])) return outside();
+    // Arrays of rows: drivers differ in which pitch counts, so both must fit.
+    if (image->image_type == kImage1dArray) row_pitch = std::max(row_pitch == 0 ? extent[0] : row_pitch, slice_pitch);
+    bytes = box_bytes(extent, row_pitch, slice_pitch);
+  } else if (rect) {
+    if (row_pitch == 0) row_pitch = extent[0];
+    if (slice_pitch == 0 && __builtin_mul_overflow(row_pitch, extent[1], &slice_pitch)) return outside();
+    uint64_t rows = 0, slices = 0;
+    if (__builtin_mul_overflow(end.origin[1], row_pitch, &rows) ||
+        __builtin_mul_overflow(end.origin[2], slice_pitch, &slices))
+      return outside();
+    if (__builtin_add_overflow(begin, rows, &begin) || __builtin_add_overflow(begin, slices, &begin) ||
+        __builtin_add_overflow(begin, end.origin[0], &begin))
+      return outside();
+    bytes = box_bytes(extent, row_pitch, slice_pitch);
+  } else {
+    bytes = extent[0];
+  }
+  if (!bytes || *bytes > heap.bytes || begin > heap.bytes - *bytes || end.offset > heap.bytes) return outside();
+  out.heap = heap.base + end.offset;
+  return {};
+}
+
+}  // namespace
+
+Result<south::EventPtr> Session::issue(const protocol::Transfer& m, Ticket& ticket) {
+  south::Place from, to;
+  RegionObject* source = nullptr;
+  RegionObject* target = nullptr;
+  if (auto ok = resolve_place(m.from, ticket, from, source); !ok) return std::unexpected(std::move(ok.error()));
+  if (auto ok = resolve_place(m.to, ticket, to, target); !ok) return std::unexpected(std::move(ok.error()));
+  const RegionObject* image = source != nullptr && source->is_image   ? source
+                              : target != nullptr && target->is_image ? target
+                                                                      : nullptr;
+  if (source == nullptr) {
+    if (auto ok = place_in_heap(m.from, m.extent, m.rect, image, view(), from); !ok)
+      return std::unexpected(std::move(ok.error()));
+  }
+  if (target == nullptr) {
+    if (auto ok = place_in_heap(m.to, m.extent, m.rect, image, view(), to); !ok)
+      return std::unexpected(std::move(ok.error()));
+  }
+  auto made = ticket.stream->stream->transfer(from, to, m.rect, m.extent, ticket.waits);
+  if (!made) return made;
+  uint64_t bytes = m.extent[0];
+  if (image != nullptr) bytes *= std::max<uint64_t>(image->element_size, 1);
+  if (m.rect || image != nullptr) bytes *= m.extent[1] * m.extent[2];
+  auto& counter = source == nullptr && target != nullptr   ? config_.counters->bytes_written
+                  : source != nullptr && target == nullptr ? config_.counters->bytes_read
+                                                           : config_.counters->bytes_copied;
+  counter.fetch_add(bytes, std::memory_order_relaxed);
+  return made;
+}
+
+Result<south::EventPtr> Session::issue(const protocol::Fill& m, Ticket& ticket) {
+  if (m.pattern.empty() || m.pattern.size() > kMaxFillPattern)
+    return fail(Code::kInvalidArgument, "pattern size", native::kInvalidValue);
+  south::Place to;
+  RegionObject* target = nullptr;
+  if (auto ok = resolve_place(m.to, ticket, to, target); !ok) return std::unexpected(std::move(ok.error()));
+  if (target != nullptr && target->is_image && m.pattern.size() != 16)
+    return fail(Code::kInvalidArgument, "a colour is 16 bytes", native::kInvalidValue);
+  if (target == nullptr) {
+    if (auto ok = place_in_heap(m.to, m.extent, false, nullptr, view(), to); !ok)
+      return std::unexpected(std::move(ok.error()));
+  }
+  return ticket.stream->stream->fill(to, m.extent, m.pattern, ticket.waits);
+}
+
+Result<south::EventPtr> Session::issue(const protocol::Marker& m, Ticket& ticket) {
+  if (m.kind > protocol::MarkerKind::kBarrier) return fail(Code::kProtocol, "marker kind", native::kInvalidValue);
+  StreamObject& stream = *ticket.stream;
+  auto made = stream.stream->marker(m.kind, ticket.waits);
+  if (!made || stream.in_order) return made;
+  // Without a wait list it stands for everything before it, also for what is cut.
+  if (ticket.behind == nullptr && ticket.waits.empty() && stream.last_cut != nullptr && !stream.last_cut->released)
+    ticket.behind = stream.last_cut;
+  ticket.is_marker = true;
+  if (m.kind == protocol::MarkerKind::kBarrier) {
+    ticket.is_barrier = true;
+    stream.barrier = *made;
+    stream.behind = ticket.behind;
+  }
+  return made;
+}
+
+/// A place in the stream's order for work that is done outside of it: the event that says that its turn has come, null if
+/// it has; and what makes the stream wait for `user`, which ends the work: `follower`. Who ends `user` holds that until
+/// then: PoCL 3.1 aborts where something fails twice whose event nobody holds (here by its place in the stream, then by
+/// `user`).
+Result<south::EventPtr> Session::stand_in(StreamObject& stream, south::Waits waits, south::Event& user,
+                                          south::EventPtr& follower) {
+  std::vector<south::Event*> before(waits.begin(), waits.end());
+  if (stream.barrier != nullptr) before.push_back(stream.barrier.get());
+  south::EventPtr reached;
+  // A marker without waits would wait for everything, which out of order nobody asked for.
+  if (stream.in_order || !before.empty()) {
+    auto made = stream.stream->marker(protocol::MarkerKind::kMarker, before);
+    if (!made) return made;
+    reached = std::move(*made);
+  }
+  // In order, all that follows waits. Out of order, this stands for the work in later barriers and markers.
+  south::Event* gate = &user;
+  auto kind = stream.in_order ? protocol::MarkerKind::kBarrier : protocol::MarkerKind::kMarker;
+  auto after = stream.stream->marker(kind, {&gate, 1});
+  if (!after) return after;
+  follower = std::move(*after);
+  return reached;
+}
+
+Result<south::EventPtr> Session::issue(const protocol::Migrate& m, Ticket& ticket) {
+  std::vector<south::Region*> regions;
+  for (protocol::ObjectId id : m.regions) {
+    auto region = need<RegionObject>(id);
+    if (!region) return std::unexpected(std::move(region.error()));
+    if (!(*region)->region) return fail(Code::kInvalidArgument, "no region of the driver", native::kInvalidMemObject);
+    regions.push_back((*region)->region.get());
+    ticket.hold(*region);
+  }
+  return ticket.stream->stream->migrate(regions, m.flags, ticket.waits);
+}
+
+Result<south::EventPtr> Session::issue(const protocol::Gate& m, Ticket& ticket) {
+  if (m.head.event == 0) return fail(Code::kInvalidArgument, "a gate names its event", native::kInvalidEvent);
+  StreamObject& stream = *ticket.stream;
+  auto user = user_event(*stream.context);
+  if (!user) return user;
+  ticket.is_gate = true;
+  protocol::ObjectId id = m.head.event;
+  south::EventPtr follower;
+  auto reached = stand_in(stream, ticket.waits, **user, follower);
+  if (!reached) return reached;
+  if (*reached == nullptr) {
+    gate_reached(id, *user, 0);
+    return user;
+  }
+  (*reached)->on_complete(
+      [this, id, user = *user, follower, pending = pending_callback()](const south::Outcome& outcome) mutable {
+        gate_reached(id, user, outcome.status);
+        pending.reset();
+      });
+  return user;
+}
+
+void Session::notify(const protocol::Notify& m) {
+  auto* stream = table_.find<StreamObject>(m.stream);
+  if (stream == nullptr) return;
+  config_.counters->waits.fetch_add(1, std::memory_order_relaxed);
+  stream->stream->flush();
+  ask_retired(*stream, Progress::Asked::kNotify);
+  outbox_.wake();
+}
+
+}  // namespace amalgam::core

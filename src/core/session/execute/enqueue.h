@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Session::Ticket: one enqueue on its way from the ring to the driver. Included by session's own sources.
+#pragma once
+
+#include "core/session/execute/execute.h"
+
+namespace amalgam::core {
+
+/// What becomes of a launch where launches are cut.
+struct Session::Cutting {
+  CutPtr cut;                  ///< it is cut
+  std::shared_ptr<Pace> pace;  ///< it is not, and this learns from it
+  uint64_t groups = 0;
+};
+
+struct Session::Ticket {
+  StreamObject* stream = nullptr;
+  uint64_t number = 0;
+  south::Waits waits;              ///< resolved, in the session's scratch
+  std::unique_ptr<Flight> flight;  ///< collects what the command uses
+  BacklogPtr behind;               ///< a cut launch that it comes after
+  Cutting cutting;
+  bool works = false;  ///< keeps the device busy by itself
+  bool is_gate = false;
+  bool is_marker = false;   ///< out of order: a marker or a barrier
+  bool is_barrier = false;  ///< then: what follows comes after it
+
+  void hold(Object* object) { flight->held.emplace_back(object); }
+};
+
+}  // namespace amalgam::core

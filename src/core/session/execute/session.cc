@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+// The dispatcher: takes frames in batches, answers calls, and sleeps when there is nothing to do.
+//
+// Theory. A batch ends when the ring runs empty. Then the touched streams are flushed, and in-order ones are asked to say
+// when they are done, so that the client learns of the end of its batch without asking. Before sleeping the dispatcher
+// spins as protocol/link/spin.h says; the client's waiter does the same.
+#include "core/session/execute/session.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "base/assert.h"
+#include "core/session/execute/execute.h"
+#include "core/session/state/natives.h"
+
+namespace amalgam::core {
+namespace {
+
+// The client does not say when it has read, so the dispatcher looks by the clock, less and less often.
+constexpr uint64_t kFirstNapNs = 500'000, kLongestNapNs = 50'000'000;
+
+bool may_start_threads(protocol::CommandType type) {
+  using protocol::CommandType;
+  switch (type) {
+    case CommandType::kOpenDevice:
+    case CommandType::kCreateSubDevices:
+    case CommandType::kCreateContext:
+    case CommandType::kCreateStream:
+    case CommandType::kCreateModule:
+    case CommandType::kBuildModule:
+    case CommandType::kCompileModule:
+    case CommandType::kLinkModule: return true;
+    default: return false;
+  }
+}
+
+std::byte* bytes_of(protocol::RingMemory* rings) { return reinterpret_cast<std::byte*>(rings); }
+
+}  // namespace
+
+Session::Session(SessionConfig config)
+    : config_(std::move(config)), placer_(config_.placer != nullptr ? *config_.placer : nobody_),
+      turnstile_(config_.grants, *config_.counters, config_.bell_fd),
+      commands_(&config_.rings->command, bytes_of(config_.rings) + protocol::RingMemory::kCommandData, kCommandRingBytes),
+      frame_(std::make_unique<protocol::Frame>()),
+      outbox_(protocol::RingProducer(&config_.rings->completion,
+                                     bytes_of(config_.rings) + protocol::RingMemory::kCompletionData, kCompletionRingBytes),
+              [this] {
+                if (config_.on_congested) config_.on_congested();
+              }),
+      output_(config_.output_fd, outbox_), graveyard_([this] { poke(); }),
+      heap_(config_.heap_fd, kStagingBytes, std::max(kStagingBytes, config_.heap_bytes & ~(Heap::kPage - 1))) {
+  AMALGAM_ASSERT(config_.counters != nullptr && config_.purse != nullptr);
+}
+
+Session::~Session() {
+  close();
+  std::vector<south::EventPtr> pending;
+  {
+    std::lock_guard lock(users_mutex_);
+    for (auto& [raw, weak] : users_)
+      if (auto event = weak.lock()) pending.push_back(std::move(event));
+  }
+  for (auto& event : pending) (void)event->signal(native::kOutOfResources);
+  auto busy = [this] {
+    return in_flight_.load(std::memory_order_acquire) + pending_callbacks_.load(std::memory_order_acquire) +
+               lane_jobs_.load(std::memory_order_acquire) !=
+           0;
+  };
+  while (busy()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  run_mail();
+  feeder_.clear();
+  touched_.clear();
+  table_.clear();
+  graveyard_.clear();
+  if (heap_base_ != nullptr) ::munmap(heap_base_, config_.heap_bytes);
+}
+
+void Session::close() {
+  protocol::close_ring(&config_.rings->completion);
+  protocol::close_ring(&config_.rings->command);
+  turnstile_.wake();
+}
+
+Result<void> Session::run() {
+  dispatcher_ = std::this_thread::get_id();
+  uint64_t nap_ns = kFirstNapNs;
+  for (;;) {
+    if (take_interrupt()) graveyard_.clear();
+    bool more = take_frames();
+    if (broken_ != nullptr || outbox_.broken()) {
+      const char* why = broken_ != nullptr ? broken_ : "the completion ring's index is a lie";
+      outbox_.post(protocol::Fault{Code::kProtocol, why}, 0, std::strlen(why));
+      close();
+      return fail(Code::kProtocol, why);
+    }
+    feed();
+    settle_batch();
+    graveyard_.clear();
+    if (commands_.closed() && !more) return {};
+    if (outbox_.congested()) {
+      if (outbox_.flush()) continue;
+      // No further command until the client reads: the queue is bounded by what is in flight already.
+      std::this_thread::sleep_for(std::chrono::nanoseconds(nap_ns));
+      nap_ns = std::min(2 * nap_ns, kLongestNapNs);
+      continue;
+    }
+    nap_ns = kFirstNapNs;
+    rest();
+  }
+}
+
+void Session::rest() {
+  turnstile_.want_nothing();
+  const uint64_t frozen_ns = turnstile_.frozen_ns();
+  const uint64_t most_ns = placer_.rest_begins(config_.counters->in_flight_now.load(std::memory_order_relaxed));
+  resting_.store(true, std::memory_order_seq_cst);
+  // Who relays is woken by the program as soon as that has read, and would only be in its way.
+  commands_.wait(placer_.relays() ? nullptr : &spin_, most_ns, &interrupt_);
+  resting_.store(false, std::memory_order_seq_cst);
+  const bool stopped = turnstile_.frozen_ns() != frozen_ns;
+  placer_.rest_ends(outbox_.has_woken() ? commands_.woken_from() : std::nullopt, stopped);
+}
+
+bool Session::take_frames() {
+  using Next = protocol::RingConsumer::Next;
+  while (!outbox_.congested() && broken_ == nullptr && interrupt_.load(std::memory_order_relaxed) == 0) {
+    Next next = commands_.next(*frame_);
+    if (next == Next::kEmpty) return false;
+    if (next == Next::kBroken) {
+      break_session("the command ring is malformed");
+      return false;
+    }
+    config_.counters->commands.fetch_add(1, std::memory_order_relaxed);
+    dispatch(*frame_);
+  }
+  return commands_.ready() && !outbox_.congested();
+}
+
+void Session::settle_batch() {
+  if (touched_.empty()) return;
+  for (Ref<StreamObject>& stream : touched_) {
+    stream->touched = false;
+    stream->stream->flush();
+    if (stream->in_order) ask_retired(*stream, Progress::Asked::kBatch);
+  }
+  touched_.clear();
+}
+
+void Session::poke() {
+  interrupt_.store(1, std::memory_order_seq_cst);
+  if (std::this_thread::get_id() == dispatcher_) return;
+  commands_.poke();
+  turnstile_.wake();
+}
+
+void Session::wake_client() {
+  if (placer_.relays() && outbox_.has_news() && resting_.load(std::memory_order_relaxed)) {
+    interrupt_.store(1, std::memory_order_seq_cst);
+    // Either this sees that the rest has ended, or the dispatcher sees the interrupt before it takes another command.
+    if (resting_.load(std::memory_order_seq_cst)) return commands_.poke();
+  }
+  outbox_.wake();
+}
+
+/// True if there was one.
+bool Session::take_interrupt() {
+  if (interrupt_.load(std::memory_order_seq_cst) == 0) return false;
+  interrupt_.store(0, std::memory_order_seq_cst);
+  outbox_.wake();
+  run_mail();
+  return true;
+}
+
+void Session::mail(std::function<void()> job) {
+  {
+    std::lock_guard lock(mail_mutex_);
+    mail_.push_back(std::move(job));
+  }
+  poke();
+}
+
+void Session::run_mail() {
+  std::vector<std::function<void()>> jobs;
+  {
+    std::lock_guard lock(mail_mutex_);
+    jobs.swap(mail_);
+  }
+  for (auto& job : jobs) job();
+}
+
+void Session::break_session(const char* why) {
+  if (broken_ == nullptr) broken_ = why;
+}
+
+void Session::drain_output() {
+  if (outbox_.congested()) return;
+  if (output_.drain()) outbox_.wake();
+}
+
+void Session::reply(uint32_t call, const Result<void>& result, std::span<const std::byte> payload) {
+  if (!result) config_.counters->errors.fetch_add(1, std::memory_order_relaxed);
+  if (call == 0) return;
+  protocol::Reply answer;
+  answer.payload = payload;
+  constexpr size_t kLongestMessage = 4096;
+  if (payload.size() + kLongestMessage + 256 > kMaxFrameBytes) answer.payload = {};
+  if (!result) {
+    answer.code = result.error().code;
+    answer.native = result.error().native;
+    answer.message = std::string_view(result.error().message).substr(0, kLongestMessage);
+  } else if (answer.payload.size() != payload.size()) {
+    answer.code = Code::kLimit;
+    answer.message = "the answer is over frame-bytes: ask for it in the heap";
+  }
+  outbox_.post(answer, call, answer.message.size() + answer.payload.size());
+  outbox_.wake();
+}
+
+Result<std::span<std::byte>> Session::bulk(protocol::BulkRef ref) const {
+  if (ref.size > config_.heap_bytes || ref.offset > config_.heap_bytes - ref.size)
+    return fail(Code::kInvalidArgument, "bulk data lies outside of the heap", native::kInvalidValue);
+  return std::span<std::byte>(heap_base_ + ref.offset, ref.size);
+}
+
+Result<std::vector<south::Device*>> Session::devices_of(std::span<const protocol::ObjectId> ids,
+                                                        std::vector<Ref<DeviceObject>>* held) {
+  if (ids.size() > kMaxObjects) return fail(Code::kLimit, "too many devices", native::kInvalidValue);
+  std::vector<south::Device*> out;
+  for (protocol::ObjectId id : ids) {
+    auto device = need<DeviceObject>(id);
+    if (!device) return std::unexpected(std::move(device.error()));
+    out.push_back((*device)->device);
+    if (held != nullptr) held->emplace_back(*device);
+  }
+  return out;
+}
+
+void Session::dispatch(const protocol::Frame& frame) {
+  using protocol::CommandType;
+  if (heap_base_ == nullptr && frame.command() != CommandType::kHello)
+    return break_session("the first command is not Hello");
+  if (may_start_threads(frame.command())) placer_.builds();
+  switch (frame.command()) {
+    case CommandType::kLaunch: return enqueue<protocol::Launch>(frame);
+    case CommandType::kTransfer: return enqueue<protocol::Transfer>(frame);
+    case CommandType::kFill: return enqueue<protocol::Fill>(frame);
+    case CommandType::kMarker: return enqueue<protocol::Marker>(frame);
+    case CommandType::kMigrate: return enqueue<protocol::Migrate>(frame);
+    case CommandType::kGate: return enqueue<protocol::Gate>(frame);
+    case CommandType::kNotify: return with<protocol::Notify>(frame, [&](auto& m, uint32_t) { notify(m); });
+    case CommandType::kHello: return handle<protocol::Hello>(frame);
+    case CommandType::kOpenDevice: return handle<protocol::OpenDevice>(frame);
+    case CommandType::kCreateSubDevices: return handle<protocol::CreateSubDevices>(frame);
+    case CommandType::kCreateContext: return handle<protocol::CreateContext>(frame);
+    case CommandType::kCreateStream: return handle<protocol::CreateStream>(frame);
+    case CommandType::kCreateRegion: return handle<protocol::CreateRegion>(frame);
+    case CommandType::kCreateSubRegion: return handle<protocol::CreateSubRegion>(frame);
+    case CommandType::kCreateImage: return handle<protocol::CreateImage>(frame);
+    case CommandType::kCreateSampler: return handle<protocol::CreateSampler>(frame);
+    case CommandType::kCreateUserEvent: return handle<protocol::CreateUserEvent>(frame);
+    case CommandType::kCreateModule:
+      return with<protocol::CreateModule>(frame, [&](auto& m, auto c) { create_module(m, c); });
+    case CommandType::kBuildModule: return with<protocol::BuildModule>(frame, [&](auto& m, auto c) { build(m, c); });
+    case CommandType::kCompileModule: return with<protocol::CompileModule>(frame, [&](auto& m, auto c) { compile(m, c); });
+    case CommandType::kLinkModule: return with<protocol::LinkModule>(frame, [&](auto& m, auto c) { link(m, c); });
+    case CommandType::kSetSpecConstant: return handle<protocol::SetSpecConstant>(frame);
+    case CommandType::kCreateKernel: return handle<protocol::CreateKernel>(frame);
+    case CommandType::kCloneKernel: return handle<protocol::CloneKernel>(frame);
+    case CommandType::kSetArg: return handle<protocol::SetArg>(frame);
+    case CommandType::kSetKernelExecInfo: return handle<protocol::SetKernelExecInfo>(frame);
+    case CommandType::kQuery: return with<protocol::Query>(frame, [&](auto& m, auto c) { query(m, c); });
+    case CommandType::kRelease: return handle<protocol::Release>(frame);
+    case CommandType::kSignalEvent: return handle<protocol::SignalEvent>(frame);
+    case CommandType::kWatchEvent: return handle<protocol::WatchEvent>(frame);
+  }
+  break_session("unknown command");
+}
+
+}  // namespace amalgam::core

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// Session: executes what one client sends, on any backend. The heart of a worker.
+//
+//   command ring ─▶ run(): decode, look up ids, call south ─▶ driver ─ callback ─▶ finish(): count, EventDone … ─▶ outbox
+//                        │                                                                                    ▲
+//                        ├─ builds ─▶ slow lane ─ mail ─▶ dispatcher ─▶ Reply ────────────────────────────────┤
+//                        └─ Reply ────────────────────────────────────────────────────────────────────────────┘
+//
+// The client is hostile: every id, size and offset is checked here; what the driver can judge itself is left to the driver.
+// A frame that cannot be decoded ends the session with a Fault. A well-formed command that makes no sense is refused and
+// changes nothing.
+//
+// Threads: run() is the dispatcher and owns everything that says so; completions come on the driver's threads; close(),
+// flush_outbox() and drain_output() may be called from any thread. Blocking: run() sleeps when there is nothing to do; an
+// allocation may wait for the daemon. Lifetime: the destructor fails what is pending and waits for the driver. A worker
+// does not destroy its session, it exits.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "core/memory/heap.h"
+#include "core/memory/purse.h"
+#include "core/session/cutting/splitter.h"
+#include "core/session/execute/arguments.h"
+#include "core/session/execute/slow_lane.h"
+#include "core/session/state/object_table.h"
+#include "core/session/state/objects.h"
+#include "core/session/telling/flight.h"
+#include "core/session/telling/outbox.h"
+#include "core/session/telling/output_pipe.h"
+#include "core/session/turns/placer.h"
+#include "core/session/turns/turnstile.h"
+#include "model/counters.h"
+#include "protocol/link/ring.h"
+#include "protocol/waist/waist.h"
+
+namespace amalgam::core {
+
+struct SessionConfig {
+  protocol::RingMemory* rings = nullptr;  ///< mapped by the caller, RingMemory::kBytes
+  int heap_fd = -1;                       ///< kept by the caller
+  uint64_t heap_bytes = 0;
+  uint64_t quota_bytes = 0;  ///< 0: none
+  int output_fd = -1;        ///< read end of what fd 1 writes to, or -1
+  model::Counters* counters = nullptr;
+  const model::Grants* grants = nullptr;  ///< null: nobody else wants the devices, ever
+  int bell_fd = -1;                       ///< the arbiter's eventfd
+  Purse* purse = nullptr;
+  std::vector<SessionDevice> devices;
+  PlanProgram plan_program;            ///< null: no launch is ever cut
+  std::function<void()> on_congested;  ///< somebody should call flush_outbox() by the clock
+  Placer* placer = nullptr;            ///< null: nobody cares
+};
+
+class Session {
+ public:
+  explicit Session(SessionConfig config);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// Serves until the ring is closed (fine) or the client breaks the protocol (kProtocol; it has been sent a Fault).
+  Result<void> run();
+  /// Ends run() and wakes the client, from any thread.
+  void close();
+  /// Moves queued completions to a client that reads again; true if none are left.
+  bool flush_outbox() { return outbox_.flush(); }
+  /// Sends on what kernels have printed so far, unless the client does not read.
+  void drain_output();
+  bool congested() const { return outbox_.congested(); }
+  /// Whether nobody governs the devices now, because the daemon is gone. From any thread.
+  void set_free(bool free) { turnstile_.set_free(free); }
+
+ private:
+  using Payload = south::Bytes;
+
+  // session.cc: the loop
+  void dispatch(const protocol::Frame& frame);
+  bool take_frames();
+  void settle_batch();
+  void rest();
+  void poke();
+  bool take_interrupt();
+  void wake_client();
+  void run_mail();
+  void mail(std::function<void()> job);
+  void break_session(const char* why);
+
+  // session.cc: answers
+  void reply(uint32_t call, const Result<void>& result, std::span<const std::byte> payload = {});
+  template <typename M>
+  void reply_message(uint32_t call, const Result<M>& result);
+  template <typename M>
+  void handle(const protocol::Frame& frame);
+  template <typename M, typename F>
+  void with(const protocol::Frame& frame, F act);
+  template <typename M>
+  bool decode(const protocol::Frame& frame, M& message);
+
+  // session.cc: look-ups
+  template <typename T>
+  Result<T*> need(protocol::ObjectId id) const;
+  Result<std::span<std::byte>> bulk(protocol::BulkRef ref) const;
+  HeapView view() const { return {heap_base_, config_.heap_bytes}; }
+  Result<std::vector<south::Device*>> devices_of(std::span<const protocol::ObjectId> ids,
+                                                 std::vector<Ref<DeviceObject>>* held);
+
+  // create.cc
+  Result<protocol::HelloReply> execute(const protocol::Hello&);
+  Result<void> execute(const protocol::OpenDevice&);
+  Result<protocol::CountReply> execute(const protocol::CreateSubDevices&);
+  Result<void> execute(const protocol::CreateContext&);
+  Result<void> execute(const protocol::CreateStream&);
+  Result<void> execute(const protocol::CreateSampler&);
+  Result<void> execute(const protocol::CreateUserEvent&);
+  Result<void> execute(const protocol::Release&);
+  Result<void> execute(const protocol::SignalEvent&);
+  Result<void> execute(const protocol::WatchEvent&);
+
+  // create_memory.cc
+  Result<protocol::RegionReply> execute(const protocol::CreateRegion&);
+  Result<protocol::RegionReply> execute(const protocol::CreateSubRegion&);
+  Result<protocol::ImageReply> execute(const protocol::CreateImage&);
+  Result<QuotaShare> take_quota(uint64_t bytes);
+  Result<HeapRange> take_range(uint64_t bytes);
+  Result<void> create_svm(const protocol::CreateRegion& m, RegionObject& region);
+  Result<void> create_buffer(const protocol::CreateRegion& m, RegionObject& region);
+  Result<void> create_over(const protocol::CreateRegion& m, RegionObject& region);
+  Result<void> allocate_image(const protocol::CreateImage& m, RegionObject& image, south::ImageSpec& spec);
+  Result<void> settle_image_quota(RegionObject& image, uint64_t real);
+
+  // modules.cc
+  void create_module(const protocol::CreateModule&, uint32_t call);
+  void build(const protocol::BuildModule&, uint32_t call);
+  void compile(const protocol::CompileModule&, uint32_t call);
+  void link(const protocol::LinkModule&, uint32_t call);
+  Result<void> make_module(const protocol::CreateModule&, std::vector<int32_t>& statuses);
+  void on_slow_lane(std::vector<Ref<ModuleObject>> users, std::function<Result<void>()> job,
+                    std::function<void(const Result<void>&)> after);
+  Result<ModuleObject*> need_idle_module(protocol::ObjectId id) const;
+  Result<void> execute(const protocol::SetSpecConstant&);
+  Result<void> execute(const protocol::CreateKernel&);
+  Result<void> execute(const protocol::CloneKernel&);
+  Result<void> execute(const protocol::SetArg&);
+  Result<void> execute(const protocol::SetKernelExecInfo&);
+
+  // queries.cc
+  void query(const protocol::Query&, uint32_t call);
+  Result<Payload> ask(const protocol::Query&);
+  Result<Payload> ask_module(const protocol::Query&);
+  Result<Payload> ask_kernel(const protocol::Query&);
+
+  // enqueue.cc
+  struct Ticket;
+  Result<south::EventPtr> issue(const protocol::Launch&, Ticket&);
+  Result<south::EventPtr> issue(const protocol::Transfer&, Ticket&);
+  Result<south::EventPtr> issue(const protocol::Fill&, Ticket&);
+  Result<south::EventPtr> issue(const protocol::Marker&, Ticket&);
+  Result<south::EventPtr> issue(const protocol::Migrate&, Ticket&);
+  Result<south::EventPtr> issue(const protocol::Gate&, Ticket&);
+  template <typename M>
+  void enqueue(const protocol::Frame& frame);
+  bool take_turn(uint32_t device);
+  bool await_turn(uint32_t device);
+  Result<void> admit(const protocol::Enqueue& head, Ticket& ticket);
+  Result<void> resolve_waits(const protocol::Enqueue& head, Ticket& ticket);
+  Result<void> resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out, RegionObject*& region);
+  Result<void> launch_flight(const protocol::Enqueue& head, Ticket& ticket, south::EventPtr event);
+  void refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t native);
+  void notify(const protocol::Notify&);
+  Result<south::EventPtr> user_event(ContextObject& context);
+
+  Result<south::EventPtr> stand_in(StreamObject& stream, south::Waits waits, south::Event& user, south::EventPtr& follower);
+  BacklogPtr behind_of(const protocol::Enqueue& head) const;
+  void note_order(Ticket& ticket, EventObject* event) const;
+  void note_telling(const protocol::Enqueue& head, Ticket& ticket, EventObject* event) const;
+
+  // cutting.cc: which launches are cut
+  struct Cutting;
+  Cutting cutting_of(const protocol::Launch&);
+  ModuleSplit* split_of(ModuleObject& module, DeviceObject& device);
+  /// Where launches are cut, a long one shall not run whole because its module is new: plans, then calls `after`.
+  void plan_before(ModuleObject& module, std::function<void()> after);
+  void plan_split(ModuleObject& module, DeviceObject& device, std::function<void()> after);
+  uint32_t piece_us(const DeviceObject& device) const;
+  Result<Ref<KernelObject>> instance_of(KernelObject& kernel, const ModuleSplit& split, const KernelSplit& how);
+
+  // pieces.cc: how they run
+  Result<south::EventPtr> issue_cut(const CutPtr& cut, Ticket& ticket);
+  Result<south::Stream*> lane_of(const StreamObject& stream);
+  void reached(const CutPtr& cut, const south::Outcome& outcome);
+  void feed();
+  std::optional<uint32_t> start_pieces();
+  void start_piece(const CutPtr& cut);
+  void piece_ended(const CutPtr& cut, const south::Outcome& outcome);
+  void abandon(const CutPtr& cut, int32_t status);
+  bool release(const CutPtr& cut);
+
+  // completion.cc: on any thread
+  uint64_t count_time(uint32_t device, const south::Outcome& outcome);
+  friend struct Flight;
+  void finish(Flight* flight, south::Outcome outcome);
+  void tell(Flight* ended);
+  void tell(std::unique_ptr<Flight> flight, std::vector<Flight*>& due);
+  bool waits_to_be_told(Flight& flight);
+  void end_number(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome);
+  void ask_retired(StreamObject& stream, Progress::Asked by);
+  void gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status);
+  void end_user(const south::EventPtr& user, int32_t status);
+  /// Counts a callback other than a flight's, from now until it has run or was dropped.
+  std::shared_ptr<void> pending_callback();
+
+  SessionConfig config_;
+  Placer nobody_;
+  Placer& placer_;
+  Turnstile turnstile_;
+  std::atomic<uint32_t> interrupt_{0};  ///< the dispatcher has mail, dead objects or the client to wake
+  std::atomic<bool> resting_{false};    ///< the dispatcher looks at `interrupt_` before it takes another command
+  std::thread::id dispatcher_;
+  protocol::RingConsumer commands_;
+  std::unique_ptr<protocol::Frame> frame_;
+  Outbox outbox_;
+  OutputPipe output_;
+
+  Graveyard graveyard_;
+  Heap heap_;
+  std::byte* heap_base_ = nullptr;
+  ObjectTable table_;
+  FlightPool flights_;
+  Feeder feeder_;
+  MacroCache macros_;
+  std::atomic<uint64_t> in_flight_{0};          ///< commands that the driver has not finished
+  std::atomic<uint64_t> pending_callbacks_{0};  ///< other callbacks that will still use this session
+  std::atomic<uint64_t> lane_jobs_{0};
+  std::vector<Ref<StreamObject>> touched_;
+  std::vector<south::Event*> waits_;      ///< scratch of the enqueue that is being executed
+  std::vector<south::EventPtr> bridges_;  ///< likewise
+  const char* broken_ = nullptr;
+  protocol::SpinBudget spin_;
+
+  std::mutex users_mutex_;
+  std::unordered_map<south::Event*, std::weak_ptr<south::Event>> users_;  ///< user events that nobody has ended
+  size_t sweep_users_at_ = 0;
+
+  std::mutex mail_mutex_;
+  std::vector<std::function<void()>> mail_;
+  SlowLane slow_lane_;  ///< last: its threads use everything above
+};
+
+}  // namespace amalgam::core

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Completions: what happens on the driver's thread when a command has ended.
+//
+// Order on the way out: what the kernel printed, then its EventDone, then StreamRetired; and each command after what it came
+// after (flight.h). A stream's mutex is held while its completions are posted, so that a later one cannot overtake; the
+// client is woken after it is free again.
+#include <algorithm>
+
+#include "core/session/execute/execute.h"
+
+namespace amalgam::core {
+
+void Session::finish(Flight* raw, south::Outcome outcome) {
+  std::unique_ptr<Flight> flight(raw);
+  model::Counters& counters = *config_.counters;
+  uint32_t device = flight->stream->device->index;
+  if (flight->in_turn) turnstile_.leave(device);
+  if (flight->behind != nullptr) {
+    std::lock_guard lock(flight->behind->mutex);
+    if (flight->behind->released)
+      turnstile_.leave(device);
+    else
+      --flight->behind->count;  // it has failed before it could run
+  }
+  if (flight->cut != nullptr) {
+    if (outcome.status >= 0) outcome.times = flight->cut->times;  // its pieces' time is counted
+  } else if (uint64_t ran_ns = count_time(device, outcome); flight->pace != nullptr) {
+    flight->pace->learn(flight->groups, ran_ns);
+  }
+  if (flight->taken_ns != 0 && device < model::kMaxSessionDevices) {
+    uint64_t took_ns = protocol::monotonic_ns() - flight->taken_ns;
+    counters.latencies[device][model::latency_bucket(took_ns)].fetch_add(1, std::memory_order_relaxed);
+  }
+  if (outcome.status < 0) counters.errors.fetch_add(1, std::memory_order_relaxed);
+  counters.in_flight_now.fetch_sub(1, std::memory_order_relaxed);
+  if (flight->prints) output_.drain();
+  flight->held.clear();  // before the client hears of it: what it releases then is really unused
+  flight->outcome = outcome;
+  tell(flight.release());
+  wake_client();
+}
+
+/// Posts the end of a command, and of those that waited for this one to be told.
+void Session::tell(Flight* ended) {
+  std::vector<Flight*> due;
+  tell(std::unique_ptr<Flight>(ended), due);
+  while (!due.empty()) {
+    std::unique_ptr<Flight> flight(due.back());
+    due.pop_back();
+    tell(std::move(flight), due);
+  }
+}
+
+/// The same of one, or leaves it to what it waits for. `due` gains those that waited for it.
+void Session::tell(std::unique_ptr<Flight> flight, std::vector<Flight*>& due) {
+  bool failed = flight->outcome.status < 0;  // a failure has not waited for anything
+  if (!failed && waits_to_be_told(*flight)) {
+    (void)flight.release();
+    return;
+  }
+  StreamObject& stream = *flight->stream;
+  auto later = [](const Flight* a, const Flight* b) { return a->after > b->after; };
+  {
+    std::lock_guard lock(stream.mutex);
+    std::vector<Flight*>& untold = stream.untold;
+    if (!failed && stream.progress.retired() < flight->after) {
+      untold.push_back(flight.release());
+      std::push_heap(untold.begin(), untold.end(), later);
+      return;
+    }
+    end_number(stream, flight->number, flight->event, flight->outcome);
+    while (!untold.empty() && untold.front()->after <= stream.progress.retired()) {
+      std::pop_heap(untold.begin(), untold.end(), later);
+      due.push_back(untold.back());
+      untold.pop_back();
+    }
+  }
+  if (flight->fate != nullptr) {
+    std::lock_guard lock(flight->fate->mutex);
+    flight->fate->told = true;
+    due.insert(due.end(), flight->fate->followers.begin(), flight->fate->followers.end());
+    flight->fate->followers.clear();
+  }
+  flights_.give_back(std::move(flight));
+  in_flight_.fetch_sub(1, std::memory_order_release);  // last: the destructor waits for it
+}
+
+/// True if it now hangs on a command that it came after and that has not been told.
+bool Session::waits_to_be_told(Flight& flight) {
+  while (!flight.predecessors.empty()) {
+    FatePtr fate = std::move(flight.predecessors.back());
+    flight.predecessors.pop_back();
+    std::lock_guard lock(fate->mutex);
+    if (fate->told) continue;
+    fate->followers.push_back(&flight);
+    return true;
+  }
+  return false;
+}
+
+uint64_t Session::count_time(uint32_t device, const south::Outcome& outcome) {
+  if (outcome.times.started == 0 || outcome.times.ended <= outcome.times.started || device >= model::kMaxSessionDevices)
+    return 0;
+  uint64_t ran_ns = turnstile_.without_frozen(device, outcome.times.ended - outcome.times.started);
+  config_.counters->device_time_ns[device].fetch_add(ran_ns, std::memory_order_relaxed);
+  return ran_ns;
+}
+
+/// The caller holds the stream's mutex.
+void Session::end_number(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome) {
+  Progress::Asked asked = stream.progress.finish(number);
+  uint64_t retired = stream.progress.retired();
+  if (event != 0) {
+    // In-order streams: a number says that everything up to it has ended. A command that failed early cannot say that.
+    bool reached = !stream.in_order || retired >= number;
+    outbox_.post(protocol::EventDone{event, outcome.status, stream.id, reached ? number : 0, outcome.times});
+    if (stream.in_order && reached && number > stream.told) stream.told = number;
+  }
+  bool tell = asked == Progress::Asked::kNotify || (asked == Progress::Asked::kBatch && stream.told < retired);
+  if (!tell) return;
+  outbox_.post(protocol::StreamRetired{stream.id, retired});
+  stream.told = retired;
+}
+
+void Session::ask_retired(StreamObject& stream, Progress::Asked by) {
+  std::lock_guard lock(stream.mutex);
+  if (!stream.progress.ask(by)) return;
+  uint64_t retired = stream.progress.retired();
+  if (by == Progress::Asked::kBatch && stream.told >= retired) return;
+  outbox_.post(protocol::StreamRetired{stream.id, retired});
+  stream.told = retired;
+  outbox_.wake();
+}
+
+void Session::gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status) {
+  outbox_.post(protocol::GateReady{gate, status < 0 ? status : 0});
+  outbox_.wake();
+  if (status < 0) end_user(user, status);
+}
+
+void Session::end_user(const south::EventPtr& user, int32_t status) {
+  {
+    std::lock_guard lock(users_mutex_);
+    if (users_.erase(user.get()) == 0) return;
+  }
+  (void)user->signal(status < 0 ? status : 0);
+}
+
+std::shared_ptr<void> Session::pending_callback() {
+  pending_callbacks_.fetch_add(1, std::memory_order_relaxed);
+  return {nullptr, [this](void*) { pending_callbacks_.fetch_sub(1, std::memory_order_release); }};
+}
+
+}  // namespace amalgam::core

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flight: the record of one command that the driver has not finished, and the pool that such records come from.
+//
+// It keeps alive what the command uses: the stream, and every region, sampler … that it names, with their heap ranges. The
+// pool keeps finished records, so that a launch allocates none.
+//
+// The client may hear of an end only after the ends of everything that the command came after: who has waited for a marker
+// finds the commands before it complete. Drivers call back on several threads and in no order, so a flight that has ended
+// early waits to be *told*: in its stream's list until the numbers before it are retired, in the Fate of a command that it
+// waited for until that is told. It is in one of these lists at a time.
+//
+// Threads: the pool and fates lock; a record belongs to the dispatcher until its event has a callback, then to that
+// callback or to the list that it waits in.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/session/cutting/cut_launch.h"
+
+namespace amalgam::core {
+
+class Session;
+struct Flight;
+
+/// Whether the client has been told of a command's end, and who waits for that.
+struct Fate {
+  std::mutex mutex;
+  bool told = false;
+  std::vector<Flight*> followers;
+};
+using FatePtr = std::shared_ptr<Fate>;
+
+struct Flight {
+  Session* session = nullptr;
+  Ref<StreamObject> stream;
+  uint64_t number = 0;
+  protocol::ObjectId event = 0;
+  bool prints = false;
+  bool in_turn = false;        ///< has passed the turnstile and must leave it
+  CutPtr cut;                  ///< it runs in pieces, and this knows its times
+  BacklogPtr behind;           ///< it passes the turnstile when that is released
+  std::shared_ptr<Pace> pace;  ///< learns from it
+  uint64_t groups = 0;         ///< then: its size
+  uint64_t taken_ns = 0;       ///< of a launch: when it was taken up
+  south::EventPtr gate;        ///< a gate's event, which has nobody else once the client has released it
+  std::vector<Ref<Object>> held;
+
+  uint64_t after = 0;                 ///< told when the stream has retired this number
+  std::vector<FatePtr> predecessors;  ///< and these have been told
+  FatePtr fate;                       ///< its own; null where nothing can wait for it
+  south::Outcome outcome;             ///< once it has ended
+};
+
+class FlightPool {
+ public:
+  std::unique_ptr<Flight> take() {
+    std::lock_guard lock(mutex_);
+    if (free_.empty()) return std::make_unique<Flight>();
+    auto flight = std::move(free_.back());
+    free_.pop_back();
+    return flight;
+  }
+  void give_back(std::unique_ptr<Flight> flight) {
+    flight->held.clear();
+    flight->stream = {};
+    flight->gate = nullptr;
+    flight->cut = nullptr;
+    flight->behind = nullptr;
+    flight->pace = nullptr;
+    flight->prints = false;
+    flight->in_turn = false;
+    flight->taken_ns = 0;
+    flight->event = 0;
+    flight->after = 0;
+    flight->predecessors.clear();
+    flight->fate = nullptr;
+    std::lock_guard lock(mutex_);
+    if (free_.size() < kKept) free_.push_back(std::move(flight));
+  }
+
+ private:
+  static constexpr size_t kKept = 4096;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Flight>> free_;
+};
+
+}  // namespace amalgam::core

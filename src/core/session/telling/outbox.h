@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Outbox: everything that goes back to the client, in order, from any thread.
+//
+//   post() ─▶ completion ring, if nothing waits and there is room;  else ─▶ overflow queue ─ flush() ─▶ ring
+//
+// A client that does not read must not block a driver's thread, so what does not fit is queued. The queue is bounded by its
+// sources: commands in flight, and the dispatcher, which takes no further command while the queue is congested. Somebody has
+// to flush when the client has made room, which the client does not announce: the dispatcher and the control thread do, by
+// the clock, as long as congested() says so.
+//
+// Threads: any. Blocking: never. post() does not wake the client: call wake() after the last of a batch.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "protocol/link/ring.h"
+
+namespace amalgam::core {
+
+class Outbox {
+ public:
+  /// `on_congested` is called (on the posting thread, no lock held) when the queue stops being empty.
+  Outbox(protocol::RingProducer ring, std::function<void()> on_congested)
+      : ring_(std::move(ring)), on_congested_(std::move(on_congested)) {}
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
+
+  /// Queues one completion. `variable_bytes`: sum of its variable-size fields.
+  template <typename M>
+  void post(const M& message, uint32_t call = 0, size_t variable_bytes = 0) {
+    constexpr size_t kFixedBytes = 128;
+    bool newly = false;
+    {
+      std::lock_guard lock(mutex_);
+      if (!waiting_.empty() || !protocol::produce(ring_, message, call, kFixedBytes + variable_bytes)) {
+        newly = waiting_.empty();
+        queue(static_cast<uint16_t>(M::kType), call, message, kFixedBytes + variable_bytes);
+      }
+    }
+    fresh_.store(true, std::memory_order_release);
+    if (newly) on_congested_();
+  }
+  /// Wakes the client if it sleeps and something was posted since the last time: most commands end without a message, and a
+  /// client that is woken for nothing costs two switches a command.
+  void wake() {
+    if (!fresh_.load(std::memory_order_relaxed) || !fresh_.exchange(false, std::memory_order_acq_rel)) return;
+    if (ring_.wake()) has_woken_.store(true, std::memory_order_relaxed);
+  }
+  /// True if something was posted since the last wake().
+  bool has_news() const { return fresh_.load(std::memory_order_relaxed); }
+  /// True if the client slept and was woken since the last call: it waits for what it asked for.
+  bool has_woken() {
+    return has_woken_.load(std::memory_order_relaxed) && has_woken_.exchange(false, std::memory_order_relaxed);
+  }
+  /// Moves what waits to the ring as far as there is room, and wakes the client. True if nothing waits any more.
+  bool flush();
+  /// True while something waits for room.
+  bool congested() const { return congested_.load(std::memory_order_acquire); }
+  /// The client's index was a lie: the session must end.
+  bool broken();
+  size_t waiting();
+
+ private:
+  struct Waiting {
+    uint16_t type;
+    uint32_t call;
+    std::vector<std::byte> payload;
+  };
+  template <typename M>
+  void queue(uint16_t type, uint32_t call, const M& message, size_t bound) {
+    std::vector<std::byte> payload(bound);
+    payload.resize(protocol::encode(message, payload));
+    waiting_.push_back({type, call, std::move(payload)});
+    congested_.store(true, std::memory_order_release);
+  }
+  std::mutex mutex_;
+  protocol::RingProducer ring_;
+  std::deque<Waiting> waiting_;
+  std::atomic<bool> congested_{false};
+  std::atomic<bool> fresh_{false};
+  std::atomic<bool> has_woken_{false};
+  std::function<void()> on_congested_;
+};
+
+}  // namespace amalgam::core

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/config/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#include "base/limits.h"
+#include "core/sched/policy.h"
+#include "daemon/config/toml_reader.h"
+#include "daemon/host/paths.h"
+
+namespace amalgam::daemon {
+namespace {
+
+constexpr uint64_t kMaxWarmWorkers = 16;
+constexpr const char* kLogLevels[] = {"trace", "debug", "info", "warn", "error", "critical", "off"};
+
+std::string take_backends(const toml::node& node, std::vector<std::string>& backends) {
+  const toml::array* list = node.as_array();
+  if (list == nullptr) return "wrong type";
+  backends.clear();
+  for (const toml::node& item : *list) {
+    auto backend = item.value_exact<std::string>();
+    if (!backend || backend->empty()) return "every element must be a name";
+    if (std::ranges::find(backends, *backend) != backends.end()) return "\"" + *backend + "\" is there twice";
+    backends.push_back(*backend);
+  }
+  return backends.empty() ? "the list is empty" : "";
+}
+
+std::string take_environment(const toml::node& node, std::map<std::string, std::string>& environment) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr) return "wrong type";
+  for (const auto& [key, value] : *table) {
+    auto text = value.value_exact<std::string>();
+    std::string variable(key.str());
+    if (!text) return "the value of " + variable + " is not a string";
+    if (variable.empty() || variable.find('=') != std::string::npos || variable.starts_with("AMALGAM_"))
+      return variable + " cannot be set here";
+    environment[variable] = *text;
+  }
+  return {};
+}
+
+std::vector<Key> memory_keys(Config& config) {
+  return {{"host_bytes", "a size such as \"48GiB\", or a number of bytes", into_size(config.host_bytes)},
+          {"shared", "true or false", into(config.shared_memory)}};
+}
+
+std::string take_split(const toml::node& node, Split& split) {
+  auto text = node.value_exact<std::string>();
+  if (!text) return "wrong type";
+  if (*text == "never")
+    split = Split::kNever;
+  else if (*text == "shared")
+    split = Split::kShared;
+  else if (*text == "always")
+    split = Split::kAlways;
+  else
+    return "unknown word \"" + *text + "\"";
+  return {};
+}
+
+std::vector<Key> scheduling_keys(Config& config) {
+  auto policy = [&config](const toml::node& node) -> std::string {
+    auto text = node.value_exact<std::string>();
+    if (!text) return "wrong type";
+    if (auto known = core::find_policy(*text); !known) return known.error().message;
+    config.policy = *text;
+    return {};
+  };
+  return {{"policy", "a policy's name as a string, e.g. \"fair\"", policy},
+          {"quantum_ms", "milliseconds, 1 to 25", into_count(config.quantum_ms, kLongestQuantumMs)},
+          {"freeze", "true or false", into(config.freeze)},
+          {"piece_us", "microseconds as a whole number, 0 for never", into_count(config.piece_us, kLongestPieceUs)},
+          {"split", "\"never\", \"shared\" or \"always\"",
+           [&config](const toml::node& node) { return take_split(node, config.split); }}};
+}
+
+std::vector<Key> metrics_keys(Config& config) {
+  return {{"address", "a loopback address and a port such as \"127.0.0.1:9464\", or \"off\"", [&](const toml::node& node) {
+             auto text = node.value_exact<std::string>();
+             if (!text) return std::string("wrong type");
+             auto address = parse_metrics_address(*text);
+             if (!address) return address.error().message;
+             config.metrics = *address;
+             return std::string();
+           }}};
+}
+
+std::vector<Key> top_keys(Config& config, const std::string& name, Error& inner) {
+  auto level = [&config](const toml::node& node) -> std::string {
+    auto text = node.value_exact<std::string>();
+    if (!text) return "wrong type";
+    if (!is_log_level(*text)) return "unknown level \"" + *text + "\"";
+    config.log_level = *text;
+    return {};
+  };
+  return {
+      {"system", "true or false", into(config.system)},
+      {"socket", "an absolute path as a string", into_path(config.socket)},
+      {"state_dir", "an absolute path as a string", into_path(config.state_dir)},
+      {"worker", "an absolute path as a string", into_path(config.worker)},
+      {"classes_dir", "an absolute path as a string", into_path(config.classes_dir)},
+      {"worker_user", "a user's name as a string", into(config.worker_user)},
+      {"log_level", "\"trace\", \"debug\", \"info\", \"warn\", \"error\", \"critical\" or \"off\"", level},
+      {"backends", "a list of names such as [\"opencl\"]",
+       [&config](const toml::node& node) { return take_backends(node, config.backends); }},
+      {"warm_workers", "a small whole number", into_count(config.warm_workers, kMaxWarmWorkers)},
+      {"idle_exit", "seconds as a whole number", into_count(config.idle_exit_s, UINT32_MAX)},
+      {"keep_sessions_on_exit", "true or false", into(config.keep_sessions_on_exit)},
+      {"memory", "a table [memory]", into_table(memory_keys(config), "memory.", name, inner)},
+      {"scheduling", "a table [scheduling]", into_table(scheduling_keys(config), "scheduling.", name, inner)},
+      {"metrics", "a table [metrics]", into_table(metrics_keys(config), "metrics.", name, inner)},
+      {"environment", "a table [environment] of strings",
+       [&config](const toml::node& node) { return take_environment(node, config.environment); }},
+  };
+}
+
+}  // namespace
+
+bool is_log_level(std::string_view text) { return std::ranges::find(kLogLevels, text) != std::end(kLogLevels); }
+
+Result<uint64_t> parse_size(std::string_view text) {
+  struct Unit {
+    std::string_view name;
+    uint64_t bytes;
+  };
+  static constexpr Unit kUnits[] = {{"", 1},       {"B", 1},      {"KiB", kKiB},
+                                    {"MiB", kMiB}, {"GiB", kGiB}, {"TiB", kGiB * 1024},
+                                    {"K", kKiB},   {"M", kMiB},   {"G", kGiB}};
+  double number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
+  while (unit.starts_with(' ')) unit.remove_prefix(1);
+  auto known = std::find_if(std::begin(kUnits), std::end(kUnits), [&](const Unit& u) { return u.name == unit; });
+  if (error != std::errc{} || known == std::end(kUnits) || !(number >= 0) ||
+      number * static_cast<double>(known->bytes) > 0x1p62)
+    return fail(Code::kInvalidArgument, "\"" + std::string(text) + "\" is not a size");
+  return static_cast<uint64_t>(std::llround(number * static_cast<double>(known->bytes)));
+}
+
+Result<std::string> parse_metrics_address(std::string_view text) {
+  if (text == "off" || text.empty()) return std::string();
+  size_t colon = text.rfind(':');
+  std::string_view host = text.substr(0, colon == std::string_view::npos ? 0 : colon);
+  std::string_view digits = colon == std::string_view::npos ? "" : text.substr(colon + 1);
+  unsigned port = 0;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (host.empty() || error != std::errc{} || end != digits.data() + digits.size() || port > 65535)
+    return fail(Code::kInvalidArgument, "\"" + std::string(text) + "\" is not an address and a port");
+  if (host == "localhost") host = "127.0.0.1";
+  if (!host.starts_with("127."))
+    return fail(
+        Code::kInvalidArgument,
+        "metrics are served without authentication, so only to this machine: \"" + std::string(host) +
+            "\" is not a loopback address; put a proxy that authenticates in front of 127.0.0.1 to reach them from afar");
+  return std::string(host) + ":" + std::string(digits);
+}
+
+Config default_config(bool system) {
+  Config config;
+  config.system = system;
+  config.socket = default_socket(system);
+  config.state_dir = default_state_dir(system);
+  config.classes_dir = default_classes_dir(system);
+  config.keep_sessions_on_exit = system;
+  config.metrics = system ? "127.0.0.1:9464" : "";
+  return config;
+}
+
+Result<Config> parse_config(std::string_view text, const std::string& name) {
+  auto table = parse_toml(text, name);
+  if (!table) return std::unexpected(std::move(table.error()));
+  auto system = (*table)["system"].value_exact<bool>();
+  Config config = default_config(system.value_or(false));
+  Error inner(Code::kOk, "");
+  auto read = read_table(*table, "", top_keys(config, name, inner), name);
+  if (!read) return std::unexpected(std::move(read.error()));
+  if (inner.code != Code::kOk) return std::unexpected(std::move(inner));
+  return config;
+}
+
+Result<Config> load_config(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  if (!in) return fail(system_error("read configuration " + file.string(), errno));
+  std::ostringstream text;
+  text << in.rdbuf();
+  auto config = parse_config(std::move(text).str(), file.string());
+  if (config) config->file = file;
+  return config;
+}
+
+}  // namespace amalgam::daemon

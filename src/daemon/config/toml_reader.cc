@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/config/toml_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/config/config.h"
+
+namespace amalgam::daemon {
+namespace {
+
+size_t distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      size_t next = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = std::exchange(row[j], next);
+    }
+  }
+  return row[b.size()];
+}
+
+std::string advice(std::string_view unknown, const std::vector<Key>& keys) {
+  std::string all;
+  const Key* nearest = nullptr;
+  for (const Key& key : keys) {
+    all += (all.empty() ? "" : ", ") + std::string(key.name);
+    if (distance(unknown, key.name) <= 3 && (!nearest || distance(unknown, key.name) < distance(unknown, nearest->name)))
+      nearest = &key;
+  }
+  return nearest != nullptr ? fmt::format("did you mean \"{}\"?", nearest->name) : "remove it, or use one of " + all;
+}
+
+}  // namespace
+
+std::string place(const std::string& name, const toml::source_region& region) {
+  return fmt::format("{}:{}:{}", name, region.begin.line, region.begin.column);
+}
+
+Take into_path(std::filesystem::path& target) {
+  return [&target](const toml::node& node) -> std::string {
+    auto value = node.value_exact<std::string>();
+    if (!value) return "wrong type";
+    if (!std::filesystem::path(*value).is_absolute()) return "the path is not absolute";
+    target = *value;
+    return {};
+  };
+}
+
+Take into_count(uint64_t& target, uint64_t most) {
+  return [&target, most](const toml::node& node) -> std::string {
+    auto value = node.value_exact<int64_t>();
+    if (!value) return "wrong type";
+    if (*value < 0 || static_cast<uint64_t>(*value) > most) return fmt::format("must be from 0 to {}", most);
+    target = static_cast<uint64_t>(*value);
+    return {};
+  };
+}
+
+Take into_size(uint64_t& target) {
+  return [&target](const toml::node& node) -> std::string {
+    if (auto number = node.value_exact<int64_t>(); number && *number >= 0) {
+      target = static_cast<uint64_t>(*number);
+      return {};
+    }
+    auto text = node.value_exact<std::string>();
+    if (!text) return "wrong type";
+    auto bytes = parse_size(*text);
+    if (!bytes) return bytes.error().message;
+    target = *bytes;
+    return {};
+  };
+}
+
+Take into_table(std::vector<Key> keys, std::string prefix, const std::string& name, Error& error) {
+  return [keys = std::move(keys), prefix = std::move(prefix), &name, &error](const toml::node& node) -> std::string {
+    if (!node.is_table()) return "wrong type";
+    auto read = read_table(*node.as_table(), prefix, keys, name);
+    if (!read) error = std::move(read.error());
+    return {};
+  };
+}
+
+Result<toml::table> parse_toml(std::string_view text, const std::string& name) {
+  try {
+    return toml::parse(text, name);
+  } catch (const toml::parse_error& error) {
+    return fail(Code::kInvalidArgument,
+                place(name, error.source()) + ": " + std::string(error.description()) + "; mend the TOML there");
+  }
+}
+
+Result<void> read_table(const toml::table& table, const std::string& prefix, const std::vector<Key>& keys,
+                        const std::string& name) {
+  for (const auto& [key, node] : table) {
+    auto known = std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return key.str() == k.name; });
+    if (known == keys.end())
+      return fail(Code::kInvalidArgument, fmt::format("{}: unknown key \"{}{}\": {}", place(name, key.source()), prefix,
+                                                      key.str(), advice(key.str(), keys)));
+    if (std::string why = known->take(node); !why.empty())
+      return fail(Code::kInvalidArgument, fmt::format("{}: \"{}{}\": {}; give {}", place(name, node.source()), prefix,
+                                                      key.str(), why, known->wants));
+  }
+  return {};
+}
+
+}  // namespace amalgam::daemon

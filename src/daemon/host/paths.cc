@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/host/paths.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "protocol/control/channel.h"
+
+namespace amalgam::daemon {
+namespace fs = std::filesystem;
+namespace {
+
+fs::path from_environment(const char* variable, const char* below_home) {
+  if (const char* named = ::getenv(variable); named != nullptr && *named == '/') return fs::path(named) / "amalgam";
+  if (const char* home = ::getenv("HOME"); home != nullptr && *home == '/') return fs::path(home) / below_home / "amalgam";
+  return {};
+}
+
+/// FNV-1a: the same on every machine and build, which std::hash does not promise.
+uint64_t stable_hash(const std::string& text) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (unsigned char c : text) hash = (hash ^ c) * 0x100000001b3;
+  return hash;
+}
+
+}  // namespace
+
+fs::path default_socket(bool system) {
+  return system ? fs::path("/run/amalgam/amalgamd.sock") : fs::path(protocol::user_socket_path());
+}
+
+fs::path default_state_dir(bool system) {
+  if (system) return "/var/lib/amalgam";
+  fs::path folder = from_environment("XDG_STATE_HOME", ".local/state");
+  return folder.empty() ? fs::path(protocol::user_socket_path()).parent_path() : folder;
+}
+
+fs::path default_classes_dir(bool system) {
+  if (system) return "/etc/amalgam/slices.d";
+  fs::path folder = from_environment("XDG_CONFIG_HOME", ".config");
+  return folder.empty() ? folder : folder / "slices.d";
+}
+
+fs::path user_config_file() {
+  fs::path file = from_environment("XDG_CONFIG_HOME", ".config") / "amalgamd.toml";
+  std::error_code ignored;
+  return file.is_absolute() && fs::exists(file, ignored) ? file : fs::path();
+}
+
+Result<fs::path> find_worker() {
+  std::error_code error;
+  fs::path exe = fs::read_symlink("/proc/self/exe", error);
+  if (error) return fail(system_error("read /proc/self/exe", error.value()));
+  std::string sought;
+  for (const char* relative : {"../libexec/amalgam/amalgam-worker", "../worker/amalgam-worker"}) {
+    fs::path path = (exe.parent_path() / relative).lexically_normal();
+    if (::access(path.c_str(), X_OK) == 0) return path;
+    sought += (sought.empty() ? "" : ", ") + path.string();
+  }
+  return fail(Code::kNotFound, "amalgam-worker is not there (sought " + sought + "); name it with --worker");
+}
+
+fs::path state_file(const fs::path& state_dir, const fs::path& socket) {
+  char name[40];
+  std::snprintf(name, sizeof name, "state-%016llx.sqlite", static_cast<unsigned long long>(stable_hash(socket.string())));
+  return state_dir / name;
+}
+
+Result<void> make_folder(const fs::path& folder, mode_t mode) {
+  std::error_code error;
+  fs::create_directories(folder.parent_path(), error);
+  if (::mkdir(folder.c_str(), mode) == 0) {
+    ::chmod(folder.c_str(), mode);  // the umask must not take away what is meant
+    return {};
+  }
+  if (errno != EEXIST) return fail(system_error("make folder " + folder.string(), errno));
+  struct stat info{};
+  if (::stat(folder.c_str(), &info) != 0) return fail(system_error("look at " + folder.string(), errno));
+  bool trusted = info.st_uid == ::geteuid() || info.st_uid == 0;
+  bool open_to_all = (info.st_mode & 002) != 0 && (info.st_mode & S_ISVTX) == 0;
+  if (!S_ISDIR(info.st_mode) || !trusted || open_to_all)
+    return fail(Code::kPermissionDenied, folder.string() + " is not a folder that only its owner can write to; remove it");
+  return {};
+}
+
+Result<UniqueFd> lock_socket(const fs::path& socket) {
+  std::string path = socket.string() + ".lock";
+  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!lock) return fail(system_error("open " + path, errno));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    char holder[24] = {};
+    ssize_t n = ::pread(lock.get(), holder, sizeof holder - 1, 0);
+    std::string pid(holder, n > 0 ? static_cast<size_t>(n) : 0);
+    while (pid.ends_with('\n')) pid.pop_back();
+    return fail(Code::kUnavailable, "another amalgamd (pid " + (pid.empty() ? "unknown" : pid) + ") serves " +
+                                        socket.string() + "; end it with `amalgam shutdown`, or give another --socket");
+  }
+  std::string text = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), text.data(), text.size(), 0) < 0)
+    return fail(system_error("write " + path, errno));
+  return lock;
+}
+
+}  // namespace amalgam::daemon

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/sessions/session_memory.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <type_traits>
+
+#include "base/limits.h"
+#include "protocol/link/ring.h"
+
+namespace amalgam::daemon {
+namespace {
+
+constexpr uint64_t kHeapGrain = 2 * kMiB;         // whole huge pages
+constexpr uint64_t kMaxPool = uint64_t{1} << 44;  // two of them and staging fit into the address space of a process
+constexpr unsigned kNoExecSeal = 0x0008U;         // MFD_NOEXEC_SEAL, Linux 6.3; not in this system's headers
+
+/// Anonymous memory of a fixed size.
+Result<UniqueFd> make_memory(const char* name, uint64_t bytes) {
+  UniqueFd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | kNoExecSeal));
+  if (!fd && errno == EINVAL) fd.reset(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd) return fail(system_error("make session memory", errno));
+  if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0 ||
+      ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return fail(system_error("size session memory", errno));
+  return fd;
+}
+
+/// Another descriptor of the same memory, with other rights.
+Result<UniqueFd> open_again(int fd, int flags) {
+  UniqueFd again(::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), flags | O_CLOEXEC));
+  if (!again) return fail(system_error("open session memory again", errno));
+  return again;
+}
+
+Result<void> initialise_ring(int fd) {
+  void* memory = ::mmap(nullptr, protocol::RingMemory::kCommandData, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) return fail(system_error("map ring", errno));
+  auto* ring = static_cast<protocol::RingMemory*>(memory);
+  ring->magic = protocol::RingMemory::kMagic;
+  ring->version = protocol::kWireVersion;
+  ::munmap(memory, protocol::RingMemory::kCommandData);
+  return {};
+}
+
+}  // namespace
+
+template <typename T>
+SharedPage<T>::~SharedPage() {
+  if (page_ != nullptr) ::munmap(const_cast<std::remove_const_t<T>*>(page_), sizeof(T));
+}
+
+template <typename T>
+Result<SharedPage<T>> SharedPage<T>::map(int fd) {
+  struct stat info{};
+  if (::fstat(fd, &info) != 0) return fail(system_error("look at session memory", errno));
+  int seals = ::fcntl(fd, F_GET_SEALS);
+  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || static_cast<uint64_t>(info.st_size) < sizeof(T))
+    return fail(Code::kProtocol, "session memory is too small or not sealed");
+  constexpr int kProtection = std::is_const_v<T> ? PROT_READ : PROT_READ | PROT_WRITE;
+  void* memory = ::mmap(nullptr, sizeof(T), kProtection, MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) return fail(system_error("map session memory", errno));
+  SharedPage page;
+  page.page_ = static_cast<T*>(memory);
+  return page;
+}
+
+template class SharedPage<const model::Counters>;
+template class SharedPage<model::Grants>;
+
+Result<GrantsPage> reopen_grants(int fd) {
+  auto writable = open_again(fd, O_RDWR);
+  if (!writable) return std::unexpected(std::move(writable.error()));
+  return GrantsPage::map(writable->get());
+}
+
+uint64_t heap_bytes_for(uint64_t largest_pool) {
+  uint64_t bytes = kStagingBytes + 2 * std::min(largest_pool, kMaxPool);
+  return (bytes + kHeapGrain - 1) / kHeapGrain * kHeapGrain;
+}
+
+Result<SessionMemory> make_session_memory(uint64_t heap_bytes) {
+  auto ring = make_memory("amalgam-ring", protocol::RingMemory::kBytes);
+  if (!ring) return std::unexpected(std::move(ring.error()));
+  AMALGAM_TRY(initialise_ring(ring->get()), "ring");
+  auto heap = make_memory("amalgam-heap", heap_bytes);
+  if (!heap) return std::unexpected(std::move(heap.error()));
+  auto counters = make_memory("amalgam-counters", sizeof(model::Counters));
+  if (!counters) return std::unexpected(std::move(counters.error()));
+  auto page = CountersPage::map(counters->get());
+  if (!page) return std::unexpected(std::move(page.error()));
+  auto grants = make_memory("amalgam-grants", sizeof(model::Grants));
+  if (!grants) return std::unexpected(std::move(grants.error()));
+  auto grants_page = GrantsPage::map(grants->get());
+  if (!grants_page) return std::unexpected(std::move(grants_page.error()));
+  // Whoever has it for reading could open it again for writing, if he is the owner or anybody may.
+  if (::fchmod(grants->get(), S_IRUSR | S_IWUSR) != 0) return fail(system_error("protect the grants", errno));
+  auto readable = open_again(grants->get(), O_RDONLY);
+  if (!readable) return std::unexpected(std::move(readable.error()));
+  UniqueFd bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), knock(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!bell || !knock) return fail(system_error("make a bell", errno));
+  return SessionMemory{std::move(*ring), std::move(*heap), std::move(*counters), std::move(*readable),
+                       std::move(bell),  std::move(knock), std::move(*page),     std::move(*grants_page)};
+}
+
+}  // namespace amalgam::daemon

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// SessionRegistry: the life of every session, from the request to the last byte given back.
+//
+//   open ─▶ starting ── a worker is there ─▶ adopting ── SessionReady ─▶ live ─┬─ client ends ─▶ worker ends ─▶ gone
+//                                                                             └─ worker ends ───────────────▶ gone
+//   (daemon returns) ─▶ lost ── WorkerHello with the right secret ─▶ live
+//
+// A session is gone when its worker's process is: only then can none of its memory be in use. A worker must end with its
+// client; one that has not kOrphanMs later is killed with all its helpers.
+//
+// Threads: the loop's. Nothing blocks. Lifetime: outlives the callbacks that it gives to the loop.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "daemon/sessions/session_memory.h"
+#include "daemon/sessions/worker_pool.h"
+#include "daemon/slices/slice_registry.h"
+#include "daemon/state/context.h"
+
+namespace amalgam::daemon {
+
+struct Session {
+  enum class State : uint8_t { kStarting, kAdopting, kLive, kLost };
+  uint64_t id = 0, slice = 0;
+  State state = State::kStarting;
+  uid_t uid = 0;
+  std::string program;
+  Process client;
+  Worker worker;
+  CountersPage counters;
+  GrantsPage grants;
+  UniqueFd bell;   ///< rung by the worker
+  UniqueFd knock;  ///< and by the client
+  std::vector<std::string> devices;
+  uint64_t opened_unix_ms = 0;
+  uint64_t stored_granted = 0;  ///< what the state file says
+};
+
+/// What the answer to OpenSession is made of.
+struct Opened {
+  protocol::SessionOpened message;
+  UniqueFd client_end, ring, heap, grants, knock;
+};
+
+class SessionRegistry {
+ public:
+  using Answer = std::function<void(Result<Opened>)>;
+  struct Client {
+    uid_t uid = 0;
+    Process process;
+  };
+  /// Who wants to know.
+  struct Listener {
+    std::function<void(Session&)> live;                              ///< its worker serves commands from now on
+    std::function<void(Session&, const protocol::Packet&)> message;  ///< from a live session's worker
+    std::function<void(const Session&)> leaving;                     ///< its client has gone, its worker is to follow
+    std::function<void(const Session&)> ended;                       ///< its numbers are still there
+    std::function<void()> returned;                                  ///< a lost session is live again, or gone
+  };
+  SessionRegistry(Context& context, SliceRegistry& slices, WorkerPool& pool, uint64_t& next_id);
+  ~SessionRegistry();
+  SessionRegistry(const SessionRegistry&) = delete;
+  SessionRegistry& operator=(const SessionRegistry&) = delete;
+  Listener listener;
+
+  /// Answers once, when the worker is ready or has refused.
+  void open(Client client, const protocol::OpenSession& request, Answer answer);
+  /// A worker that came back. Takes the channel if it is the session's own.
+  Result<void> attach(protocol::Channel& channel, const protocol::WorkerHello& hello, protocol::Packet& packet);
+
+  /// A session of an earlier daemon, whose worker may come back. kNotFound: the worker is gone.
+  Result<void> restore(const SessionRow& row);
+  size_t lost() const;
+  /// No more waiting: lost sessions hold what the state file says until they come back.
+  void stop_waiting();
+
+  /// Kills the worker with its helpers; the session is gone when they are.
+  void kill(Session& session, const std::string& why);
+  /// Asks every worker to end; those that do not are killed.
+  void end_all(uint64_t ask_ms, uint64_t kill_ms);
+
+  Session* find(uint64_t id);
+  const std::map<uint64_t, std::unique_ptr<Session>>& all() const { return sessions_; }
+  uint64_t opened_total() const { return opened_total_; }
+
+ private:
+  struct Opening {
+    Answer answer;
+    SessionMemory memory;
+    uint64_t heap_bytes = 0, quota = 0;
+    EventLoop::TimerId timer = 0;
+    UniqueFd client_end;
+  };
+  Result<void> check_limits(uid_t uid) const;
+  void adopt(uint64_t id, Result<Worker> worker);
+  Result<void> send_adopt(Session& session, Opening& opening);
+  void on_packet(Session& session, const protocol::Packet& packet);
+  void on_ready(Session& session, const protocol::Packet& packet);
+  void on_channel(uint64_t id);
+  void on_client_end(uint64_t id);
+  void on_worker_end(uint64_t id);
+  void refuse(uint64_t id, Error error);
+  void watch_client(Session& session);
+  Result<void> watch_worker(Session& session);
+  void watch_channel(Session& session);
+  void remove(uint64_t id);
+  void save(const Session& session);
+
+  Context& context_;
+  SliceRegistry& slices_;
+  WorkerPool& pool_;
+  uint64_t& next_id_;
+  std::map<uint64_t, std::unique_ptr<Session>> sessions_;
+  std::map<uint64_t, Opening> openings_;
+  uint64_t opened_total_ = 0;
+};
+
+/// Milliseconds since 1970.
+uint64_t unix_ms();
+
+}  // namespace amalgam::daemon

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/slices/slice_registry.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "daemon/sessions/worker_pool.h"
+#include "daemon/slices/admission.h"
+#include "model/counters.h"
+
+namespace amalgam::daemon {
+namespace {
+
+constexpr size_t kMaxName = 64;
+constexpr size_t kMaxSelectors = kMaxDevices;
+constexpr const char* kDefaultName = "default";
+
+std::string fraction_text(uint32_t ppm) { return ppm == 0 ? "none" : model::format_percent(ppm); }
+
+Promise promise_of(const Slice& slice) { return {slice.id, slice.name, slice.terms.share_ppm, slice.devices}; }
+
+SliceRow row_of(const Slice& slice, pid_t creator_pid, uint64_t creator_start) {
+  return {slice.id,      slice.token, slice.name,    slice.owner,      slice.quota,
+          slice.devices, creator_pid, creator_start, slice.class_name, slice.terms};
+}
+
+}  // namespace
+
+std::string terms_text(const model::Terms& terms, uint64_t quota) {
+  return "share " + fraction_text(terms.share_ppm) + ", cap " + fraction_text(terms.cap_ppm) + ", priority " +
+         std::string(model::priority_name(terms.priority)) + ", slo " + model::format_slo(terms.slo_p99_ns) + ", quota " +
+         (quota == 0 ? "none" : core::human_bytes(quota));
+}
+
+std::string presentable(const std::string& name, size_t most) {
+  std::string out;
+  for (unsigned char c : name) out += c < 0x20 || c == 0x7f ? '?' : static_cast<char>(c);
+  if (out.size() <= most) return out;
+  out.resize(most);
+  // Not in the middle of a character of several bytes.
+  while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xc0) == 0x80) out.pop_back();
+  if (!out.empty() && static_cast<unsigned char>(out.back()) >= 0xc0) out.pop_back();
+  return out;
+}
+
+SliceRegistry::~SliceRegistry() {
+  for (auto& [id, slice] : slices_)
+    if (slice->creator.pidfd) context_.loop.unwatch(slice->creator.pidfd.get());
+}
+
+Result<const Slice*> SliceRegistry::add(std::unique_ptr<Slice> slice) {
+  if (slices_.size() >= kMaxSlices)
+    return fail(Code::kLimit, "slices: there are " + std::to_string(kMaxSlices) + " already");
+  auto pools = context_.devices.pools_of(slice->devices);
+  AMALGAM_TRY(context_.ledger.create_slice(slice->id, slice->name, std::move(pools), slice->quota), "slice");
+  const Slice* made = slice.get();
+  slices_.emplace(made->id, std::move(slice));
+  if (on_made) on_made(*made);
+  return made;
+}
+
+Result<void> SliceRegistry::check_terms(const Slice& slice, const model::Terms& terms, uid_t asker) const {
+  if (auto good = model::check(terms); !good) return good;
+  bool becomes_realtime = terms.priority == model::Priority::kRealtime && slice.terms.priority != terms.priority;
+  if (becomes_realtime && asker != 0 && asker != ::geteuid()) {
+    const Class* of = classes_.find(slice.class_name);
+    if (of == nullptr || of->terms.terms.priority != model::Priority::kRealtime)
+      return fail(Code::kPermissionDenied,
+                  "priority realtime is for root, the daemon's own user, and classes that have it; ask for high");
+  }
+  std::vector<Promise> others;
+  for (const auto& [id, other] : slices_) others.push_back(promise_of(*other));
+  Promise wish = promise_of(slice);
+  wish.share_ppm = terms.share_ppm;
+  return admit(wish, others);
+}
+
+Result<const Slice*> SliceRegistry::create(const Owner& owner, const protocol::CreateSlice& request) {
+  if (request.version != protocol::kControlVersion)
+    return fail(Code::kProtocol, "this daemon speaks control version " + std::to_string(protocol::kControlVersion));
+  if (request.devices.size() > kMaxSelectors) return fail(Code::kLimit, "more device names than there can be devices");
+  auto devices = context_.devices.select(request.devices);
+  if (!devices) return std::unexpected(std::move(devices.error()));
+  if (devices->empty()) return fail(Code::kUnavailable, "the pool has no healthy device; see `amalgam devices`");
+  if (devices->size() > model::kMaxSessionDevices)
+    return fail(Code::kLimit, "a slice has at most " + std::to_string(model::kMaxSessionDevices) + " devices; name fewer");
+  auto slice = std::make_unique<Slice>();
+  slice->id = next_id_++;
+  slice->token = random_token();
+  slice->name = request.name.empty() ? "slice-" + std::to_string(slice->id) : presentable(request.name, kMaxName);
+  slice->owner = owner.uid;
+  slice->devices = std::move(*devices);
+  slice->connection = owner.connection;
+  model::TermsPatch wish = request.terms;
+  if (!request.class_name.empty()) {
+    auto of = classes_.choose(presentable(request.class_name, kMaxName), owner.uid, owner.groups);
+    if (!of) return std::unexpected(std::move(of.error()));
+    slice->class_name = (*of)->name;
+    wish.fill_from((*of)->terms);
+  }
+  model::Terms terms;
+  wish.apply(terms, slice->quota);
+  if (auto good = check_terms(*slice, terms, owner.uid); !good) return std::unexpected(std::move(good.error()));
+  slice->terms = terms;
+  SliceRow row = row_of(*slice, owner.pid, start_time_of(owner.pid));
+  auto made = add(std::move(slice));
+  if (made) context_.expect(context_.store.put(row));
+  return made;
+}
+
+Result<const Slice*> SliceRegistry::set(uint64_t id, uid_t uid, const model::TermsPatch& change) {
+  auto found = slices_.find(id);
+  if (found == slices_.end()) return fail(Code::kNotFound, "there is no slice " + std::to_string(id) + "; see `amalgam ps`");
+  Slice& slice = *found->second;
+  if (uid != slice.owner && uid != 0)
+    return fail(Code::kPermissionDenied, "slice " + std::to_string(id) + " \"" + slice.name + "\" belongs to user id " +
+                                             std::to_string(slice.owner) + "; only that user and root may change it");
+  model::Terms terms = slice.terms;
+  uint64_t quota = slice.quota;
+  change.apply(terms, quota);
+  if (terms == slice.terms && quota == slice.quota) return &slice;
+  if (auto good = check_terms(slice, terms, uid); !good) return std::unexpected(std::move(good.error()));
+  // The ledger is asked last: it alone takes something, and nothing after it can refuse.
+  if (quota != slice.quota)
+    if (auto reserved = context_.ledger.set_quota(id, quota); !reserved) return std::unexpected(std::move(reserved.error()));
+  slice.terms = terms;
+  slice.quota = quota;
+  context_.expect(context_.store.set_terms(id, quota, terms));
+  if (on_terms_changed) on_terms_changed(slice);
+  return &slice;
+}
+
+Result<const Slice*> SliceRegistry::look_up(const protocol::Token& token, uid_t uid) const {
+  bool is_default = token == protocol::Token{};
+  for (const auto& [id, slice] : slices_) {
+    if (slice->token != token || (is_default && slice->owner != uid)) continue;
+    if (slice->owner != uid && uid != 0) return fail(Code::kPermissionDenied, "the slice belongs to another user");
+    return slice.get();
+  }
+  if (is_default) return nullptr;
+  return fail(Code::kNotFound, "there is no such slice; it ends with the `amalgam run` that made it");
+}
+
+Result<const Slice*> SliceRegistry::resolve(const protocol::Token& token, uid_t uid) {
+  auto found = look_up(token, uid);
+  if (!found || *found != nullptr) return found;
+  auto slice = std::make_unique<Slice>();
+  slice->id = next_id_++;
+  slice->name = kDefaultName;
+  slice->owner = uid;
+  slice->devices = context_.devices.healthy();
+  if (slice->devices.size() > model::kMaxSessionDevices) slice->devices.resize(model::kMaxSessionDevices);
+  if (slice->devices.empty()) return fail(Code::kUnavailable, "the pool has no healthy device; see `amalgam devices`");
+  SliceRow row = row_of(*slice, 0, 0);
+  auto made = add(std::move(slice));
+  if (made) context_.expect(context_.store.put(row));
+  return made;
+}
+
+const Slice* SliceRegistry::find(uint64_t id) const {
+  auto found = slices_.find(id);
+  return found == slices_.end() ? nullptr : found->second.get();
+}
+
+void SliceRegistry::session_opened(uint64_t slice) { ++slices_.at(slice)->sessions; }
+
+void SliceRegistry::session_ended(uint64_t slice) {
+  --slices_.at(slice)->sessions;
+  collect(slice);
+}
+
+void SliceRegistry::connection_closed(uint64_t connection) {
+  std::vector<uint64_t> orphans;
+  for (auto& [id, slice] : slices_) {
+    if (slice->connection != connection) continue;
+    slice->connection = 0;
+    orphans.push_back(id);
+  }
+  for (uint64_t id : orphans) collect(id);
+}
+
+void SliceRegistry::collect_all() {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, slice] : slices_) ids.push_back(id);
+  for (uint64_t id : ids) collect(id);
+}
+
+void SliceRegistry::collect(uint64_t id) {
+  const Slice& slice = *slices_.at(id);
+  if (slice.sessions != 0 || slice.connection != 0 || slice.creator.pidfd) return;
+  context_.ledger.remove_slice(id);
+  context_.expect(context_.store.drop_slice(id));
+  auto gone = slices_.extract(id);
+  if (on_gone) on_gone(*gone.mapped());
+}
+
+size_t SliceRegistry::named() const {
+  return static_cast<size_t>(std::ranges::count_if(slices_, [](const auto& entry) { return !entry.second->is_default(); }));
+}
+
+Result<void> SliceRegistry::restore(const SliceRow& row) {
+  auto slice = std::make_unique<Slice>();
+  slice->id = row.id;
+  slice->token = row.token;
+  slice->name = row.name;
+  slice->owner = row.owner;
+  slice->quota = row.quota;
+  slice->devices = row.devices;
+  slice->class_name = row.class_name;
+  slice->terms = row.terms;
+  if (auto creator = find_process(row.creator_pid, row.creator_start)) slice->creator = std::move(*creator);
+  Slice& kept = *slice;
+  auto made = add(std::move(slice));
+  if (!made) return std::unexpected(std::move(made.error()));
+  if (kept.creator.pidfd) watch_creator(kept);
+  return {};
+}
+
+void SliceRegistry::watch_creator(Slice& slice) {
+  auto watched = context_.loop.watch(slice.creator.pidfd.get(), EPOLLIN, [this, id = slice.id](uint32_t) {
+    Slice& of = *slices_.at(id);
+    context_.loop.unwatch(of.creator.pidfd.get());
+    of.creator = Process{};
+    collect(id);
+  });
+  if (!watched) slice.creator = Process{};
+}
+
+}  // namespace amalgam::daemon

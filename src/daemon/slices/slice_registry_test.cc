@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/slices/slice_registry.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+namespace amalgam::daemon {
+namespace {
+
+constexpr uid_t kAlice = 4001, kBob = 4002;
+using model::Priority;
+using model::Terms;
+using model::TermsPatch;
+
+model::Device device(const std::string& id, const std::string& pool) {
+  model::Device of;
+  of.id = id;
+  of.backend = "opencl";
+  of.name = id;
+  of.library = id;
+  of.memory_pool = pool;
+  return of;
+}
+
+TermsPatch share(uint32_t ppm) {
+  TermsPatch terms;
+  terms.set_share(ppm);
+  return terms;
+}
+
+/// A registry over two devices and two pools of 1 GiB, without any process.
+struct SliceRegistryTest : testing::Test {
+  SliceRegistryTest() {
+    char name[] = "/tmp/amalgam-slices-XXXXXX";
+    folder = ::mkdtemp(name);
+    loop = std::move(EventLoop::create().value());
+    store = std::move(Store::open(folder / "state.sqlite").value());
+    devices.update({device("opencl:0", "host"), device("opencl:1", "card")});
+    for (const char* pool : {"host", "card"}) ledger.set_pool(pool, kGiB);
+    log.set_level(spdlog::level::off);
+    context.emplace(Context{*loop, log, config, ledger, devices, *store});
+    EXPECT_TRUE(
+        classes.add("[batch]\nshare = \"20%\"\ncap = \"40%\"\npriority = \"low\"\nmemory = \"128MiB\"\n"
+                    "[urgent]\npriority = \"realtime\"\n[roots]\nusers = [\"root\"]\n",
+                    "x.toml"));
+    begin();
+  }
+  ~SliceRegistryTest() override {
+    registry.reset();
+    store.reset();
+    std::filesystem::remove_all(folder);
+  }
+  void begin() {
+    registry = std::make_unique<SliceRegistry>(*context, classes, next_id);
+    registry->on_made = [this](const Slice& slice) { happened.push_back("made " + slice.name); };
+    registry->on_terms_changed = [this](const Slice& slice) {
+      happened.push_back(slice.name + ": " + terms_text(slice.terms, slice.quota));
+    };
+    registry->on_gone = [this](const Slice& slice) { happened.push_back("gone " + slice.name); };
+  }
+  Result<const Slice*> create(uid_t uid, const std::string& name, const TermsPatch& terms, const std::string& of = "",
+                              std::vector<std::string> on = {}) {
+    protocol::CreateSlice request;
+    request.name = name;
+    request.devices = std::move(on);
+    request.class_name = of;
+    request.terms = terms;
+    return registry->create({uid, ::getpid(), ++connection, {}}, request);
+  }
+  static std::string why(const Result<const Slice*>& result) { return result ? "" : result.error().message; }
+
+  std::filesystem::path folder;
+  std::unique_ptr<EventLoop> loop;
+  std::unique_ptr<Store> store;
+  spdlog::logger log{"test"};
+  Config config;
+  core::Ledger ledger;
+  DeviceTable devices;
+  Classes classes;
+  uint64_t next_id = 1, connection = 0;
+  std::optional<Context> context;
+  std::unique_ptr<SliceRegistry> registry;
+  std::vector<std::string> happened;
+};
+
+TEST_F(SliceRegistryTest, SharesNeverSumOverTheWhole) {
+  ASSERT_TRUE(create(kAlice, "a", share(700'000)));
+  EXPECT_EQ(why(create(kBob, "b", share(400'000))),
+            "a share of 40% is asked for, but device opencl:0 has 30% free; slice 1 \"a\" holds 70%");
+  EXPECT_TRUE(create(kBob, "b", share(300'000)));
+  registry->connection_closed(1);
+  EXPECT_TRUE(create(kBob, "c", share(700'000))) << "what has gone holds nothing";
+}
+
+TEST_F(SliceRegistryTest, AClassFillsWhatIsNotGiven) {
+  TermsPatch own = share(100'000);
+  own.set_memory(0);
+  auto slice = create(kAlice, "a", own, "batch");
+  ASSERT_TRUE(slice) << why(slice);
+  EXPECT_EQ((*slice)->terms, (Terms{100'000, 400'000, Priority::kLow, 0}));
+  EXPECT_EQ((*slice)->quota, 0u);
+  EXPECT_EQ((*slice)->class_name, "batch");
+  auto whole = create(kAlice, "b", {}, "batch");
+  EXPECT_EQ((*whole)->quota, 128 * kMiB);
+  EXPECT_EQ(why(create(kAlice, "c", share(500'000), "batch")),
+            "cap 40% is below share 50%; raise the cap, or lower the share");
+  EXPECT_EQ(why(create(kAlice, "c", {}, "bath")), "there is no class \"bath\"; you may have batch, urgent");
+  EXPECT_EQ(create(kAlice, "c", {}, "roots").error().code, Code::kPermissionDenied);
+  EXPECT_TRUE(create(0, "c", {}, "roots"));
+}
+
+TEST_F(SliceRegistryTest, RealtimeIsForRootAndWhomAClassGivesIt) {
+  TermsPatch realtime;
+  realtime.set_priority(Priority::kRealtime);
+  EXPECT_EQ(create(kAlice, "a", realtime).error().code, Code::kPermissionDenied);
+  EXPECT_EQ(create(kAlice, "a", realtime, "batch").error().code, Code::kPermissionDenied);
+  EXPECT_TRUE(create(0, "a", realtime));
+  EXPECT_TRUE(create(::geteuid(), "a", realtime));
+  auto plain = create(kAlice, "plain", {}), urgent = create(kAlice, "urgent", {}, "urgent");
+  ASSERT_TRUE(plain && urgent);
+  EXPECT_EQ(registry->set((*plain)->id, kAlice, realtime).error().code, Code::kPermissionDenied);
+  ASSERT_TRUE(registry->set((*plain)->id, 0, realtime));
+  EXPECT_TRUE(registry->set((*plain)->id, kAlice, share(10'000))) << "what root gave it keeps";
+  TermsPatch low;
+  low.set_priority(Priority::kLow);
+  ASSERT_TRUE(registry->set((*urgent)->id, kAlice, low));
+  ASSERT_TRUE(registry->set((*urgent)->id, kAlice, realtime));
+  EXPECT_EQ((*urgent)->terms.priority, Priority::kRealtime);
+}
+
+TEST_F(SliceRegistryTest, OnlyTheOwnerAndRootChangeASlice) {
+  auto slice = create(kAlice, "a", share(100'000));
+  auto refused = registry->set((*slice)->id, kBob, share(200'000));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kPermissionDenied);
+  EXPECT_EQ(refused.error().message, "slice 1 \"a\" belongs to user id 4001; only that user and root may change it");
+  EXPECT_TRUE(registry->set((*slice)->id, kAlice, share(200'000)));
+  EXPECT_TRUE(registry->set((*slice)->id, 0, share(300'000)));
+  EXPECT_EQ((*slice)->terms.share_ppm, 300'000u);
+  EXPECT_EQ(registry->set(99, 0, share(1'000)).error().code, Code::kNotFound);
+}
+
+TEST_F(SliceRegistryTest, ARefusedChangeChangesNothing) {
+  TermsPatch terms = share(300'000);
+  terms.set_memory(100 * kMiB);
+  auto slice = create(kAlice, "a", terms, "", {"opencl:0"});
+  TermsPatch other = share(500'000);
+  other.set_memory(800 * kMiB);
+  ASSERT_TRUE(create(kBob, "b", other, "", {"opencl:0"}));
+  happened.clear();
+  const Terms before = (*slice)->terms;
+  TermsPatch too_much_memory = share(400'000), too_much_share = share(600'000), nonsense = share(400'000);
+  too_much_memory.set_memory(300 * kMiB);
+  too_much_share.set_memory(200 * kMiB);
+  nonsense.set_cap(100'000);
+  for (const TermsPatch& change : {too_much_memory, too_much_share, nonsense}) {
+    EXPECT_FALSE(registry->set((*slice)->id, kAlice, change));
+    EXPECT_EQ((*slice)->terms, before);
+    EXPECT_EQ((*slice)->quota, 100 * kMiB);
+    EXPECT_EQ(ledger.pool("host").held, 900 * kMiB);
+    EXPECT_EQ(store->slices()->front().terms, before);
+  }
+  EXPECT_TRUE(happened.empty());
+}
+
+TEST_F(SliceRegistryTest, WhatHappensIsToldAndKept) {
+  auto slice = create(kAlice, "a", share(100'000));
+  TermsPatch change = share(250'000);
+  change.set_cap(500'000);
+  change.set_priority(Priority::kHigh);
+  change.set_slo(5'000'000);
+  change.set_memory(kGiB);
+  ASSERT_TRUE(registry->set((*slice)->id, kAlice, change));
+  ASSERT_TRUE(registry->set((*slice)->id, kAlice, change)) << "the same again is no change";
+  EXPECT_EQ(happened,
+            (std::vector<std::string>{"made a", "a: share 25%, cap 50%, priority high, slo p99=5ms, quota 1 GiB"}));
+  auto rows = store->slices();
+  ASSERT_EQ(rows->size(), 1u);
+
+  // As after kill -9: only the file is left.
+  registry.reset();
+  ledger = core::Ledger();
+  for (const char* pool : {"host", "card"}) ledger.set_pool(pool, kGiB);
+  happened.clear();
+  begin();
+  ASSERT_TRUE(registry->restore(rows->front()));
+  const Slice* back = registry->find(1);
+  ASSERT_NE(back, nullptr);
+  EXPECT_EQ(back->terms, (Terms{250'000, 500'000, Priority::kHigh, 5'000'000}));
+  EXPECT_EQ(back->quota, kGiB);
+  EXPECT_EQ(happened, std::vector<std::string>{"made a"});
+  EXPECT_FALSE(create(kBob, "b", share(800'000))) << "what came back still holds its share";
+}
+
+TEST_F(SliceRegistryTest, TheLastMomentIsTold) {
+  ASSERT_TRUE(create(kAlice, "a", {}));
+  registry->connection_closed(connection);
+  EXPECT_EQ(happened, (std::vector<std::string>{"made a", "gone a"}));
+  EXPECT_EQ(registry->size(), 0u);
+}
+
+}  // namespace
+}  // namespace amalgam::daemon

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Context: what every part of the daemon is given. Built once by Daemon, which owns it all; there are no globals.
+//
+// Threads: the event loop's alone, except where a member says otherwise.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include "core/memory/ledger.h"
+#include "daemon/config/config.h"
+#include "daemon/devices/device_table.h"
+#include "daemon/host/event_loop.h"
+#include "daemon/state/store.h"
+
+namespace amalgam::daemon {
+
+struct Context {
+  EventLoop& loop;
+  spdlog::logger& log;
+  Config& config;
+  core::Ledger& ledger;
+  DeviceTable& devices;
+  Store& store;
+
+  /// A failed write to the state file costs recovery, not service: it is said and survived.
+  void expect(Result<void> written) const {
+    if (!written) log.error("{}", written.error().text());
+  }
+};
+
+}  // namespace amalgam::daemon

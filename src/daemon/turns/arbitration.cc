@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/turns/arbitration.h"
+
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "protocol/link/ring.h"
+
+namespace amalgam::daemon {
+namespace {
+
+constexpr uint64_t kPollNs = 500'000;             // how soon an idle holder is found while others want the device
+constexpr uint64_t kSporadicPollNs = 100'000;     // and one that will probably be idle as soon as this work has ended
+constexpr uint32_t kMostPatience = 3;             // that doubles with each look that finds it busy, so often
+constexpr uint64_t kCalmPollNs = 100'000'000;     // how often a holder that runs alone is looked at
+constexpr uint64_t kParkAfterNs = 1'000'000'000;  // a rest after which it has to ring again
+constexpr uint64_t kShortGapNs = 300'000;         // shorter than a look by the clock can tell from work, in most slices
+constexpr uint64_t kDrainPollNs = 200'000;        // revoked work rings when it has ended; a bell can be missed
+constexpr uint32_t kUrgentPart = 2;               // of a piece's length runs at once where somebody more urgent may come
+constexpr uint64_t kDeafNs = 1'000'000'000;       // for whoever has knocked for nothing
+constexpr int kUrgentNice = -15;                  // of our thread, where it may not have a real-time class
+
+/// Our thread sleeps, and decides when it wakes: it should not wait for the processor that it is about to take away from
+/// somebody. Refused without the right to; then the kernel's favour for those who sleep has to do. (Niceness alone does not
+/// help where processes are grouped by session, see docs/traps/autogroup.md.)
+void become_urgent() {
+  sched_param first{};
+  first.sched_priority = 1;
+  if (::sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) == 0) return;
+  (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kUrgentNice);
+}
+
+Result<void> listen(int epoll, int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.fd = fd;
+  if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) return fail(system_error("watch", errno));
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Arbitration>> Arbitration::start(Options options, Guardian& guardian, spdlog::logger& log) {
+  std::unique_ptr<Arbitration> made(new Arbitration(std::move(options), guardian, log));
+  if (auto prepared = made->prepare(); !prepared) return fail(std::move(prepared.error()).within("arbitration"));
+  return made;
+}
+
+Result<void> Arbitration::prepare() {
+  policy_ = options_.policy;
+  if (auto known = core::find_policy(policy_); !known) return fail(std::move(known.error()));
+  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!epoll_ || !timer_ || !wake_) return fail(system_error("descriptors", errno));
+  for (int fd : {timer_.get(), wake_.get()}) AMALGAM_TRY(listen(epoll_.get(), fd), "epoll");
+  thread_ = std::thread([this] { run(); });
+  return {};
+}
+
+Arbitration::~Arbitration() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  poke();
+  thread_.join();
+  uint64_t now = protocol::monotonic_ns();
+  for (auto& [id, desk] : desks_)
+    for (Seat& seat : desk->seats) Seats::let_go(seat, now);
+}
+
+void Arbitration::poke() const {
+  uint64_t one = 1;
+  (void)!::write(wake_.get(), &one, sizeof one);
+}
+
+void Arbitration::run() {
+  become_urgent();
+  for (;;) {
+    // Edges, and nothing is read: a bell belongs to a worker, which could make a read of it block.
+    epoll_event events[64];
+    int count = ::epoll_wait(epoll_.get(), events, 64, -1);
+    if (count < 0 && errno != EINTR) return;
+    std::lock_guard lock(mutex_);
+    if (stop_) return;
+    uint64_t now = protocol::monotonic_ns(), wake = UINT64_MAX;
+    listen_again(now);
+    for (int i = 0; i < count; ++i) hear(events[i].data.fd, now);
+    for (auto& [id, desk] : desks_) {
+      attend(*desk, now);
+      wake = std::min(wake, desk->wake_ns);
+    }
+    itimerspec when{};
+    if (wake != UINT64_MAX) {
+      wake = std::max(wake, uint64_t{1});
+      when.it_value = {static_cast<time_t>(wake / 1'000'000'000), static_cast<long>(wake % 1'000'000'000)};
+    }
+    ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+  }
+}
+
+/// A bell or a clock says only that it is time to look; a knock has to be noted.
+void Arbitration::hear(int fd, uint64_t now_ns) {
+  auto found = knockers_.find(fd);
+  if (found == knockers_.end()) return;
+  Knocker& knocker = found->second;
+  bool believed = true;
+  for (auto& [id, desk] : desks_) believed = desk->seats.knock(knocker.session, now_ns) && believed;
+  if (believed) return;
+  // It wakes us for nothing, however often it likes.
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  knocker.deaf_until_ns = now_ns + kDeafNs;
+}
+
+void Arbitration::listen_again(uint64_t now_ns) {
+  for (auto& [fd, knocker] : knockers_)
+    if (knocker.deaf_until_ns != 0 && now_ns >= knocker.deaf_until_ns && listen(epoll_.get(), fd)) knocker.deaf_until_ns = 0;
+}
+
+/// A shorter pause of this slice counts as work.
+uint64_t Arbitration::short_gap_ns(const Desk& desk, core::SliceId slice) {
+  return desk.arbiter.is_sporadic(slice) ? core::GapEstimator::kLeastNs : kShortGapNs;
+}
+
+Seats::Sight Arbitration::look(const Desk& desk, core::SliceId slice, uint64_t now_ns) {
+  Seats::Sight sight = desk.seats.look(slice, now_ns);
+  if (slice == desk.arbiter.holder() && sight.idle_for_ns < short_gap_ns(desk, slice)) sight.in_flight = true;
+  return sight;
+}
+
+/// Looks, and tells the arbiter.
+Seats::Sight Arbitration::observe(Desk& desk, core::SliceId slice, uint64_t now_ns) {
+  Seats::Sight sight = look(desk, slice, now_ns);
+  desk.arbiter.observe(now_ns, slice, {sight.pending, sight.in_flight, sight.busy() ? 0 : sight.idle_for_ns, 0});
+  return sight;
+}
+
+/// Whoever lost the device as idle may have begun something before that took hold, and stands still with it: it cannot ring.
+bool Arbitration::came_back(Desk& desk, const core::Arbiter::Step& step, uint64_t now_ns) {
+  return std::ranges::any_of(step, [&](const core::Arbiter::Action& action) {
+    const bool was_idle = action.kind == core::Arbiter::ActionKind::kRevoke && !desk.arbiter.is_busy(action.slice);
+    return was_idle && observe(desk, action.slice, now_ns).busy();
+  });
+}
+
+void Arbitration::attend(Desk& desk, uint64_t now_ns) {
+  size_t wanting = 0;
+  for (const auto& [slice, seats] : desk.governed) {
+    Seats::Sight sight = observe(desk, slice, now_ns);
+    wanting += sight.busy() ? 1 : 0;
+    if (slice == desk.arbiter.draining() && !sight.in_flight) desk.arbiter.drained(now_ns, slice);
+    if (desk.parked && slice == desk.arbiter.holder() && sight.pending) {
+      desk.parked = false;
+      desk.seats.grant(slice, now_ns);
+    }
+  }
+  if (!desk.goals.empty() && now_ns >= desk.goals_due_ns) weigh_goals(desk, now_ns);
+  auto act = [&] {
+    auto step = desk.arbiter.step(now_ns);
+    for (const auto& action : step) carry_out(desk, action, now_ns);
+    return step;
+  };
+  auto step = act();
+  if (core::SliceId leaving = desk.arbiter.draining(); leaving != 0 && !look(desk, leaving, now_ns).in_flight) {
+    desk.arbiter.drained(now_ns, leaving);  // it had nothing there: nobody will ring
+    step = act();
+  }
+  if (came_back(desk, step, now_ns)) {
+    ++wanting;
+    step = act();
+  }
+  desk.wake_ns = plan(desk, step, wanting, now_ns);
+  bool runs = desk.arbiter.holder() != 0 && !desk.parked;
+  if (runs && !desk.goals.empty()) desk.wake_ns = std::min(desk.wake_ns, desk.goals_due_ns);
+}
+
+void Arbitration::weigh_goals(Desk& desk, uint64_t now_ns) {
+  desk.goals_due_ns = now_ns + core::Goals::kPeriodNs;
+  auto slices = desk.goals.slices();
+  for (Seat& seat : desk.seats) {
+    if (seat.released || !std::ranges::binary_search(slices, seat.slice)) continue;
+    bool first = seat.latencies.empty();
+    if (first) seat.latencies.resize(model::kLatencyBuckets);
+    for (size_t bucket = 0; bucket < model::kLatencyBuckets; ++bucket) {
+      uint32_t ended = seat.counters->latencies[seat.index][bucket].load(std::memory_order_relaxed);
+      uint32_t since = ended - std::exchange(seat.latencies[bucket], ended);
+      if (!first && since != 0) desk.goals.observe(seat.slice, model::latency_edge_ns(bucket), since);
+    }
+  }
+  desk.goals.update(now_ns, desk.arbiter);
+}
+
+/// While others want the device: when to look at its holder again. Bells come when they like and change nothing about that.
+uint64_t Arbitration::next_look(Desk& desk, uint64_t now_ns) {
+  const core::SliceId holder = desk.arbiter.holder();
+  const Seats::Sight sight = desk.seats.look(holder, now_ns);
+  const uint64_t poll_ns = desk.arbiter.is_sporadic(holder) ? kSporadicPollNs : kPollNs;
+  if (!sight.busy()) {
+    const uint64_t short_gap = short_gap_ns(desk, holder);
+    desk.look_ns = 0;
+    desk.patience = 0;
+    return now_ns + (sight.idle_for_ns < short_gap ? short_gap - sight.idle_for_ns : poll_ns);
+  }
+  if (now_ns >= desk.look_ns) {
+    desk.look_ns = now_ns + (poll_ns << desk.patience);
+    desk.patience = std::min(desk.patience + 1, kMostPatience);
+  }
+  return desk.look_ns;
+}
+
+/// When to look again. Parks a holder that rests.
+uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns) {
+  uint64_t wake = step.next_wake_ns;
+  if (desk.arbiter.draining() != 0) return std::min(wake, now_ns + kDrainPollNs);
+  core::SliceId holder = desk.arbiter.holder();
+  if (holder == 0 || desk.parked) return wake;
+  if (wanting > 1) {
+    desk.seats.run_beside();
+    return std::min(wake, next_look(desk, now_ns));
+  }
+  desk.seats.run_alone(holder, now_ns);
+  Seats::Sight sight = look(desk, holder, now_ns);
+  if (!sight.busy() && sight.idle_for_ns >= kParkAfterNs) desk.parked = desk.seats.park(holder, now_ns);
+  return desk.parked ? wake : std::min(wake, now_ns + kCalmPollNs);
+}
+
+void Arbitration::carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns) {
+  switch (action.kind) {
+    case core::Arbiter::ActionKind::kGrant:
+      desk.parked = false;
+      desk.patience = 0;
+      desk.look_ns = 0;
+      return desk.seats.grant(action.slice, now_ns);
+    case core::Arbiter::ActionKind::kRevoke: desk.parked = false; return revoke(desk, action.slice, now_ns);
+    case core::Arbiter::ActionKind::kHung:
+      log_.error("{}: slice {} was asked to leave the device and does not; the others go on without waiting for it", desk.id,
+                 action.slice);
+      return;
+  }
+}
+
+void Arbitration::revoke(Desk& desk, core::SliceId slice, uint64_t now_ns) {
+  bool froze = desk.seats.freezable();
+  desk.seats.revoke(slice, now_ns);
+  if (desk.seats.freezable() == froze) return;
+  log_.error("{}: the guardian is gone; nothing is frozen any more", desk.id);
+  tell_pieces(desk);
+}
+
+Arbitration::Desk& Arbitration::desk_of(const DeviceUse& device, uint64_t now_ns) {
+  auto& desk = desks_[device.id];
+  if (desk == nullptr) {
+    core::Arbiter::Options options;
+    options.freezable = device.freezable && options_.freeze;
+    options.hints = options_.hints;
+    desk = std::make_unique<Desk>(device.id, options, guardian_, now_ns);
+    (void)desk->arbiter.set_policy(now_ns, policy_);  // checked at the start
+  }
+  return *desk;
+}
+
+void Arbitration::tell_pieces(Desk& desk) const {
+  bool cut = options_.split == Split::kAlways ||
+             (options_.split == Split::kShared && !desk.seats.freezable() && desk.governed.size() > 1);
+  const std::vector<core::Holding> holdings = desk.arbiter.holdings();
+  core::Priority most_urgent = core::Priority::kIdle;
+  for (const core::Holding& holding : holdings) most_urgent = std::min(most_urgent, holding.terms.priority);
+  const uint32_t whole_us = cut ? options_.piece_us : 0, part_us = (whole_us + kUrgentPart - 1) / kUrgentPart;
+  for (const core::Holding& holding : holdings) {
+    const bool is_behind = holding.terms.priority > most_urgent && !desk.seats.freezable();
+    for (Seat& seat : desk.seats)
+      if (seat.slice == holding.slice)
+        seat.grant().piece_us.store(is_behind ? part_us : whole_us, std::memory_order_relaxed);
+  }
+}
+
+void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns) {
+  Seat seat{.session = member.session,
+            .slice = member.slice,
+            .index = index,
+            .counters = member.counters,
+            .grants = member.grants,
+            .pid = member.pid,
+            .pidfd = member.pidfd,
+            .worker = member.worker};
+  uint32_t& seats = desk.governed[member.slice];
+  if (seats == 0) {
+    auto add = [&] { return desk.arbiter.add_slice(now_ns, member.slice, member.slice_name, member.terms); };
+    if (auto added = desk.goals.admit(now_ns, desk.arbiter, member.slice, member.terms, add); !added) {
+      log_.error("{}: slice {} is not governed: {}", desk.id, member.slice_name, added.error().text());
+      desk.governed.erase(member.slice);
+      desk.refused[member.session] = added.error().text();
+      return Seats::let_go(seat, now_ns);
+    }
+  }
+  ++seats;
+  bool holds = desk.arbiter.holder() == member.slice && !desk.parked;
+  seat.grant().granted.store(holds ? 1 : 0, std::memory_order_seq_cst);
+  desk.seats.add(std::move(seat));
+  tell_pieces(desk);
+}
+
+void Arbitration::add(const Member& member) {
+  {
+    std::lock_guard lock(mutex_);
+    uint64_t now = protocol::monotonic_ns();
+    if (options_.freeze && !guardian_.watch(member.pidfd)) log_.error("the guardian is gone; nothing is frozen any more");
+    for (uint32_t index = 0; index < member.devices.size(); ++index)
+      take_seat(desk_of(member.devices[index], now), member, index, now);
+    if (auto heard = listen(epoll_.get(), member.bell); heard) bells_[member.session] = member.bell;
+    if (member.devices.size() == 1 && listen(epoll_.get(), member.knock)) knockers_[member.knock] = {member.session};
+  }
+  poke();
+}
+
+void Arbitration::remove(uint64_t session) {
+  {
+    std::lock_guard lock(mutex_);
+    uint64_t now = protocol::monotonic_ns();
+    for (auto& [id, desk] : desks_) {
+      for (Seat& seat : desk->seats) {
+        if (seat.session != session) continue;
+        Seats::thaw(seat, now);
+        if (auto governed = desk->governed.find(seat.slice); governed != desk->governed.end() && --governed->second == 0) {
+          desk->arbiter.remove_slice(now, seat.slice);
+          desk->goals.forget(seat.slice);
+          desk->governed.erase(governed);
+        }
+      }
+      desk->refused.erase(session);
+      if (desk->seats.erase(session)) tell_pieces(*desk);
+    }
+    if (auto bell = bells_.extract(session)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, bell.mapped(), nullptr);
+    std::erase_if(knockers_, [&](const auto& entry) {
+      const auto& [fd, knocker] = entry;
+      if (knocker.session != session) return false;
+      if (knocker.deaf_until_ns == 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+      return true;
+    });
+  }
+  poke();
+}
+
+void Arbitration::release(uint64_t session) {
+  {
+    std::lock_guard lock(mutex_);
+    uint64_t now = protocol::monotonic_ns();
+    for (auto& [id, desk] : desks_)
+      for (Seat& seat : desk->seats)
+        if (seat.session == session) Seats::let_go(seat, now);
+  }
+  poke();
+}
+
+Result<void> Arbitration::set_terms(core::SliceId slice, const core::Terms& terms) {
+  {
+    std::lock_guard lock(mutex_);
+    uint64_t now = protocol::monotonic_ns();
+    for (auto& [id, desk] : desks_) {
+      if (!desk->governed.contains(slice)) continue;
+      auto held = desk->goals.as_asked(desk->arbiter.holdings());
+      if (auto fits = core::admit(held, {slice, "", terms}); !fits) return fail(std::move(fits.error()).within(id));
+    }
+    for (auto& [id, desk] : desks_) {
+      if (!desk->governed.contains(slice)) continue;
+      auto set = [&] { return desk->arbiter.set_terms(now, slice, terms); };
+      AMALGAM_TRY(desk->goals.admit(now, desk->arbiter, slice, terms, set), id);
+      tell_pieces(*desk);
+    }
+  }
+  poke();
+  return {};
+}
+
+Result<void> Arbitration::set_policy(const std::string& name) {
+  {
+    std::lock_guard lock(mutex_);
+    if (auto known = core::find_policy(name); !known) return fail(std::move(known.error()));
+    policy_ = name;
+    for (auto& [id, desk] : desks_) AMALGAM_TRY(desk->arbiter.set_policy(protocol::monotonic_ns(), name), id);
+  }
+  poke();
+  return {};
+}
+
+Arbitration::Account Arbitration::account_of(Desk& desk, core::SliceId slice, uint64_t now_ns) {
+  Account account;
+  account.device = desk.id;
+  account.totals = *desk.arbiter.totals(now_ns, slice);
+  account.policy = desk.arbiter.policy();
+  account.goal = desk.goals.text(slice);
+  account.last_decision = desk.arbiter.history().count();
+  account.now_ns = now_ns;
+  account.holder = desk.arbiter.holder();
+  for (const core::Holding& holding : desk.arbiter.holdings())
+    if (holding.slice == slice) account.terms = holding.terms;
+  return account;
+}
+
+Result<Arbitration::Account> Arbitration::account(core::SliceId slice, const std::string& device, uint64_t after,
+                                                  uint64_t most) {
+  std::lock_guard lock(mutex_);
+  auto found = desks_.find(device);
+  if (found == desks_.end() || !found->second->governed.contains(slice))
+    return fail(Code::kNotFound, "slice " + std::to_string(slice) + " is not governed on " + device);
+  uint64_t now = protocol::monotonic_ns();
+  // A holder that runs alone was looked at some time ago; what it rested since then is not to be shown as run.
+  observe(*found->second, slice, now);
+  Account account = account_of(*found->second, slice, now);
+  account.decisions = found->second->arbiter.history().since(after, most);
+  return account;
+}
+
+std::vector<Arbitration::Account> Arbitration::accounts(core::SliceId slice) {
+  std::lock_guard lock(mutex_);
+  std::vector<Account> found;
+  uint64_t now = protocol::monotonic_ns();
+  for (auto& [id, desk] : desks_) {
+    if (!desk->governed.contains(slice)) continue;
+    observe(*desk, slice, now);
+    found.push_back(account_of(*desk, slice, now));
+  }
+  return found;
+}
+
+std::string Arbitration::refusal(uint64_t session, const std::string& device) {
+  std::lock_guard lock(mutex_);
+  auto desk = desks_.find(device);
+  if (desk == desks_.end()) return "";
+  auto found = desk->second->refused.find(session);
+  return found == desk->second->refused.end() ? "" : found->second;
+}
+
+}  // namespace amalgam::daemon

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arbitration: binds one core::Arbiter a device to the sessions that want it.
+//
+//   worker ─ bell, claims (Counters) ─▶ look ─▶ Arbiter::observe ─▶ step ─▶ Seats (grants, signals) ─▶ worker
+//                                         ▲                           │
+//                                         └──── timer, poll ──────────┘
+//
+// Theory. A worker rings when it wants a device that it may not use, and when the last of its revoked work has ended; it
+// does not ring while it runs. So what the holder does is looked at by the clock: after kPollNs while somebody else wants
+// the device (this is how soon an idle holder is found), less often while it is found busy, since each look takes the
+// processor from somebody, and as soon as a gap is too long to be one; every kCalmPollNs while it runs alone, never while it
+// rests. A holder that rests for kParkAfterNs is *parked*: its grant is taken away without a decision, and the bell brings
+// it back. An idle machine therefore has no wake-ups, and a program alone pays one bell after a rest.
+//
+// Programs knock (seats.h). Who knocks for nothing is not listened to for kDeafNs: this thread has a real-time class, and
+// must not run whenever somebody likes.
+//
+// Goals. While launches run, the latencies that workers count are looked at once a second, and the shares of slices with a
+// latency goal follow (core/sched/goals.h). A worker that counts wrongly moves its own share, within what admission leaves.
+//
+// Pieces. Where workers are not frozen, launches are cut while more than one slice could want the device, so that what runs
+// runs out soon. A slice that has the device for itself pays nothing for it; one that a more urgent slice may interrupt is
+// cut into pieces of half the length, since two of them run out first.
+//
+// Threads: one of its own, for all devices; every method may be called from any other. Lifetime: a session's pages, pidfd,
+// bell, knock and channel must stay until remove() has returned.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "core/sched/arbiter.h"
+#include "core/sched/goals.h"
+#include "daemon/config/config.h"
+#include "daemon/turns/seats.h"
+
+namespace amalgam::daemon {
+
+class Arbitration {
+ public:
+  struct Options {
+    std::string policy = "fair";
+    core::Hints hints;
+    bool freeze = true;
+    Split split = Split::kShared;
+    uint32_t piece_us = 0;  ///< what long launches are cut into, where they are; 0: not at all
+  };
+  struct DeviceUse {
+    std::string id;
+    bool freezable = false;  ///< it is the CPU
+  };
+  struct Member {
+    uint64_t session = 0;
+    core::SliceId slice = 0;
+    std::string slice_name;
+    core::Terms terms;
+    std::vector<DeviceUse> devices;  ///< in the session's own order
+    const model::Counters* counters = nullptr;
+    model::Grants* grants = nullptr;
+    pid_t pid = 0;  ///< of the worker
+    int pidfd = -1;
+    int bell = -1, knock = -1;
+    const protocol::Channel* worker = nullptr;  ///< to tell it where its driver's threads may run
+  };
+
+  static Result<std::unique_ptr<Arbitration>> start(Options options, Guardian& guardian, spdlog::logger& log);
+  ~Arbitration();
+  Arbitration(const Arbitration&) = delete;
+  Arbitration& operator=(const Arbitration&) = delete;
+
+  /// The session's worker serves commands from now on. A slice that an arbiter refuses is served without one.
+  void add(const Member& member);
+  /// Thaws it, and forgets it.
+  void remove(uint64_t session);
+  /// Lets the session run whatever the arbiter thinks, because it is to end.
+  void release(uint64_t session);
+  /// On every device of the slice, or on none.
+  Result<void> set_terms(core::SliceId slice, const core::Terms& terms);
+  Result<void> set_policy(const std::string& name);
+
+  /// A slice on one device: its totals, and the device's decisions.
+  struct Account {
+    std::string device;
+    core::Totals totals;
+    core::Terms terms;
+    std::string policy;
+    std::string goal;                     ///< how the slice's latency goal is kept, in words; empty without one
+    std::vector<core::Record> decisions;  ///< the oldest first; the last is number last_decision, if there is one
+    uint64_t last_decision = 0;
+    uint64_t now_ns = 0;
+    core::SliceId holder = 0;
+  };
+  /// With the decisions after number `after`, at most the `most` newest. kNotFound: the arbiter does not know the slice
+  /// there.
+  Result<Account> account(core::SliceId slice, const std::string& device, uint64_t after, uint64_t most);
+  /// On every device that the slice is governed on, without decisions.
+  std::vector<Account> accounts(core::SliceId slice);
+  /// Why an arbiter refused a session that was added; empty: it did not.
+  std::string refusal(uint64_t session, const std::string& device);
+
+ private:
+  struct Desk {
+    Desk(const std::string& device_id, const core::Arbiter::Options& options, const Guardian& guardian, uint64_t now_ns)
+        : id(device_id), seats(options.freezable, guardian), arbiter(options, now_ns) {}
+    std::string id;
+    Seats seats;
+    core::Arbiter arbiter;
+    core::Goals goals;
+    uint64_t goals_due_ns = 0;
+    std::map<core::SliceId, uint32_t> governed;  ///< slices that the arbiter knows, with how many seats
+    std::map<uint64_t, std::string> refused;     ///< sessions that are served without the arbiter, and why
+    bool parked = false;                         ///< the holder rests, its grant is taken away
+    uint32_t patience = 0;                       ///< how often in a row it was found busy
+    uint64_t look_ns = 0;                        ///< then: when it is looked at again
+    uint64_t wake_ns = UINT64_MAX;
+  };
+
+  Arbitration(Options options, Guardian& guardian, spdlog::logger& log)
+      : options_(std::move(options)), guardian_(guardian), log_(log) {}
+  Result<void> prepare();
+  void run();
+  void poke() const;
+  void hear(int fd, uint64_t now_ns);
+  void listen_again(uint64_t now_ns);
+  void attend(Desk& desk, uint64_t now_ns);
+  Seats::Sight observe(Desk& desk, core::SliceId slice, uint64_t now_ns);
+  bool came_back(Desk& desk, const core::Arbiter::Step& step, uint64_t now_ns);
+  static Account account_of(Desk& desk, core::SliceId slice, uint64_t now_ns);
+  static uint64_t short_gap_ns(const Desk& desk, core::SliceId slice);
+  static Seats::Sight look(const Desk& desk, core::SliceId slice, uint64_t now_ns);
+  void carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns);
+  void revoke(Desk& desk, core::SliceId slice, uint64_t now_ns);
+  static void weigh_goals(Desk& desk, uint64_t now_ns);
+  static uint64_t next_look(Desk& desk, uint64_t now_ns);
+  uint64_t plan(Desk& desk, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns);
+  Desk& desk_of(const DeviceUse& device, uint64_t now_ns);
+  void tell_pieces(Desk& desk) const;
+  void take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns);
+
+  const Options options_;
+  Guardian& guardian_;
+  spdlog::logger& log_;
+  UniqueFd epoll_, timer_, wake_;
+  std::mutex mutex_;  ///< guards what follows
+  std::map<std::string, std::unique_ptr<Desk>> desks_;
+  std::map<uint64_t, int> bells_;  ///< by session
+  /// Who may knock: programs with one device, so that it is known which one they mean.
+  struct Knocker {
+    uint64_t session = 0;
+    uint64_t deaf_until_ns = 0;  ///< not listened to until then; 0: it is
+  };
+  std::map<int, Knocker> knockers_;  ///< by descriptor
+  std::string policy_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace amalgam::daemon

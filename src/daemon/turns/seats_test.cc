@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+// Seats with real processes: what is frozen really stands still, and nobody stands still for ever.
+#include "daemon/turns/seats.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/control/control.h"
+#include "tests/daemon/stand_in.h"
+
+namespace amalgam::daemon {
+
+using protocol::Binding;
+
+namespace {
+
+constexpr core::SliceId kSlice = 7;
+constexpr uint64_t kNow = 1'000'000'000;
+
+struct SeatsTest : ::testing::Test {
+  Guardian guardian = *Guardian::start();
+  Seats seats{true, guardian};
+  StandIn worker{1, kSlice};
+};
+
+TEST_F(SeatsTest, WhatRunsIsFrozenAndContinuedAndItsRestCounted) {
+  worker.sit(seats);
+  worker.begin();
+  seats.revoke(kSlice, kNow);
+  EXPECT_FALSE(worker.may_go());
+  EXPECT_TRUE(worker.is_stopped());
+  worker.end();  // ended before the signal took hold
+  EXPECT_TRUE(seats.look(kSlice, kNow).in_flight) << "a frozen worker cannot say what it would do next";
+  seats.grant(kSlice, kNow + 500);
+  EXPECT_TRUE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+  EXPECT_EQ(worker.grants->devices[0].frozen_ns, 500u);
+  EXPECT_FALSE(seats.look(kSlice, kNow).busy());
+}
+
+TEST_F(SeatsTest, WhatIsSaidToComputeIsStoppedWithTheRestAndIsNobodyElse) {
+  worker.counters->runners[0] = ::gettid();  // a lie
+  worker.counters->runners[1] = worker.pid;
+  worker.counters->runners[2] = -1;
+  worker.sit(seats);
+  worker.begin();
+  seats.revoke(kSlice, kNow);
+  EXPECT_TRUE(worker.is_stopped());
+  seats.grant(kSlice, kNow);
+  EXPECT_FALSE(worker.is_stopped()) << "no stop is left over for one of its threads";
+}
+
+TEST_F(SeatsTest, WhoseProgramKnocksWantsTheDeviceUntilItsWorkerSpeaksForItself) {
+  worker.sit(seats);
+  EXPECT_TRUE(seats.knock(worker.session, kNow));
+  EXPECT_TRUE(seats.look(kSlice, kNow).pending);
+  worker.begin();
+  EXPECT_FALSE(seats.look(kSlice, kNow).pending);
+  worker.end();
+  worker.counters->claims[0].idle_since_ns = kNow + 1000;
+  EXPECT_FALSE(seats.look(kSlice, kNow + 2000).busy());
+  EXPECT_TRUE(seats.knock(worker.session, kNow + 3000));
+  EXPECT_FALSE(seats.look(kSlice, kNow + 4000).busy()) << "it was for what has run already";
+  EXPECT_TRUE(seats.knock(worker.session, 2 * kNow));
+  EXPECT_TRUE(seats.look(kSlice, 2 * kNow).pending);
+}
+
+TEST_F(SeatsTest, AKnockForNothingIsForgottenAndTheNextNotBelieved) {
+  worker.sit(seats);
+  EXPECT_TRUE(seats.knock(worker.session, kNow));
+  EXPECT_FALSE(seats.look(kSlice, kNow + Seats::kKnockNs).busy());
+  EXPECT_FALSE(seats.knock(worker.session, 2 * kNow));
+  EXPECT_FALSE(seats.look(kSlice, 2 * kNow).busy());
+  EXPECT_TRUE(seats.knock(worker.session, 3 * kNow)) << "once it is listened to again";
+  EXPECT_TRUE(seats.knock(worker.session + 1, kNow)) << "somebody who has no seat here";
+}
+
+TEST_F(SeatsTest, WhoRestsIsNotFrozen) {
+  worker.sit(seats);
+  seats.revoke(kSlice, kNow);
+  EXPECT_FALSE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+}
+
+TEST_F(SeatsTest, WhoGoesOnWhileBeingParkedKeepsItsGrantAndIsNeverFrozen) {
+  worker.sit(seats);
+  ASSERT_FALSE(seats.look(kSlice, kNow).busy());
+  worker.begin();  // between the look and the parking
+  EXPECT_FALSE(seats.park(kSlice, kNow));
+  EXPECT_TRUE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+  worker.end();
+  EXPECT_TRUE(seats.park(kSlice, kNow));
+  EXPECT_FALSE(worker.may_go());
+}
+
+TEST_F(SeatsTest, OneSessionOfASliceThatGoesOnKeepsTheGrantOfAll) {
+  StandIn other(2, kSlice);
+  worker.sit(seats);
+  other.sit(seats);
+  other.begin();
+  EXPECT_FALSE(seats.park(kSlice, kNow));
+  EXPECT_TRUE(worker.may_go());
+  EXPECT_TRUE(other.may_go());
+}
+
+TEST_F(SeatsTest, WorkOnAnotherDeviceIsNotFrozenForThisOne) {
+  worker.sit(seats);
+  worker.begin(0);
+  worker.begin(1);
+  seats.revoke(kSlice, kNow);
+  EXPECT_FALSE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+}
+
+TEST_F(SeatsTest, WhoIsLetGoIsContinuedAndNeverRevoked) {
+  worker.sit(seats);
+  worker.begin();
+  seats.revoke(kSlice, kNow);
+  ASSERT_TRUE(worker.is_stopped());
+  for (Seat& seat : seats) Seats::let_go(seat, kNow);
+  EXPECT_FALSE(worker.is_stopped());
+  seats.revoke(kSlice, kNow);
+  EXPECT_TRUE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+}
+
+TEST_F(SeatsTest, WhereTheDeviceIsNotTheProcessorNothingIsFrozen) {
+  Seats drained(false, guardian);
+  worker.sit(drained);
+  worker.begin();
+  drained.revoke(kSlice, kNow);
+  EXPECT_FALSE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+  EXPECT_TRUE(drained.look(kSlice, kNow).in_flight);
+}
+
+/// What a worker is told about its threads.
+struct SeatsAndAnEar : SeatsTest {
+  SeatsAndAnEar() {
+    int ends[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    ours = protocol::Channel(UniqueFd(ends[0]));
+    theirs = protocol::Channel(UniqueFd(ends[1]));
+    seats.add(seat());
+    seats.grant(kSlice, kNow);
+    seats.run_alone(kSlice, kNow);  // from here on it is looked at
+  }
+  Seat seat() {
+    Seat seat = worker.seat(2);
+    seat.worker = &ours;
+    return seat;
+  }
+  /// Empty: nothing.
+  std::optional<Binding> heard() {
+    auto packet = theirs.receive(0);
+    if (!packet) return std::nullopt;
+    auto said = packet->as<protocol::BindThreads>();
+    EXPECT_TRUE(said && said->device == 2);
+    return said->binding;
+  }
+  /// So many launches have ended, each after so long.
+  void launch(uint64_t count, uint64_t each_ns) {
+    worker.counters->launches += count;
+    worker.counters->device_time_ns[2] += count * each_ns;
+  }
+  /// A tenth of a second later.
+  void look_again() { seats.run_alone(kSlice, now += 100'000'000); }
+  std::optional<Binding> heard_after(uint64_t count, uint64_t each_ns) {
+    launch(count, each_ns);
+    look_again();
+    return heard();
+  }
+  protocol::Channel ours, theirs;
+  uint64_t now = kNow;
+};
+
+TEST_F(SeatsAndAnEar, WhoIsFrozenBindsItsThreadsAndLaterFreesThem) {
+  seats.revoke(kSlice, kNow);
+  EXPECT_EQ(heard(), std::nullopt) << "it rested";
+  worker.begin(2);
+  seats.revoke(kSlice, kNow);
+  EXPECT_EQ(heard(), Binding::kEach);
+  look_again();
+  EXPECT_EQ(heard(), std::nullopt) << "it is frozen";
+  seats.grant(kSlice, now);
+  seats.revoke(kSlice, now);
+  seats.grant(kSlice, now);
+  worker.end(2);
+  look_again();
+  EXPECT_EQ(heard(), std::nullopt) << "it knows, and it is too early";
+  for (int i = 0; i < 10; ++i) look_again();
+  EXPECT_EQ(heard(), Binding::kFree);
+  look_again();
+  EXPECT_EQ(heard(), std::nullopt);
+}
+
+TEST_F(SeatsAndAnEar, LongLaunchesHaveAProcessorForEachThreadAndShortOnesDoNot) {
+  EXPECT_EQ(heard_after(2000, 20'000), std::nullopt);
+  EXPECT_EQ(heard_after(1000, 50'000), Binding::kEach);
+  EXPECT_EQ(heard_after(2000, 30'000), std::nullopt) << "neither long nor short";
+  EXPECT_EQ(heard_after(2000, 20'000), Binding::kFree);
+}
+
+TEST_F(SeatsAndAnEar, ALaunchThatDoesNotEndIsALongOneAndNoLaunchIsAShortOne) {
+  worker.begin(2);
+  look_again();
+  EXPECT_EQ(heard(), Binding::kEach);
+  look_again();
+  EXPECT_EQ(heard(), std::nullopt);
+  worker.end(2);
+  EXPECT_EQ(heard_after(1, 100'000'000), std::nullopt) << "its end is seen";
+  look_again();
+  EXPECT_EQ(heard(), Binding::kFree);
+}
+
+TEST_F(SeatsAndAnEar, ManyLaunchesThatHardlyUseTheDeviceAreTogetherWhileNobodyElseWantsIt) {
+  EXPECT_EQ(heard_after(5000, 1'000), Binding::kTogether);
+  EXPECT_EQ(heard_after(5000, 3'000), std::nullopt) << "a little more use changes nothing";
+  EXPECT_EQ(heard_after(5000, 10'000), Binding::kFree) << "half of the time it is used";
+  EXPECT_EQ(heard_after(5000, 3'000), std::nullopt) << "not rare enough to begin with";
+  EXPECT_EQ(heard_after(10, 1'000), std::nullopt) << "few launches";
+  EXPECT_EQ(heard_after(5000, 1'000), Binding::kTogether);
+  seats.run_beside();
+  EXPECT_EQ(heard(), Binding::kFree);
+  seats.run_beside();
+  EXPECT_EQ(heard(), std::nullopt);
+}
+
+TEST_F(SeatsAndAnEar, AMomentSaysNothing) {
+  look_again();
+  launch(1, 1'000'000);
+  seats.run_alone(kSlice, now + 1'000'000);
+  EXPECT_EQ(heard(), std::nullopt);
+}
+
+TEST_F(SeatsAndAnEar, WhereNothingIsFrozenNobodyIsTold) {
+  Seats others(false, guardian);
+  others.add(seat());
+  launch(100, 1'000'000);
+  others.run_alone(kSlice, kNow + 2'000'000'000);
+  EXPECT_EQ(heard(), std::nullopt);
+}
+
+TEST_F(SeatsTest, ErasedByItsSession) {
+  seats.add(worker.seat());
+  EXPECT_FALSE(seats.erase(2));
+  EXPECT_TRUE(seats.erase(1));
+  EXPECT_EQ(seats.look(kSlice, kNow).idle_for_ns, UINT64_MAX);
+}
+
+/// The guardians among our children: they are orphans, and this process takes orphans in.
+std::vector<pid_t> guardians() {
+  std::vector<pid_t> found;
+  std::ifstream children("/proc/self/task/" + std::to_string(::getpid()) + "/children");
+  for (pid_t child = 0; children >> child;) {
+    std::string name;
+    std::getline(std::ifstream("/proc/" + std::to_string(child) + "/comm"), name);
+    if (name == "amalgam-guard") found.push_back(child);
+  }
+  return found;
+}
+
+TEST(SeatsWithoutGuardian, FreezeNobodyAnyMore) {
+  ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  Guardian guardian = *Guardian::start();
+  for (int i = 0; i < 1000 && guardians().empty(); ++i) ::usleep(1000);  // it takes its name after its start
+  ASSERT_EQ(guardians().size(), 1u);
+  pid_t pid = guardians().front();
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
+
+  StandIn worker(1, kSlice);
+  Seats seats(true, guardian);
+  worker.sit(seats);
+  worker.begin();
+  seats.revoke(kSlice, kNow);
+  EXPECT_FALSE(seats.freezable());
+  EXPECT_FALSE(worker.may_go());
+  EXPECT_FALSE(worker.is_stopped());
+}
+
+}  // namespace
+}  // namespace amalgam::daemon

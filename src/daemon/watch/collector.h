@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Collector: the one place that turns counters, ledger and registries into what people see. `ps`, `top`, `devices`, `status`
+// and the metrics all read from here, so that they cannot disagree.
+//
+// Threads: the loop's. Nothing blocks. A worker writes its counters while we read: each number is right on its own.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/sessions/reservations.h"
+#include "daemon/turns/arbitration.h"
+#include "daemon/watch/metrics_text.h"
+
+namespace amalgam::daemon {
+
+class Collector {
+ public:
+  Collector(const Context& context, const SliceRegistry& slices, const SessionRegistry& sessions,
+            const Reservations& reservations, Arbitration& arbitration)
+      : context_(context), slices_(slices), sessions_(sessions), reservations_(reservations), arbitration_(arbitration),
+        started_ms_(monotonic_ms()) {}
+
+  protocol::SessionEntry session(const Session& session) const;
+  /// `slice` may be null: the whole pool.
+  protocol::DeviceEntry device(const model::Device& device, const Slice* slice) const;
+  /// As many entries as fit into one control message.
+  protocol::SessionList session_page(uint64_t after) const;
+  protocol::DeviceList device_page(const protocol::ListDevices& request, const Slice* slice) const;
+  protocol::StatusReport status(const std::string& metrics_address) const;
+  /// Prometheus exposition format. `most` bytes at the most: if all sessions' and slices' series are more, only totals are
+  /// there.
+  std::string metrics(size_t most);
+
+  /// Keeps what a session has used, for the totals.
+  void session_ended(const Session& session);
+
+ private:
+  uint64_t device_time_ns(const std::string& device) const;
+  std::vector<MetricsSnapshot::SliceTime> slice_times();
+  uint32_t sessions_on(const std::string& device) const;
+
+  const Context& context_;
+  const SliceRegistry& slices_;
+  const SessionRegistry& sessions_;
+  const Reservations& reservations_;
+  Arbitration& arbitration_;
+  uint64_t started_ms_;
+  std::map<std::string, uint64_t> ended_device_time_ns_;
+  uint64_t ended_sessions_ = 0;
+  /// What was last shown, by slice and device: the arbiter gives back idleness that it took for work, a counter never falls.
+  std::map<std::pair<uint64_t, std::string>, MetricsSnapshot::SliceTime> shown_times_;
+};
+
+}  // namespace amalgam::daemon

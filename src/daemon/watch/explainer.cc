@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/watch/explainer.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/limits.h"
+
+namespace amalgam::daemon {
+namespace {
+
+void fill_waits(protocol::Explanation& answer, const core::Totals& totals, Names& names) {
+  for (const core::WaitCause& cause : totals.waits) {
+    uint64_t whom = names.show(cause.whom);
+    auto rule = static_cast<uint8_t>(cause.rule);
+    // Several slices may be shown as one.
+    auto same =
+        std::ranges::find_if(answer.waits, [&](const auto& part) { return part.slice == whom && part.rule == rule; });
+    if (same == answer.waits.end()) same = answer.waits.insert(same, {whom, rule, 0});
+    same->waited_ns += cause.waited_ns;
+  }
+  std::ranges::stable_sort(answer.waits, std::ranges::greater(), &protocol::WaitPart::waited_ns);
+}
+
+protocol::DecisionEntry entry_of(const core::Record& record, Names& names) {
+  protocol::DecisionEntry entry;
+  entry.at_ns = record.at_ns;
+  entry.until_ns = record.until_ns;
+  entry.slice = names.show(record.slice);
+  entry.rule = static_cast<uint8_t>(record.rule);
+  entry.previous = names.show(record.previous);
+  entry.previous_end_ns = record.previous_end_ns;
+  entry.previous_ended = core::end_name(record.ended);
+  entry.passed_over = record.passed_over;
+  for (size_t i = 0; i < std::min<size_t>(record.passed_over, core::Record::kNamed); ++i)
+    entry.passed.push_back(names.show(record.passed[i]));
+  return entry;
+}
+
+}  // namespace
+
+uint64_t Names::show(core::SliceId slice) {
+  if (slice == 0 || shown_.contains(slice)) return slice;
+  const Known* known = find_(slice);
+  // Nobody knows any more whose it was.
+  if (known == nullptr) return sees_all_ ? slice : protocol::kAnotherSlice;
+  if (!sees_all_ && known->owner != asker_) return protocol::kAnotherSlice;
+  if (shown_.size() < kExplainNames) shown_.emplace(slice, known->name.substr(0, kExplainNameBytes));
+  return slice;
+}
+
+std::vector<protocol::SliceName> Names::list() const {
+  std::vector<protocol::SliceName> list;
+  for (const auto& [slice, name] : shown_) list.push_back({slice, name});
+  return list;
+}
+
+void fill(protocol::Explanation& answer, const Arbitration::Account& account, Names& names) {
+  const core::Totals& totals = account.totals;
+  answer.policy = account.policy;
+  answer.goal = account.goal;
+  answer.now_ns = account.now_ns;
+  answer.holder = names.show(account.holder);
+  answer.ran_ns = totals.ran_ns;
+  answer.waited_ns = totals.waited_ns;
+  answer.throttled_ns = totals.throttled_ns;
+  answer.idle_ns = totals.idle_ns;
+  answer.lent_ns = totals.lent_ns;
+  answer.quanta = totals.quanta;
+  answer.preemptions = totals.preemptions;
+  fill_waits(answer, totals, names);
+  answer.last_decision = account.last_decision;
+  for (const core::Record& record : account.decisions) answer.decisions.push_back(entry_of(record, names));
+  answer.slices = names.list();
+  for (size_t rule = 0; rule < core::kRules; ++rule)
+    answer.rules.push_back({std::string(core::rule_name(static_cast<core::Rule>(rule))),
+                            std::string(core::rule_text(static_cast<core::Rule>(rule)))});
+}
+
+Result<protocol::Explanation> Explainer::explain(const protocol::Explain& request, uid_t asker) const {
+  if (request.version != protocol::kControlVersion)
+    return fail(Code::kProtocol, "another control version; restart amalgamd");
+  const Session* session = sessions_.find(request.session);
+  const Slice* slice = session == nullptr ? nullptr : slices_.find(session->slice);
+  if (slice == nullptr)
+    return fail(Code::kNotFound, "there is no session " + std::to_string(request.session) + "; see `amalgam ps`");
+  bool sees_all = asker == 0 || asker == ::geteuid();
+  if (!sees_all && asker != slice->owner)
+    return fail(Code::kPermissionDenied, "session " + std::to_string(request.session) +
+                                             " is somebody else's: its owner, root and the daemon's user may ask");
+  if (request.device >= session->devices.size())
+    return fail(Code::kNotFound,
+                "session " + std::to_string(request.session) + " has no device number " + std::to_string(request.device));
+  protocol::Explanation answer;
+  answer.session = session->id;
+  answer.slice = slice->id;
+  answer.program = session->program;
+  answer.slice_name = slice->name;
+  answer.devices = static_cast<uint32_t>(session->devices.size());
+  answer.device_id = session->devices[request.device];
+  answer.terms = slice->terms;
+  auto account = arbitration_.account(slice->id, answer.device_id, request.after, std::min(request.most, kExplainDecisions));
+  if (!account) {
+    answer.ungoverned = why_not(*session, answer.device_id);
+    return answer;
+  }
+  Names::Known room;
+  Names names([&](core::SliceId of) { return find(of, room); }, asker, sees_all);
+  fill(answer, *account, names);
+  answer.missed = answer.last_decision - std::min(answer.last_decision, request.after) - answer.decisions.size();
+  return answer;
+}
+
+std::string Explainer::why_not(const Session& session, const std::string& device) const {
+  switch (session.state) {
+    case Session::State::kStarting:
+    case Session::State::kAdopting: return "its worker is still opening the devices; nothing was decided about it yet";
+    case Session::State::kLost: return "its worker has not come back to this daemon yet; until then it goes on as it was";
+    case Session::State::kLive: break;
+  }
+  std::string refusal = arbitration_.refusal(session.id, device);
+  if (refusal.empty()) return "it is about to end, and nothing more is decided about it";
+  return "the arbiter refused it, so it runs whenever it likes: " + refusal;
+}
+
+const Names::Known* Explainer::find(core::SliceId slice, Names::Known& room) const {
+  if (const Slice* living = slices_.find(slice)) {
+    room = {living->name, living->owner};
+    return &room;
+  }
+  auto gone = gone_.find(slice);
+  return gone == gone_.end() ? nullptr : &gone->second;
+}
+
+void Explainer::remember(const Slice& slice) {
+  if (gone_.size() >= kRememberedSlices) {
+    gone_.erase(gone_order_.front());
+    gone_order_.pop_front();
+  }
+  if (gone_.emplace(slice.id, Names::Known{slice.name, slice.owner}).second) gone_order_.push_back(slice.id);
+}
+
+}  // namespace amalgam::daemon

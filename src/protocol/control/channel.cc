@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocol/control/channel.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace amalgam::protocol {
+namespace {
+
+constexpr const char* kSystemSocket = "/run/amalgam/amalgamd.sock";
+
+}  // namespace
+
+Error Packet::refusal() const {
+  Refused refused;
+  if (!decode(body(), refused)) return Error(Code::kProtocol, "malformed refusal");
+  return Error(refused.code, std::move(refused.message));
+}
+
+Result<Channel> Channel::connect(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return fail(Code::kInvalidArgument, "socket path is too long: " + path);
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!socket) return fail(system_error("socket", errno));
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return fail(system_error("connect " + path, errno));
+  return Channel(std::move(socket));
+}
+
+Result<void> Channel::send_raw(ControlType type, std::span<std::byte> packet, std::span<const int> fds,
+                               int patience_ms) const {
+  std::memset(packet.data(), 0, 8);
+  std::memcpy(packet.data(), &type, sizeof type);
+  iovec part{packet.data(), packet.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxControlFds)] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (fds.size() > kMaxControlFds) return fail(Code::kLimit, "more descriptors than control-message-fds");
+  if (!fds.empty()) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
+    cmsghdr* head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
+    std::memcpy(CMSG_DATA(head), fds.data(), sizeof(int) * fds.size());
+  }
+  for (;;) {
+    if (::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return {};
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) return fail(system_error("send", errno));
+    pollfd ready{socket_.get(), POLLOUT, 0};
+    int n = ::poll(&ready, 1, patience_ms);
+    if (n == 0) return fail(Code::kUnavailable, "send: the peer does not read");
+  }
+}
+
+Result<Packet> Channel::receive(int timeout_ms) const {
+  pollfd ready{socket_.get(), POLLIN, 0};
+  for (;;) {
+    int n = ::poll(&ready, 1, timeout_ms);
+    if (n > 0) break;
+    if (n == 0) return fail(Code::kTimeout, "no answer in time");
+    if (errno != EINTR) return fail(system_error("poll", errno));
+  }
+  // The size is asked for first: most messages are small and a packet owns no more than it needs.
+  ssize_t size = ::recv(socket_.get(), nullptr, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+  if (size < 0) return fail(system_error("receive", errno));
+  if (static_cast<uint64_t>(size) > kMaxControlBytes)
+    return fail(Code::kProtocol, "control message is over control-message-bytes");
+  Packet packet;
+  size_t room = size < 8 ? 8 : static_cast<size_t>(size);
+  packet.bytes_ = std::make_unique<std::byte[]>(room);
+  iovec part{packet.bytes_.get(), room};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxControlFds)];
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t got = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  if (got < 0) return fail(system_error("receive", errno));
+  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head)) {
+    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+    size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof fd);
+      packet.fds.emplace_back(fd);
+    }
+  }
+  if (got == 0) return fail(Code::kUnavailable, "the peer hung up");
+  if (got < 8 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+    return fail(Code::kProtocol, "malformed control message");
+  std::memcpy(&packet.type_, packet.bytes_.get(), sizeof packet.type_);
+  packet.size_ = static_cast<size_t>(got);
+  return packet;
+}
+
+Result<PeerCredentials> Channel::peer() const {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+    return fail(system_error("peer credentials", errno));
+  return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
+}
+
+std::string user_socket_path() {
+  if (const char* runtime = ::getenv("XDG_RUNTIME_DIR"); runtime != nullptr && *runtime != 0)
+    return std::string(runtime) + "/amalgam/amalgamd.sock";
+  return "/tmp/amalgam-" + std::to_string(::getuid()) + "/amalgamd.sock";
+}
+
+std::string default_socket_path() {
+  if (const char* named = ::getenv("AMALGAM_SOCKET"); named != nullptr && *named != 0) return named;
+  if (::access(kSystemSocket, W_OK) == 0) return kSystemSocket;
+  return user_socket_path();
+}
+
+}  // namespace amalgam::protocol

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+// Control messages: what clients, the command line and workers say to the daemon over its Unix socket, and back.
+//
+// Carried by Channel (channel.h): SOCK_SEQPACKET, one message a packet, file descriptors beside it. The kernel vouches for
+// the peer (SO_PEERCRED); no message carries an identity. Every request gets one answer of the named type or Refused.
+// A slice is asked for once and then named by its 128-bit token, which is the capability to open sessions on it.
+//
+//   client: OpenSession → SessionOpened + [worker socket, ring memory, heap memory, grants, knock]
+//   worker: WorkerHello → Adopt + [client socket, ring, heap, counters, grants, bell, knock]   (started by the daemon)
+//           Reserve → Granted | Refused;  Return (no answer);  daemon: Reclaim → Return, BindThreads (no answer)
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "model/device.h"
+#include "model/terms.h"
+#include "protocol/codec.h"
+
+namespace amalgam::protocol {
+
+inline constexpr uint32_t kControlVersion = 4;
+
+enum class ControlType : uint16_t {
+  kRefused = 1,
+  kListDevices,
+  kDeviceList,
+  kOpenSession,
+  kSessionOpened,
+  kCreateSlice,
+  kSliceCreated,
+  kListSessions,
+  kSessionList,
+  kGetStatus,
+  kStatusReport,
+  kShutdown,
+  kDone,
+  kGetMetrics,
+  kMetricsText,
+  kSetSlice,
+  kExplain,      ///< protocol/control/explain.h
+  kExplanation,  ///< protocol/control/explain.h
+  kWorkerHello = 40,
+  kAdopt,
+  kReserve,
+  kGranted,
+  kReturn,
+  kReclaim,
+  kSessionReady,
+  kBindThreads,
+};
+
+using Token = std::array<uint64_t, 2>;  ///< all zero: the user's default slice (every device, no quota)
+
+/// The answer that says no.
+struct Refused {
+  static constexpr ControlType kType = ControlType::kRefused;
+  Code code = Code::kInternal;
+  std::string message;
+  template <typename A>
+  void fields(A& a) {
+    a(code, message);
+  }
+};
+struct Done {
+  static constexpr ControlType kType = ControlType::kDone;
+  template <typename A>
+  void fields(A& a) {
+    a();
+  }
+};
+
+/// The devices of a slice (or of the whole pool for the null token). Answer: DeviceList, a page at a time.
+struct ListDevices {
+  static constexpr ControlType kType = ControlType::kListDevices;
+  uint32_t version = kControlVersion;
+  Token slice{};
+  uint32_t first = 0;            ///< index to begin at
+  bool with_properties = false;  ///< front doors want them, listings do not
+  bool only_usable = false;      ///< leave out sick devices
+  template <typename A>
+  void fields(A& a) {
+    a(version, slice, first, with_properties, only_usable);
+  }
+};
+struct DeviceEntry {
+  model::Device device;
+  uint64_t quota_bytes = 0;      ///< memory that this slice may hold on it; 0: no quota of its own
+  uint64_t pool_bytes = 0;       ///< what its memory pool has
+  uint64_t pool_held_bytes = 0;  ///< of which tenants hold
+  uint32_t sessions = 0;
+  uint64_t device_time_ns = 0;
+  template <typename A>
+  void fields(A& a) {
+    a(device, quota_bytes, pool_bytes, pool_held_bytes, sessions, device_time_ns);
+  }
+};
+struct DeviceList {
+  static constexpr ControlType kType = ControlType::kDeviceList;
+  uint32_t total = 0;  ///< devices there are; ask again with first += entries.size()
+  std::vector<DeviceEntry> entries;
+  template <typename A>
+  void fields(A& a) {
+    a(total, entries);
+  }
+};
+
+struct OpenSession {
+  static constexpr ControlType kType = ControlType::kOpenSession;
+  uint32_t version = kControlVersion;
+  Token slice{};
+  std::string program;  ///< name to show, e.g. argv[0]; the pid comes from the kernel
+  template <typename A>
+  void fields(A& a) {
+    a(version, slice, program);
+  }
+};
+/// With it: fds [0] socket to the worker (hang-up means the other is gone), [1] ring memory, [2] heap memory, [3] grants
+/// memory (to be read only), [4] the eventfd by which the client knocks at the arbiter. The memories are sealed against
+/// resizing.
+struct SessionOpened {
+  static constexpr ControlType kType = ControlType::kSessionOpened;
+  uint64_t session = 0;
+  int32_t worker_pid = 0;
+  uint64_t heap_bytes = 0;
+  std::vector<std::string> devices;  ///< ids in the order that OpenDevice.index means
+  template <typename A>
+  void fields(A& a) {
+    a(session, worker_pid, heap_bytes, devices);
+  }
+};
+
+/// A slice lives while the connection that made it is open or a session uses it.
+struct CreateSlice {
+  static constexpr ControlType kType = ControlType::kCreateSlice;
+  uint32_t version = kControlVersion;
+  std::string name;                  ///< to show; empty: the daemon makes one
+  std::vector<std::string> devices;  ///< device ids; empty: all healthy ones
+  std::string class_name;            ///< of the daemon's files; gives the terms that `terms` does not; empty: none
+  /// What the user gave. The memory quota is over all its sessions and devices of one pool, and is reserved now.
+  model::TermsPatch terms;
+  template <typename A>
+  void fields(A& a) {
+    a(version, name, devices, class_name, terms);
+  }
+};
+struct SliceCreated {
+  static constexpr ControlType kType = ControlType::kSliceCreated;
+  uint64_t slice = 0;
+  Token token{};
+  std::string name;
+  template <typename A>
+  void fields(A& a) {
+    a(slice, token, name);
+  }
+};
+
+/// Changes the terms of a slice while it is used: all that is given, or on refusal nothing. Owner or root only. Answer:
+/// Done.
+struct SetSlice {
+  static constexpr ControlType kType = ControlType::kSetSlice;
+  uint32_t version = kControlVersion;
+  uint64_t session = 0;  ///< names the slice by one of its sessions; 0: `slice` names it
+  uint64_t slice = 0;
+  model::TermsPatch terms;
+  template <typename A>
+  void fields(A& a) {
+    a(version, session, slice, terms);
+  }
+};
+
+struct ListSessions {
+  static constexpr ControlType kType = ControlType::kListSessions;
+  uint64_t after = 0;  ///< session id to continue after
+  template <typename A>
+  void fields(A& a) {
+    a(after);
+  }
+};
+struct SessionEntry {
+  uint64_t session = 0, slice = 0;
+  std::string program, slice_name;
+  int32_t pid = 0, worker_pid = 0;
+  uint32_t uid = 0;
+  uint64_t age_ms = 0;
+  std::vector<std::string> devices;
+  std::vector<uint64_t> device_time_ns;  ///< one a device
+  std::string class_name;                ///< that the slice was made with; empty: none
+  model::Terms terms;                    ///< of the slice
+  uint64_t memory_now = 0, memory_peak = 0, quota_bytes = 0;
+  uint64_t commands = 0, launches = 0, pieces = 0, bytes_written = 0, bytes_read = 0, bytes_copied = 0, waits = 0,
+           errors = 0, in_flight = 0;
+  template <typename A>
+  void fields(A& a) {
+    a(session, slice, program, slice_name, pid, worker_pid, uid, age_ms, devices, device_time_ns, class_name, terms,
+      memory_now, memory_peak, quota_bytes, commands, launches, pieces, bytes_written, bytes_read, bytes_copied, waits,
+      errors, in_flight);
+  }
+};
+struct SessionList {
+  static constexpr ControlType kType = ControlType::kSessionList;
+  bool more = false;
+  std::vector<SessionEntry> entries;
+  template <typename A>
+  void fields(A& a) {
+    a(more, entries);
+  }
+};
+
+struct GetStatus {
+  static constexpr ControlType kType = ControlType::kGetStatus;
+  template <typename A>
+  void fields(A& a) {
+    a();
+  }
+};
+struct StatusReport {
+  static constexpr ControlType kType = ControlType::kStatusReport;
+  int32_t pid = 0;
+  std::string version, socket, config;
+  uint64_t uptime_ms = 0;
+  uint32_t sessions = 0, slices = 0, devices = 0;
+  std::string metrics_address;  ///< "127.0.0.1:9464", empty if off
+  template <typename A>
+  void fields(A& a) {
+    a(pid, version, socket, config, uptime_ms, sessions, slices, devices, metrics_address);
+  }
+};
+/// Orderly end: no new sessions, workers are told, the daemon leaves when they have. Owner or root only. Answer: Done.
+struct Shutdown {
+  static constexpr ControlType kType = ControlType::kShutdown;
+  template <typename A>
+  void fields(A& a) {
+    a();
+  }
+};
+struct GetMetrics {
+  static constexpr ControlType kType = ControlType::kGetMetrics;
+  template <typename A>
+  void fields(A& a) {
+    a();
+  }
+};
+struct MetricsText {
+  static constexpr ControlType kType = ControlType::kMetricsText;
+  std::string text;  ///< Prometheus exposition format
+  template <typename A>
+  void fields(A& a) {
+    a(text);
+  }
+};
+
+// ---- worker and daemon
+// ------------------------------------------------------------------------------------------------------
+
+/// First message of a worker, also when it comes back after the daemon was gone; then `session` ≠ 0 and it says what it
+/// holds, with fds [0] counters, [1] grants, [2] bell, [3] knock. The secret is what the daemon gave it at its start
+/// (worker's environment); a wrong one closes the connection.
+struct WorkerHello {
+  static constexpr ControlType kType = ControlType::kWorkerHello;
+  uint32_t version = kControlVersion;
+  Token secret{};
+  uint64_t session = 0;
+  uint64_t granted_bytes = 0;
+  template <typename A>
+  void fields(A& a) {
+    a(version, secret, session, granted_bytes);
+  }
+};
+/// With it: fds [0] socket to the client, [1] ring memory, [2] heap memory, [3] counters memory, [4] grants memory (to be
+/// read only), [5] the eventfd that wakes the arbiter, [6] the client's, to be brought back.
+struct Adopt {
+  static constexpr ControlType kType = ControlType::kAdopt;
+  uint64_t session = 0;
+  uint64_t heap_bytes = 0;
+  uint64_t quota_bytes = 0;            ///< for the capability overlay; the ledger itself is in the daemon
+  std::vector<model::Device> devices;  ///< of the slice, without properties, in OpenDevice order
+  template <typename A>
+  void fields(A& a) {
+    a(session, heap_bytes, quota_bytes, devices);
+  }
+};
+/// The worker has opened its drivers and serves the rings.
+struct SessionReady {
+  static constexpr ControlType kType = ControlType::kSessionReady;
+  Code code = Code::kOk;
+  std::string message;
+  template <typename A>
+  void fields(A& a) {
+    a(code, message);
+  }
+};
+/// Asks the ledger for `bytes`, gladly up to `slack` more. Answer: Granted, or Refused with kOutOfMemory.
+struct Reserve {
+  static constexpr ControlType kType = ControlType::kReserve;
+  uint64_t request = 0;  ///< echoed; a worker may have several out
+  uint64_t bytes = 0, slack = 0;
+  template <typename A>
+  void fields(A& a) {
+    a(request, bytes, slack);
+  }
+};
+struct Granted {
+  static constexpr ControlType kType = ControlType::kGranted;
+  uint64_t request = 0;
+  uint64_t bytes = 0;  ///< 0: refused
+  std::string reason;  ///< if refused: who holds what
+  template <typename A>
+  void fields(A& a) {
+    a(request, bytes, reason);
+  }
+};
+/// Gives back; the answer to Reclaim too (then `reclaim` is set, and bytes may be 0).
+struct Return {
+  static constexpr ControlType kType = ControlType::kReturn;
+  uint64_t bytes = 0;
+  bool reclaim = false;
+  template <typename A>
+  void fields(A& a) {
+    a(bytes, reclaim);
+  }
+};
+/// Somebody else is short: return what is reserved and unused.
+struct Reclaim {
+  static constexpr ControlType kType = ControlType::kReclaim;
+  template <typename A>
+  void fields(A& a) {
+    a();
+  }
+};
+/// Where the threads of a processor's driver may run. Later ones win where a session has several devices.
+enum class Binding : uint8_t {
+  kFree = 0,  ///< anywhere
+  kTogether,  ///< all on the processor of the worker's dispatcher, where the machine has few
+  kEach,      ///< each on one of its own
+};
+/// From now on this device's threads are best off so.
+struct BindThreads {
+  static constexpr ControlType kType = ControlType::kBindThreads;
+  uint32_t device = 0;  ///< in the order of Adopt
+  Binding binding = Binding::kFree;
+  template <typename A>
+  void fields(A& a) {
+    a(device, binding);
+  }
+};
+
+}  // namespace amalgam::protocol

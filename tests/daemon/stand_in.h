@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// StandIn: a process that stands for a worker in tests, with the pages of its session.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "base/unique_fd.h"
+#include "daemon/turns/seats.h"
+
+namespace amalgam::daemon {
+
+struct StandIn {
+  StandIn(uint64_t id, core::SliceId of) : session(id), slice(of), pid(::fork()) {
+    if (pid == 0) {
+      for (;;) ::pause();
+    }
+    pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  }
+  ~StandIn() {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  /// Stopping takes a moment; what is not stopped after a while never is.
+  bool is_stopped() const {
+    for (int i = 0; i < 50; ++i) {
+      siginfo_t info{};
+      if (::waitid(P_PID, static_cast<id_t>(pid), &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid)
+        return true;
+      ::usleep(1000);
+    }
+    return false;
+  }
+  Seat seat(uint32_t device = 0) {
+    Seat seat;
+    seat.session = session;
+    seat.slice = slice;
+    seat.index = device;
+    seat.counters = counters.get();
+    seat.grants = grants.get();
+    seat.pid = pid;
+    seat.pidfd = pidfd.get();
+    return seat;
+  }
+  /// Has a seat and a grant from now on.
+  void sit(Seats& seats, uint32_t device = 0) {
+    seats.add(seat(device));
+    seats.grant(slice, 0);
+  }
+  bool may_go(uint32_t device = 0) const { return grants->devices[device].granted == 1; }
+  void begin(uint32_t device = 0) { ++counters->claims[device].in_flight; }
+  void end(uint32_t device = 0) { --counters->claims[device].in_flight; }
+
+  uint64_t session;
+  core::SliceId slice;
+  std::unique_ptr<model::Counters> counters = std::make_unique<model::Counters>();
+  std::unique_ptr<model::Grants> grants = std::make_unique<model::Grants>();
+  pid_t pid;
+  UniqueFd pidfd;
+};
+
+}  // namespace amalgam::daemon
