@@ -37,7 +37,7 @@ INNER = {
 UPWARD = {
     ("core/session/cutting/cutting.cc", "core/session/execute/enqueue.h"),
     ("core/session/cutting/pieces.cc", "core/session/execute/enqueue.h"),
-    ("core/session/telling/completion.cc", "core/session/execute/execute.h"),
+    ("core/session/telling/completion.cc", "core/session/execute/dispatch.h"),
     ("daemon/host/launcher.h", "daemon/config/config.h"),
     ("daemon/slices/slice_registry.cc", "daemon/sessions/worker_pool.h"),
 }

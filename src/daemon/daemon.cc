@@ -70,21 +70,21 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   if (damaged) log_.error("the state file was damaged and is set aside; sessions of an earlier daemon are not known");
   auto next = store_->next_id();
   if (next) next_id_ = *next;
-  context_.emplace(Context{*loop_, log_, config_, ledger_, devices_, *store_});
+  common_.emplace(Common{*loop_, log_, config_, ledger_, devices_, *store_});
   auto launcher = Launcher::create(config_, config_.worker, open_files);
   if (!launcher) return std::unexpected(std::move(launcher.error()));
   launcher_ = std::move(*launcher);
   pool_ = std::make_unique<WorkerPool>(*loop_, log_, *launcher_, config_.warm_workers);
   discovery_ = std::make_unique<Discovery>(*loop_, log_, *launcher_);
-  slices_ = std::make_unique<SliceRegistry>(*context_, classes_, next_id_);
-  sessions_ = std::make_unique<SessionRegistry>(*context_, *slices_, *pool_, next_id_);
+  slices_ = std::make_unique<SliceRegistry>(*common_, classes_, next_id_);
+  sessions_ = std::make_unique<SessionRegistry>(*common_, *slices_, *pool_, next_id_);
   Arbitration::Options options{config_.policy, {}, config_.freeze, config_.split, static_cast<uint32_t>(config_.piece_us)};
   options.hints.quantum_ns = config_.quantum_ms * 1'000'000;
   auto arbitration = Arbitration::start(options, guardian_, log_);
   if (!arbitration) return std::unexpected(std::move(arbitration.error()));
   arbitration_ = std::move(*arbitration);
-  reservations_ = std::make_unique<Reservations>(*context_, *sessions_);
-  collector_ = std::make_unique<Collector>(*context_, *slices_, *sessions_, *reservations_, *arbitration_);
+  reservations_ = std::make_unique<Reservations>(*common_, *sessions_);
+  collector_ = std::make_unique<Collector>(*common_, *slices_, *sessions_, *reservations_, *arbitration_);
   explainer_ = std::make_unique<Explainer>(*slices_, *sessions_, *arbitration_);
   AMALGAM_TRY(watch_signals(), "start");
   // What an earlier daemon left must be known before anybody can connect.
@@ -93,7 +93,7 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   if (!server) return std::unexpected(std::move(server.error()));
   server_ = std::move(*server);
   requests_ =
-      std::make_unique<Requests>(Requests::Parts{*context_, *server_, *slices_, *sessions_, *collector_, *explainer_});
+      std::make_unique<Requests>(Requests::Parts{*common_, *server_, *slices_, *sessions_, *collector_, *explainer_});
   if (!config_.metrics.empty()) {
     auto metrics = MetricsServer::start(*loop_, config_.metrics, [this] { return collector_->metrics(SIZE_MAX); });
     if (!metrics) return std::unexpected(std::move(metrics.error()));
@@ -123,12 +123,12 @@ void Daemon::join_parts() {
     auto set = arbitration_->set_terms(slice.id, core::terms_of(slice.terms));
     if (!set) log_.error("slice {}: {}", slice.name, set.error().text());
   };
-  sessions_->listener.message = [this](Session& session, const protocol::Packet& packet) {
+  sessions_->listener.message = [this](SessionRecord& session, const protocol::Packet& packet) {
     reservations_->on_message(session, packet);
   };
-  sessions_->listener.live = [this](Session& session) { govern(session); };
-  sessions_->listener.leaving = [this](const Session& session) { arbitration_->release(session.id); };
-  sessions_->listener.ended = [this](const Session& session) {
+  sessions_->listener.live = [this](SessionRecord& session) { govern(session); };
+  sessions_->listener.leaving = [this](const SessionRecord& session) { arbitration_->release(session.id); };
+  sessions_->listener.ended = [this](const SessionRecord& session) {
     arbitration_->remove(session.id);
     collector_->session_ended(session);
     reservations_->session_ended(session.id);
@@ -140,7 +140,7 @@ void Daemon::join_parts() {
   sessions_->listener.returned = [this] { loop_->later([this] { check_ready(); }); };
 }
 
-void Daemon::govern(const Session& session) {
+void Daemon::govern(const SessionRecord& session) {
   const Slice& slice = *slices_->find(session.slice);
   Arbitration::Member member;
   member.session = session.id;
@@ -181,14 +181,14 @@ Result<void> Daemon::recover() {
   if (!sessions->empty() || !slices->empty()) devices_.remember(std::move(*devices));
   for (const SliceRow& row : *slices) {
     if (auto restored = slices_->restore(row); restored) continue;
-    context_->expect(store_->drop_slice(row.id));
+    common_->expect(store_->drop_slice(row.id));
   }
   for (const SessionRow& row : *sessions) {
     if (auto restored = sessions_->restore(row); restored) continue;
     log_.info("session {}: {} ended while no daemon ran", row.id, row.program);
     // Should its worker live (then its slice could not be restored), nobody would count what it holds.
     if (auto process = find_process(row.worker_pid, row.worker_start)) signal_group(*process, SIGKILL);
-    context_->expect(store_->drop_session(row.id));
+    common_->expect(store_->drop_session(row.id));
   }
   if (sessions_->lost() != 0) {
     log_.info("waiting for {} workers of an earlier daemon", sessions_->lost());
@@ -251,7 +251,7 @@ void Daemon::on_found(std::vector<model::Device> devices) {
 void Daemon::save_hardware() {
   std::vector<PoolRow> rows;
   for (const std::string& pool : ledger_.pools()) rows.push_back({pool, ledger_.pool(pool).capacity});
-  context_->expect(store_->put_hardware(devices_.all(), rows));
+  common_->expect(store_->put_hardware(devices_.all(), rows));
 }
 
 // ---- signals and the end ------------------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ void Daemon::reload() {
     config_.host_bytes = fresh->host_bytes;
     config_.shared_memory = fresh->shared_memory;
     config_.policy = fresh->policy;
-    context_->expect(arbitration_->set_policy(config_.policy));
+    common_->expect(arbitration_->set_policy(config_.policy));
     config_.environment = fresh->environment;
     log_.set_level(spdlog::level::from_str(config_.log_level));
     launcher_->set_environment(config_.environment);

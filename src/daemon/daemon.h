@@ -45,7 +45,7 @@ class Daemon {
   Result<void> prepare_places();
   Result<void> watch_signals();
   void join_parts();
-  void govern(const Session& session);
+  void govern(const SessionRecord& session);
   Result<void> recover();
   void probe();
   void on_found(std::vector<model::Device> devices);
@@ -70,7 +70,7 @@ class Daemon {
   DeviceTable devices_;
   Classes classes_;
   uint64_t next_id_ = 1;
-  std::optional<Context> context_;
+  std::optional<Common> common_;
   std::optional<Launcher> launcher_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<WorkerPool> pool_;

@@ -93,8 +93,8 @@ void Requests::create_slice(Server::Connection& connection, const protocol::Pack
                              peer_groups(connection.channel.fd(), connection.peer.gid)};
   auto slice = parts_.slices.create(owner, *request);
   if (!slice) return parts_.server.refuse(connection.id, slice.error());
-  parts_.context.log.info("slice {}: {} (uid {}, {})", (*slice)->id, (*slice)->name, (*slice)->owner,
-                          terms_text((*slice)->terms, (*slice)->quota));
+  parts_.common.log.info("slice {}: {} (uid {}, {})", (*slice)->id, (*slice)->name, (*slice)->owner,
+                         terms_text((*slice)->terms, (*slice)->quota));
   parts_.server.answer(connection.id, protocol::SliceCreated{(*slice)->id, (*slice)->token, (*slice)->name});
 }
 
@@ -106,7 +106,7 @@ void Requests::set_slice(Server::Connection& connection, const protocol::Packet&
     return parts_.server.refuse(id, Error(Code::kProtocol, "another control version; restart amalgamd"));
   uint64_t named = request->slice;
   if (request->session != 0) {
-    const Session* session = parts_.sessions.find(request->session);
+    const SessionRecord* session = parts_.sessions.find(request->session);
     if (session == nullptr)
       return parts_.server.refuse(
           id, Error(Code::kNotFound, "there is no session " + std::to_string(request->session) + "; see `amalgam ps`"));
@@ -114,8 +114,8 @@ void Requests::set_slice(Server::Connection& connection, const protocol::Packet&
   }
   auto slice = parts_.slices.set(named, connection.peer.uid, request->terms);
   if (!slice) return parts_.server.refuse(id, slice.error());
-  parts_.context.log.info("slice {}: {} has now {} (set by uid {})", (*slice)->id, (*slice)->name,
-                          terms_text((*slice)->terms, (*slice)->quota), connection.peer.uid);
+  parts_.common.log.info("slice {}: {} has now {} (set by uid {})", (*slice)->id, (*slice)->name,
+                         terms_text((*slice)->terms, (*slice)->quota), connection.peer.uid);
   parts_.server.answer(id, protocol::Done{});
 }
 
@@ -146,7 +146,7 @@ void Requests::worker_back(Server::Connection& connection, protocol::Packet& pac
   protocol::Channel channel = parts_.server.take(id);
   auto attached = parts_.sessions.attach(channel, *hello, packet);
   if (attached) return;
-  parts_.context.log.warn("a worker came back in vain: {}", attached.error().text());
+  parts_.common.log.warn("a worker came back in vain: {}", attached.error().text());
   (void)channel.send(protocol::Refused{attached.error().code, attached.error().message}, {}, 0);
 }
 

@@ -20,7 +20,7 @@ namespace amalgam::daemon {
 class Requests {
  public:
   struct Parts {
-    Context& context;
+    Common& common;
     Server& server;
     SliceRegistry& slices;
     SessionRegistry& sessions;

@@ -24,8 +24,8 @@ void Control::on_congested() {
   (void)!::write(nudge_.get(), &one, sizeof one);
 }
 
-void Control::start(core::Purse& purse, core::Session& session) {
-  purse_ = &purse;
+void Control::start(core::MemoryBudget& budget, core::Executor& session) {
+  budget_ = &budget;
   session_ = &session;
   std::thread([this] { run(); }).detach();
 }
@@ -74,22 +74,22 @@ void Control::on_packet(const protocol::Packet& packet) {
   using protocol::ControlType;
   switch (packet.type()) {
     case ControlType::kGranted:
-      if (auto granted = packet.as<protocol::Granted>()) purse_->on_granted(*granted);
+      if (auto granted = packet.as<protocol::Granted>()) budget_->on_granted(*granted);
       return;
-    case ControlType::kReclaim: purse_->on_reclaim(); return;
+    case ControlType::kReclaim: budget_->on_reclaim(); return;
     case ControlType::kBindThreads:
       if (auto said = packet.as<protocol::BindThreads>()) config_.threads.bind(said->device, said->binding);
       return;
     case ControlType::kDone:
       if (state_ != State::kGreeting) return;
       state_ = State::kUp;
-      purse_->on_back();
+      budget_->on_back();
       session_->set_free(false);
       return;
     case ControlType::kRefused: {
       // A daemon that does not want us back may be another one; it may still change its mind.
       if (state_ == State::kGreeting) return lose();
-      if (auto refused = packet.as<protocol::Refused>()) purse_->on_refused(refused->message);
+      if (auto refused = packet.as<protocol::Refused>()) budget_->on_refused(refused->message);
       return;
     }
     case ControlType::kShutdown: session_->close(); return;
@@ -98,7 +98,7 @@ void Control::on_packet(const protocol::Packet& packet) {
 }
 
 void Control::lose() {
-  purse_->on_lost();
+  budget_->on_lost();
   session_->set_free(true);
   config_.threads.free();
   state_ = State::kLost;
@@ -118,7 +118,7 @@ void Control::greet() {
   protocol::WorkerHello hello;
   hello.secret = config_.secret;
   hello.session = config_.session;
-  hello.granted_bytes = purse_->granted();
+  hello.granted_bytes = budget_->granted();
   if (!daemon->send(hello, config_.shown)) return;
   config_.daemon = std::move(*daemon);
   state_ = State::kGreeting;

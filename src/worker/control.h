@@ -2,27 +2,27 @@
 // Control: the worker's second thread, which watches everybody else while the dispatcher may be stuck in a driver.
 //
 //   client's socket hangs up ─▶ the process exits, whatever the driver is doing
-//   daemon ─ Granted, Reclaim ─▶ purse          purse ─ Reserve, Return ─▶ daemon
+//   daemon ─ Granted, Reclaim ─▶ budget          budget ─ Reserve, Return ─▶ daemon
 //   daemon ─ BindThreads ─▶ the drivers' threads
-//   daemon hangs up ─▶ every 200 ms: connect, WorkerHello with what we hold ─ Done ─▶ purse goes on
+//   daemon hangs up ─▶ every 200 ms: connect, WorkerHello with what we hold ─ Done ─▶ budget goes on
 //   standard output ─▶ Output completions       congested outbox ─▶ flushed by the clock
 //
-// Threads: one of its own; the Ledger methods are called from any, under the purse's lock. The channel is only replaced
-// while the purse counts as lost, when nobody sends. Lifetime: that of the process.
+// Threads: one of its own; the Daemon methods are called from any, under the budget's lock. The channel is only replaced
+// while the budget counts as lost, when nobody sends. Lifetime: that of the process.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <string>
 
-#include "core/memory/purse.h"
-#include "core/session/execute/session.h"
+#include "core/memory/memory_budget.h"
+#include "core/session/execute/executor.h"
 #include "protocol/control/channel.h"
 #include "worker/processors.h"
 
 namespace amalgam::worker {
 
-class Control final : public core::Purse::Ledger {
+class Control final : public core::MemoryBudget::Daemon {
  public:
   struct Config {
     UniqueFd client;  ///< hang-up means that the client is gone
@@ -43,7 +43,7 @@ class Control final : public core::Purse::Ledger {
   /// The session's on_congested.
   void on_congested();
   /// Starts the thread. Both outlive the process's last breath.
-  void start(core::Purse& purse, core::Session& session);
+  void start(core::MemoryBudget& budget, core::Executor& session);
   const protocol::Channel& daemon() const { return config_.daemon; }
 
  private:
@@ -56,8 +56,8 @@ class Control final : public core::Purse::Ledger {
 
   Config config_;
   UniqueFd nudge_;  ///< eventfd: the outbox has become congested
-  core::Purse* purse_ = nullptr;
-  core::Session* session_ = nullptr;
+  core::MemoryBudget* budget_ = nullptr;
+  core::Executor* session_ = nullptr;
   State state_ = State::kUp;
   uint64_t next_try_ns_ = 0;
 };

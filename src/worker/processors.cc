@@ -55,7 +55,7 @@ void ComputeThreads::note(const std::vector<pid_t>& before) {
   std::vector<pid_t> fresh;
   std::set_difference(now.begin(), now.end(), before.begin(), before.end(), std::back_inserter(fresh));
   for (pid_t thread : fresh) pools_[stem_of(thread)].push_back(thread);
-  if (std::ranges::any_of(pools_, [&](const auto& pool) { return computes(pool.second); })) perch_.follow();
+  if (std::ranges::any_of(pools_, [&](const auto& pool) { return computes(pool.second); })) placer_.follow();
 }
 
 void ComputeThreads::bind(uint32_t device, Binding binding) {
@@ -93,7 +93,7 @@ void ComputeThreads::apply() {
   if (binding == Binding::kTogether && processors.size() <= kFew) together_on = dispatchers_processor(all_);
   for (const auto& [stem, threads] : pools_) {
     if (!computes(threads)) continue;
-    together_on ? perch_.stay(*together_on) : perch_.follow();
+    together_on ? placer_.stay(*together_on) : placer_.follow();
     for (size_t i = 0; i < threads.size(); ++i) {
       const bool each = binding == Binding::kEach, binds = each || together_on;
       const int processor = each ? processors[i % processors.size()] : together_on.value_or(0);

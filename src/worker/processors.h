@@ -38,14 +38,14 @@
 
 #include "model/counters.h"
 #include "protocol/control/control.h"
-#include "worker/perch.h"
+#include "worker/following_placer.h"
 
 namespace amalgam::worker {
 
 class ComputeThreads {
  public:
-  /// `all`: where the process may run. The perch, the dispatcher's, stays as long.
-  ComputeThreads(Perch& perch, const cpu_set_t& all) : perch_(perch), all_(all) {}
+  /// `all`: where the process may run. The placer, the dispatcher's, stays as long.
+  ComputeThreads(FollowingPlacer& placer, const cpu_set_t& all) : placer_(placer), all_(all) {}
 
   /// The threads that have been started since `before` was taken belong to a driver.
   void note(const std::vector<pid_t>& before);
@@ -67,7 +67,7 @@ class ComputeThreads {
   std::map<std::string, std::vector<pid_t>> pools_;  ///< by what their names have in common
   Wishes wishes_{};                                  ///< of the devices
   size_t bound_ = 0;
-  Perch& perch_;
+  FollowingPlacer& placer_;
   const cpu_set_t all_;
 };
 

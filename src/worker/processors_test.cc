@@ -60,10 +60,10 @@ class Pool {
 
 /// Of a process whose dispatcher is its first thread.
 struct FirstThread {
-  Perch perch{::getpid(), own_processors()};
+  FollowingPlacer placer{::getpid(), own_processors()};
 };
 struct Threads : FirstThread, ComputeThreads {
-  Threads() : ComputeThreads(perch, own_processors()) {}
+  Threads() : ComputeThreads(placer, own_processors()) {}
 };
 
 /// Where the threads that are not in `before` may run.

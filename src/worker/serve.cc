@@ -10,14 +10,14 @@
 #include <filesystem>
 #include <map>
 
-#include "core/memory/purse.h"
-#include "core/session/execute/session.h"
+#include "core/memory/memory_budget.h"
+#include "core/session/execute/executor.h"
 #include "core/split/planner.h"
 #include "worker/affinity.h"
 #include "worker/backends.h"
 #include "worker/control.h"
-#include "worker/perch.h"
-#include "worker/process.h"
+#include "worker/following_placer.h"
+#include "worker/process_setup.h"
 #include "worker/processors.h"
 #include "worker/sandbox.h"
 
@@ -120,8 +120,8 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   Backends backends;
   const cpu_set_t processors = own_processors();
   (void)start_threads_in(processors);
-  Perch perch(::getpid(), processors);
-  ComputeThreads threads(perch, processors);
+  FollowingPlacer placer(::getpid(), processors);
+  ComputeThreads threads(placer, processors);
   auto devices = open_devices(adopted->terms.devices, backends, threads);
   if (!devices) return give_up(daemon, devices.error());
   const std::vector<pid_t> runners = threads.ids();
@@ -137,8 +137,8 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
                    {adopted->counters_fd.get(), adopted->grants_fd.get(), adopted->bell.get(), adopted->knock.get()},
                    output->get(),
                    std::move(threads)});
-  core::Purse purse(control, adopted->counters, adopted->terms.quota_bytes);
-  core::SessionConfig config;
+  core::MemoryBudget budget(control, adopted->counters, adopted->terms.quota_bytes);
+  core::ExecutorConfig config;
   config.rings = adopted->rings;
   config.heap_fd = adopted->heap.get();
   config.heap_bytes = adopted->terms.heap_bytes;
@@ -147,15 +147,15 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   config.counters = adopted->counters;
   config.grants = adopted->grants;
   config.bell_fd = adopted->bell.get();
-  config.purse = &purse;
+  config.budget = &budget;
   config.devices = std::move(*devices);
   if (!splitter.empty()) config.plan_program = core::plan_with_library(splitter);
-  config.placer = &perch;
+  config.placer = &placer;
   config.on_congested = [&control] { control.on_congested(); };
   // Never destroyed: the process ends instead.
-  auto& session = *new core::Session(std::move(config));
+  auto& session = *new core::Executor(std::move(config));
   if (auto sent = control.daemon().send(protocol::SessionReady{Code::kOk, report.text()}); !sent) return 1;
-  control.start(purse, session);
+  control.start(budget, session);
   auto ended = session.run();
   session.close();
   if (ended) return 0;

@@ -7,8 +7,8 @@
 #include <optional>
 #include <string>
 
-#include "worker/probe.h"
-#include "worker/process.h"
+#include "worker/driver_probe.h"
+#include "worker/process_setup.h"
 #include "worker/serve.h"
 
 namespace {

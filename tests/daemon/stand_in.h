@@ -11,7 +11,7 @@
 #include <memory>
 
 #include "base/unique_fd.h"
-#include "daemon/turns/seats.h"
+#include "daemon/turns/contenders.h"
 
 namespace amalgam::daemon {
 
@@ -36,21 +36,21 @@ struct StandIn {
     }
     return false;
   }
-  Seat seat(uint32_t device = 0) {
-    Seat seat;
-    seat.session = session;
-    seat.slice = slice;
-    seat.index = device;
-    seat.counters = counters.get();
-    seat.grants = grants.get();
-    seat.pid = pid;
-    seat.pidfd = pidfd.get();
-    return seat;
+  Contender contender(uint32_t device = 0) {
+    Contender contender;
+    contender.session = session;
+    contender.slice = slice;
+    contender.index = device;
+    contender.counters = counters.get();
+    contender.grants = grants.get();
+    contender.pid = pid;
+    contender.pidfd = pidfd.get();
+    return contender;
   }
-  /// Has a seat and a grant from now on.
-  void sit(Seats& seats, uint32_t device = 0) {
-    seats.add(seat(device));
-    seats.grant(slice, 0);
+  /// Has a contender and a grant from now on.
+  void sit(Contenders& contenders, uint32_t device = 0) {
+    contenders.add(contender(device));
+    contenders.grant(slice, 0);
   }
   bool may_go(uint32_t device = 0) const { return grants->devices[device].granted == 1; }
   void begin(uint32_t device = 0) { ++counters->claims[device].in_flight; }

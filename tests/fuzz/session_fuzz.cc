@@ -12,7 +12,7 @@
 #include <memory>
 #include <thread>
 
-#include "core/session/execute/session.h"
+#include "core/session/execute/executor.h"
 #include "south/device/sim/sim.h"
 #include "tests/protocol/message_list.h"
 
@@ -124,11 +124,11 @@ class Chooser {
 };
 
 /// A ledger that grants up to a quota, from a thread of its own as the daemon does.
-class Granter final : public core::Purse::Ledger {
+class Granter final : public core::MemoryBudget::Daemon {
  public:
   Granter() : thread_([this] { serve(); }) {}
   ~Granter() override { stop(); }
-  /// After this the purse may go.
+  /// After this the budget may go.
   void stop() {
     {
       std::lock_guard lock(mutex_);
@@ -137,9 +137,9 @@ class Granter final : public core::Purse::Ledger {
     changed_.notify_all();
     if (thread_.joinable()) thread_.join();
   }
-  void attach(core::Purse* purse) {
+  void attach(core::MemoryBudget* budget) {
     std::lock_guard lock(mutex_);
-    purse_ = purse;
+    budget_ = budget;
   }
   void send(const p::Reserve& reserve) override {
     std::lock_guard lock(mutex_);
@@ -162,9 +162,9 @@ class Granter final : public core::Purse::Ledger {
       asked_.pop_front();
       bool fits = reserve.bytes <= kQuota - granted_;
       if (fits) granted_ += reserve.bytes;
-      core::Purse* purse = purse_;
+      core::MemoryBudget* budget = budget_;
       lock.unlock();
-      purse->on_granted({reserve.request, fits ? reserve.bytes : 0, fits ? "" : "quota"});
+      budget->on_granted({reserve.request, fits ? reserve.bytes : 0, fits ? "" : "quota"});
       lock.lock();
     }
   }
@@ -172,7 +172,7 @@ class Granter final : public core::Purse::Ledger {
   std::condition_variable changed_;
   std::deque<p::Reserve> asked_;
   uint64_t granted_ = 0;
-  core::Purse* purse_ = nullptr;
+  core::MemoryBudget* budget_ = nullptr;
   bool stop_ = false;
   std::thread thread_;
 };
@@ -231,8 +231,8 @@ void furnish(Client& client) {
   client.send(p::CreateKernel{id(12), id(10), "spin"});
 }
 
-void run_session(Choices& choices, p::RingMemory* rings, int heap_fd, core::SessionConfig config) {
-  core::Session session(std::move(config));
+void run_session(Choices& choices, p::RingMemory* rings, int heap_fd, core::ExecutorConfig config) {
+  core::Executor session(std::move(config));
   std::thread runner([&] {
     auto ended = session.run();
     session.close();
@@ -281,19 +281,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (rings == MAP_FAILED || ftruncate(heap.get(), static_cast<off_t>(kHeapBytes)) != 0) std::abort();
   Granter ledger;
   auto counters = std::make_unique<model::Counters>();
-  core::Purse purse(ledger, counters.get(), kQuota);
-  ledger.attach(&purse);
-  core::SessionConfig config;
+  core::MemoryBudget budget(ledger, counters.get(), kQuota);
+  ledger.attach(&budget);
+  core::ExecutorConfig config;
   config.rings = static_cast<p::RingMemory*>(rings);
   config.heap_fd = heap.get();
   config.heap_bytes = kHeapBytes;
   config.quota_bytes = kQuota;
   config.counters = counters.get();
-  config.purse = &purse;
+  config.budget = &budget;
   config.on_congested = [] {};
   config.devices.push_back({found->at(0), backend.get(), std::move(*device)});
   run_session(choices, static_cast<p::RingMemory*>(rings), heap.get(), std::move(config));
-  if (purse.used() != 0) std::abort();  // a byte of quota was lost
+  if (budget.used() != 0) std::abort();  // a byte of quota was lost
   ledger.stop();
   munmap(rings, p::RingMemory::kBytes);
   return 0;

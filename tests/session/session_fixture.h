@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/session/execute/session.h"
+#include "core/session/execute/executor.h"
 #include "core/session/state/natives.h"
 #include "south/device/sim/sim.h"
 #include "tests/session/test_client.h"
@@ -15,18 +15,18 @@
 namespace amalgam::core {
 
 /// A daemon that grants at once, up to a pool.
-class InstantLedger final : public Purse::Ledger {
+class InstantLedger final : public MemoryBudget::Daemon {
  public:
   ~InstantLedger() override {
     for (auto& thread : threads_) thread.join();
   }
-  // The purse holds its lock: answer from another thread, as a daemon would.
+  // The budget holds its lock: answer from another thread, as a daemon would.
   void send(const protocol::Reserve& reserve) override {
     threads_.emplace_back([this, reserve] {
       std::lock_guard lock(mutex_);
       uint64_t bytes = reserve.bytes <= left ? std::min(left, reserve.bytes + reserve.slack) : 0;
       left -= bytes;
-      purse->on_granted({reserve.request, bytes, bytes == 0 ? "used up" : ""});
+      budget->on_granted({reserve.request, bytes, bytes == 0 ? "used up" : ""});
     });
   }
   void send(const protocol::Return& give) override {
@@ -35,7 +35,7 @@ class InstantLedger final : public Purse::Ledger {
       left += give.bytes;
     });
   }
-  Purse* purse = nullptr;
+  MemoryBudget* budget = nullptr;
   uint64_t left = kGiB;
 
  private:
@@ -53,24 +53,24 @@ class SessionFixture : public ::testing::Test {
     backend = south::make_sim_backend(controller);
     auto found = backend->discover(backend->libraries().front());
     ASSERT_TRUE(found) << found.error().message;
-    SessionConfig session_config;
+    ExecutorConfig session_config;
     for (auto& info : *found) {
       auto opened = backend->open(info);
       ASSERT_TRUE(opened);
       session_config.devices.push_back({info, backend.get(), std::move(*opened)});
     }
-    ledger.purse = &purse;
+    ledger.budget = &budget;
     session_config.rings = client.rings;
     session_config.heap_fd = client.heap_fd.get();
     session_config.heap_bytes = TestClient::kHeapBytes;
     session_config.counters = &counters;
-    session_config.purse = &purse;
+    session_config.budget = &budget;
     adjust(session_config);
-    session = std::make_unique<Session>(std::move(session_config));
+    session = std::make_unique<Executor>(std::move(session_config));
     dispatcher = std::thread([this] { ended = session->run(); });
   }
   virtual void prepare() {}
-  virtual void adjust(SessionConfig&) {}
+  virtual void adjust(ExecutorConfig&) {}
   void TearDown() override {
     session->close();
     dispatcher.join();
@@ -85,7 +85,7 @@ class SessionFixture : public ::testing::Test {
     session.reset();
     gone = true;
     clock.join();
-    EXPECT_EQ(0u, purse.used()) << "quota leaked";
+    EXPECT_EQ(0u, budget.used()) << "quota leaked";
   }
 
   void open_all(bool in_order = true) {
@@ -163,9 +163,9 @@ class SessionFixture : public ::testing::Test {
   std::unique_ptr<south::Backend> backend;
   model::Counters counters{};
   InstantLedger ledger;
-  Purse purse{ledger, &counters, 0};
+  MemoryBudget budget{ledger, &counters, 0};
   TestClient client;
-  std::unique_ptr<Session> session;
+  std::unique_ptr<Executor> session;
   std::thread dispatcher;
   Result<void> ended;
   protocol::ObjectId device = 0, context = 0, stream = 0, module = 0;

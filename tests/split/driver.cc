@@ -4,7 +4,7 @@
 #include <sstream>
 #include <utility>
 
-#include "core/split/probe.h"
+#include "core/split/macro_probe.h"
 
 namespace amalgam::split_tests {
 namespace {

@@ -12,7 +12,7 @@ class Layers(unittest.TestCase):
     def test_downward_is_fine(self):
         self.assertEqual(includes("src/model/device.h", "base/error.h"), [])
         self.assertEqual(includes("src/north/opencl/queue.cc", "north/client/session.h", "protocol/link/ring.h"), [])
-        self.assertEqual(includes("src/worker/main.cc", "south/device/opencl/opencl.h", "core/session/execute/session.h"), [])
+        self.assertEqual(includes("src/worker/main.cc", "south/device/opencl/opencl.h", "core/session/execute/executor.h"), [])
         self.assertEqual(includes("src/south/device/sim/clock.cc", "south/device/device.h", "south/device/sim/clock.h"), [])
 
     def test_upward_and_sideways_are_not(self):

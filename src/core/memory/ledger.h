@@ -40,7 +40,7 @@ class Ledger {
     uint64_t capacity = 0;
     uint64_t held = 0;  ///< quotas, and grants of sessions without one
   };
-  /// The most that a worker keeps without using it (its purse returns what is over).
+  /// The most that a worker keeps without using it (its budget returns what is over).
   static constexpr uint64_t kMostUnused = 2 * kGrantSlackBytes;
 
   /// Makes a pool or changes its capacity. A pool that shrinks below what is held stays over until bytes come back.

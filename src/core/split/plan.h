@@ -35,7 +35,7 @@ struct ProgramText {
   }
 };
 
-/// A macro of the device's own compiler, found out by a probe (probe.h).
+/// A macro of the device's own compiler, found out by a probe (macro_probe.h).
 struct Macro {
   std::string name;
   bool defined = false;
@@ -93,7 +93,7 @@ struct SplitPlan {
   std::string whole_because;   ///< if not empty: no kernel can be cut, for this reason (and `kernels` may be empty)
   std::string variant_source;  ///< empty if no kernel needs the variant
   std::string variant_options;
-  /// Macros of the device's compiler that the source asks for and nobody knows: probe them (probe.h), and ask again.
+  /// Macros of the device's compiler that the source asks for and nobody knows: probe them (macro_probe.h), and ask again.
   std::vector<std::string> unknown_macros;
 
   template <typename A>

@@ -13,7 +13,7 @@ constexpr uint64_t kSaveMs = 200;  ///< grants reach the state file so late, man
 
 }  // namespace
 
-void Reservations::on_message(Session& session, const protocol::Packet& packet) {
+void Reservations::on_message(SessionRecord& session, const protocol::Packet& packet) {
   if (packet.type() == protocol::ControlType::kReserve) {
     if (auto ask = packet.as<protocol::Reserve>()) return reserve(session, *ask);
   } else if (packet.type() == protocol::ControlType::kReturn) {
@@ -22,7 +22,7 @@ void Reservations::on_message(Session& session, const protocol::Packet& packet) 
   sessions_.kill(session, "its worker broke the protocol");
 }
 
-void Reservations::reserve(Session& session, const protocol::Reserve& ask) {
+void Reservations::reserve(SessionRecord& session, const protocol::Reserve& ask) {
   auto own = std::ranges::count(pending_, session.id, &Pending::session);
   if (static_cast<uint64_t>(own) >= kMaxReservations)
     return answer(session, ask,
@@ -31,29 +31,29 @@ void Reservations::reserve(Session& session, const protocol::Reserve& ask) {
     pending_.push_back({session.id, ask, {}, 0});
     return;
   }
-  core::Ledger::Answer said = context_.ledger.reserve(session.id, ask.bytes, ask.slack, false);
+  core::Ledger::Answer said = common_.ledger.reserve(session.id, ask.bytes, ask.slack, false);
   if (said.verdict == core::Ledger::Verdict::kReclaim) return reclaim(session, ask, said.sessions);
   answer(session, ask, said);
 }
 
-void Reservations::reclaim(Session& session, const protocol::Reserve& ask, const std::vector<uint64_t>& holders) {
+void Reservations::reclaim(SessionRecord& session, const protocol::Reserve& ask, const std::vector<uint64_t>& holders) {
   Place pending = pending_.insert(pending_.end(), {session.id, ask, {}, 0});
   for (uint64_t id : holders) {
-    Session* holder = sessions_.find(id);
+    SessionRecord* holder = sessions_.find(id);
     if (holder == nullptr || !holder->worker.channel) continue;
     // One question at a time is enough for all who wait.
     bool asked = std::ranges::any_of(pending_, [&](const Pending& other) { return other.awaited.contains(id); });
     if (asked || holder->worker.channel.send(protocol::Reclaim{}, {}, 0)) pending->awaited.insert(id);
   }
   if (pending->awaited.empty()) return conclude(pending);
-  pending->timer = context_.loop.after_ms(kReclaimTimeoutMs, [this, pending] {
+  pending->timer = common_.loop.after_ms(kReclaimTimeoutMs, [this, pending] {
     pending->timer = 0;
     conclude(pending);
   });
 }
 
-void Reservations::give_back(Session& session, const protocol::Return& give) {
-  if (auto returned = context_.ledger.give_back(session.id, give.bytes); !returned)
+void Reservations::give_back(SessionRecord& session, const protocol::Return& give) {
+  if (auto returned = common_.ledger.give_back(session.id, give.bytes); !returned)
     return sessions_.kill(session, returned.error().message);
   note(session.id);
   if (give.reclaim) no_longer_awaited(session.id);
@@ -67,18 +67,18 @@ void Reservations::no_longer_awaited(uint64_t session) {
 }
 
 void Reservations::conclude(Place pending) {
-  context_.loop.cancel(pending->timer);
+  common_.loop.cancel(pending->timer);
   Pending done = std::move(*pending);
   pending_.erase(pending);
-  Session* session = sessions_.find(done.session);
+  SessionRecord* session = sessions_.find(done.session);
   if (session == nullptr) return;
-  answer(*session, done.ask, context_.ledger.reserve(done.session, done.ask.bytes, done.ask.slack, true));
+  answer(*session, done.ask, common_.ledger.reserve(done.session, done.ask.bytes, done.ask.slack, true));
 }
 
-void Reservations::answer(Session& session, const protocol::Reserve& ask, const core::Ledger::Answer& said) {
+void Reservations::answer(SessionRecord& session, const protocol::Reserve& ask, const core::Ledger::Answer& said) {
   if (said.verdict != core::Ledger::Verdict::kGranted) {
     ++refused_total_;
-    context_.log.debug("session {}: refused: {}", session.id, said.reason);
+    common_.log.debug("session {}: refused: {}", session.id, said.reason);
   }
   note(session.id);
   // If it has hung up, its end follows and gives everything back.
@@ -92,13 +92,13 @@ void Reservations::session_ended(uint64_t session) {
   for (Place pending = pending_.begin(); pending != pending_.end();) {
     Place next = std::next(pending);
     if (pending->session == session) {
-      context_.loop.cancel(pending->timer);
+      common_.loop.cancel(pending->timer);
       pending_.erase(pending);
     }
     pending = next;
   }
   // Its bytes are given back when the registry is through with it; who waits for them is answered after that.
-  context_.loop.later([this, session] { no_longer_awaited(session); });
+  common_.loop.later([this, session] { no_longer_awaited(session); });
 }
 
 void Reservations::resume() {
@@ -106,22 +106,22 @@ void Reservations::resume() {
   std::list<Pending> held;
   held.swap(pending_);
   for (const Pending& pending : held)
-    if (Session* session = sessions_.find(pending.session)) reserve(*session, pending.ask);
+    if (SessionRecord* session = sessions_.find(pending.session)) reserve(*session, pending.ask);
 }
 
 void Reservations::note(uint64_t session) {
   unsaved_.insert(session);
-  if (save_timer_ == 0) save_timer_ = context_.loop.after_ms(kSaveMs, [this] { save(); });
+  if (save_timer_ == 0) save_timer_ = common_.loop.after_ms(kSaveMs, [this] { save(); });
 }
 
 void Reservations::save() {
   save_timer_ = 0;
   for (uint64_t id : std::exchange(unsaved_, {})) {
-    Session* session = sessions_.find(id);
-    uint64_t granted = context_.ledger.granted(id);
+    SessionRecord* session = sessions_.find(id);
+    uint64_t granted = common_.ledger.granted(id);
     if (session == nullptr || session->stored_granted == granted) continue;
     session->stored_granted = granted;
-    context_.expect(context_.store.set_granted(id, granted));
+    common_.expect(common_.store.set_granted(id, granted));
   }
 }
 

@@ -19,10 +19,10 @@ namespace amalgam::daemon {
 
 class Reservations {
  public:
-  Reservations(Context& context, SessionRegistry& sessions) : context_(context), sessions_(sessions) {}
+  Reservations(Common& common, SessionRegistry& sessions) : common_(common), sessions_(sessions) {}
 
   /// A message of a live session's worker; anything but Reserve and Return ends the session.
-  void on_message(Session& session, const protocol::Packet& packet);
+  void on_message(SessionRecord& session, const protocol::Packet& packet);
   void session_ended(uint64_t session);
   /// Holds all answers back until resume().
   void pause() { paused_ = true; }
@@ -37,16 +37,16 @@ class Reservations {
     EventLoop::TimerId timer = 0;
   };
   using Place = std::list<Pending>::iterator;
-  void reserve(Session& session, const protocol::Reserve& ask);
-  void give_back(Session& session, const protocol::Return& give);
-  void reclaim(Session& session, const protocol::Reserve& ask, const std::vector<uint64_t>& holders);
+  void reserve(SessionRecord& session, const protocol::Reserve& ask);
+  void give_back(SessionRecord& session, const protocol::Return& give);
+  void reclaim(SessionRecord& session, const protocol::Reserve& ask, const std::vector<uint64_t>& holders);
   void no_longer_awaited(uint64_t session);
   void conclude(Place pending);
-  void answer(Session& session, const protocol::Reserve& ask, const core::Ledger::Answer& answer);
+  void answer(SessionRecord& session, const protocol::Reserve& ask, const core::Ledger::Answer& answer);
   void note(uint64_t session);
   void save();
 
-  Context& context_;
+  Common& common_;
   SessionRegistry& sessions_;
   std::list<Pending> pending_;
   bool paused_ = false;

@@ -27,17 +27,17 @@ uint64_t unix_ms() {
   return static_cast<uint64_t>(duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
 }
 
-SessionRegistry::SessionRegistry(Context& context, SliceRegistry& slices, WorkerPool& pool, uint64_t& next_id)
-    : context_(context), slices_(slices), pool_(pool), next_id_(next_id) {}
+SessionRegistry::SessionRegistry(Common& common, SliceRegistry& slices, WorkerPool& pool, uint64_t& next_id)
+    : common_(common), slices_(slices), pool_(pool), next_id_(next_id) {}
 
 SessionRegistry::~SessionRegistry() {
   for (auto& [id, session] : sessions_) {
     for (int fd : {session->client.pidfd.get(), session->worker.process.pidfd.get(), session->worker.channel.fd()})
-      if (fd >= 0) context_.loop.unwatch(fd);
+      if (fd >= 0) common_.loop.unwatch(fd);
   }
 }
 
-Session* SessionRegistry::find(uint64_t id) {
+SessionRecord* SessionRegistry::find(uint64_t id) {
   auto found = sessions_.find(id);
   return found == sessions_.end() ? nullptr : found->second.get();
 }
@@ -60,8 +60,8 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
   auto slice = slices_.resolve(request.slice, client.uid);
   if (!slice) return answer(std::unexpected(std::move(slice.error())));
   uint64_t largest = 0;
-  for (const std::string& pool : context_.devices.pools_of((*slice)->devices))
-    largest = std::max(largest, context_.ledger.pool(pool).capacity);
+  for (const std::string& pool : common_.devices.pools_of((*slice)->devices))
+    largest = std::max(largest, common_.ledger.pool(pool).capacity);
   Opening opening;
   opening.heap_bytes = heap_bytes_for(largest);
   opening.quota = (*slice)->quota;
@@ -75,7 +75,7 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
   opening.memory = std::move(*memory);
   opening.answer = std::move(answer);
 
-  auto session = std::make_unique<Session>();
+  auto session = std::make_unique<SessionRecord>();
   session->id = next_id_++;
   session->slice = (*slice)->id;
   session->uid = client.uid;
@@ -87,7 +87,7 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
   session->grants = std::move(opening.memory.grants_page);
   uint64_t id = session->id;
   slices_.session_opened(session->slice);
-  context_.ledger.open_session(id, session->slice, session->program + ", pid " + std::to_string(session->client.pid));
+  common_.ledger.open_session(id, session->slice, session->program + ", pid " + std::to_string(session->client.pid));
   watch_client(*session);
   openings_.emplace(id, std::move(opening));
   uid_t uid = session->uid;
@@ -96,7 +96,7 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
 }
 
 void SessionRegistry::adopt(uint64_t id, Result<Worker> worker) {
-  Session* session = find(id);
+  SessionRecord* session = find(id);
   if (session == nullptr) {
     if (worker) signal_group(worker->process, SIGKILL);
     return;
@@ -106,13 +106,13 @@ void SessionRegistry::adopt(uint64_t id, Result<Worker> worker) {
     return remove(id);
   }
   session->worker = std::move(*worker);
-  session->state = Session::State::kAdopting;
+  session->state = SessionRecord::State::kAdopting;
   Opening& opening = openings_.at(id);
   auto sent = watch_worker(*session);
   if (sent) sent = send_adopt(*session, opening);
   if (!sent) return kill(*session, sent.error().message);
   save(*session);
-  opening.timer = context_.loop.after_ms(kWorkerStartTimeoutMs, [this, id] {
+  opening.timer = common_.loop.after_ms(kWorkerStartTimeoutMs, [this, id] {
     openings_.at(id).timer = 0;
     refuse(id, Error(Code::kTimeout,
                      "the worker has not opened the devices in " + std::to_string(kWorkerStartTimeoutMs) + " ms"));
@@ -120,7 +120,7 @@ void SessionRegistry::adopt(uint64_t id, Result<Worker> worker) {
   });
 }
 
-Result<void> SessionRegistry::send_adopt(Session& session, Opening& opening) {
+Result<void> SessionRegistry::send_adopt(SessionRecord& session, Opening& opening) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail(system_error("socket pair", errno));
   opening.client_end.reset(ends[0]);
@@ -130,7 +130,7 @@ Result<void> SessionRegistry::send_adopt(Session& session, Opening& opening) {
   adopt.heap_bytes = opening.heap_bytes;
   adopt.quota_bytes = opening.quota;
   for (const std::string& id : session.devices) {
-    const model::Device* device = context_.devices.find(id);
+    const model::Device* device = common_.devices.find(id);
     if (device == nullptr) return fail(Code::kUnavailable, "device " + id + " is not there any more");
     adopt.devices.push_back(*device);
     adopt.devices.back().properties.clear();
@@ -146,7 +146,7 @@ Result<void> SessionRegistry::send_adopt(Session& session, Opening& opening) {
   return sent;
 }
 
-void SessionRegistry::on_ready(Session& session, const protocol::Packet& packet) {
+void SessionRegistry::on_ready(SessionRecord& session, const protocol::Packet& packet) {
   auto ready = packet.as<protocol::SessionReady>();
   if (!ready) return kill(session, "it broke the protocol");
   if (ready->code != Code::kOk) {
@@ -155,11 +155,11 @@ void SessionRegistry::on_ready(Session& session, const protocol::Packet& packet)
   }
   auto node = openings_.extract(session.id);
   Opening& opening = node.mapped();
-  context_.loop.cancel(opening.timer);
-  session.state = Session::State::kLive;
+  common_.loop.cancel(opening.timer);
+  session.state = SessionRecord::State::kLive;
   ++opened_total_;
-  context_.log.info("session {}: {} (pid {}, uid {}) on worker {} [{}]", session.id, session.program, session.client.pid,
-                    session.uid, session.worker.process.pid, ready->message);
+  common_.log.info("session {}: {} (pid {}, uid {}) on worker {} [{}]", session.id, session.program, session.client.pid,
+                   session.uid, session.worker.process.pid, ready->message);
   Opened opened;
   opened.message = {session.id, session.worker.process.pid, opening.heap_bytes, session.devices};
   opened.client_end = std::move(opening.client_end);
@@ -174,36 +174,36 @@ void SessionRegistry::on_ready(Session& session, const protocol::Packet& packet)
 void SessionRegistry::refuse(uint64_t id, Error error) {
   auto node = openings_.extract(id);
   if (!node) return;
-  context_.loop.cancel(node.mapped().timer);
+  common_.loop.cancel(node.mapped().timer);
   node.mapped().answer(fail(std::move(error)));
 }
 
 // ---- living -------------------------------------------------------------------------------------------------------------
 
-void SessionRegistry::watch_client(Session& session) {
+void SessionRegistry::watch_client(SessionRecord& session) {
   if (!session.client.pidfd) return;
   auto watched =
-      context_.loop.watch(session.client.pidfd.get(), EPOLLIN, [this, id = session.id](uint32_t) { on_client_end(id); });
-  if (!watched) context_.log.error("session {}: {}", session.id, watched.error().text());
+      common_.loop.watch(session.client.pidfd.get(), EPOLLIN, [this, id = session.id](uint32_t) { on_client_end(id); });
+  if (!watched) common_.log.error("session {}: {}", session.id, watched.error().text());
 }
 
-Result<void> SessionRegistry::watch_worker(Session& session) {
+Result<void> SessionRegistry::watch_worker(SessionRecord& session) {
   uint64_t id = session.id;
-  AMALGAM_TRY(context_.loop.watch(session.worker.process.pidfd.get(), EPOLLIN, [this, id](uint32_t) { on_worker_end(id); }),
+  AMALGAM_TRY(common_.loop.watch(session.worker.process.pidfd.get(), EPOLLIN, [this, id](uint32_t) { on_worker_end(id); }),
               "worker");
   if (session.worker.channel) watch_channel(session);
   return {};
 }
 
-void SessionRegistry::watch_channel(Session& session) {
+void SessionRegistry::watch_channel(SessionRecord& session) {
   auto watched =
-      context_.loop.watch(session.worker.channel.fd(), EPOLLIN, [this, id = session.id](uint32_t) { on_channel(id); });
-  if (!watched) context_.log.error("session {}: {}", session.id, watched.error().text());
+      common_.loop.watch(session.worker.channel.fd(), EPOLLIN, [this, id = session.id](uint32_t) { on_channel(id); });
+  if (!watched) common_.log.error("session {}: {}", session.id, watched.error().text());
 }
 
 void SessionRegistry::on_channel(uint64_t id) {
   for (int i = 0; i < kPacketsPerTurn; ++i) {
-    Session* session = find(id);
+    SessionRecord* session = find(id);
     if (session == nullptr || !session->worker.channel) return;
     auto packet = session->worker.channel.receive(0);
     if (packet) {
@@ -212,46 +212,46 @@ void SessionRegistry::on_channel(uint64_t id) {
     }
     if (packet.error().code == Code::kTimeout) return;
     // A worker that is about to end hangs up first; one that hangs up and goes on will not be heard of again.
-    context_.loop.unwatch(session->worker.channel.fd());
+    common_.loop.unwatch(session->worker.channel.fd());
     session->worker.channel = protocol::Channel();
-    context_.loop.after_ms(kOrphanMs, [this, id] {
-      Session* late = find(id);
-      if (late != nullptr && !late->worker.channel && late->state != Session::State::kLost)
+    common_.loop.after_ms(kOrphanMs, [this, id] {
+      SessionRecord* late = find(id);
+      if (late != nullptr && !late->worker.channel && late->state != SessionRecord::State::kLost)
         kill(*late, "it hung up and went on");
     });
     return;
   }
 }
 
-void SessionRegistry::on_packet(Session& session, const protocol::Packet& packet) {
-  if (session.state == Session::State::kAdopting && packet.type() == protocol::ControlType::kSessionReady)
+void SessionRegistry::on_packet(SessionRecord& session, const protocol::Packet& packet) {
+  if (session.state == SessionRecord::State::kAdopting && packet.type() == protocol::ControlType::kSessionReady)
     return on_ready(session, packet);
   // Reservations may come while devices are still being opened.
   listener.message(session, packet);
 }
 
 void SessionRegistry::on_client_end(uint64_t id) {
-  Session& session = *find(id);
-  context_.loop.unwatch(session.client.pidfd.get());
+  SessionRecord& session = *find(id);
+  common_.loop.unwatch(session.client.pidfd.get());
   listener.leaving(session);
-  context_.loop.after_ms(kOrphanMs, [this, id] {
-    if (Session* late = find(id)) kill(*late, "its client has ended");
+  common_.loop.after_ms(kOrphanMs, [this, id] {
+    if (SessionRecord* late = find(id)) kill(*late, "its client has ended");
   });
 }
 
-void SessionRegistry::kill(Session& session, const std::string& why) {
-  context_.log.warn("session {}: worker {} is killed: {}", session.id, session.worker.process.pid, why);
+void SessionRegistry::kill(SessionRecord& session, const std::string& why) {
+  common_.log.warn("session {}: worker {} is killed: {}", session.id, session.worker.process.pid, why);
   if (session.worker.process.pid != 0) return signal_group(session.worker.process, SIGKILL);
   refuse(session.id, Error(Code::kUnavailable, why));
   remove(session.id);
 }
 
 void SessionRegistry::on_worker_end(uint64_t id) {
-  Session& session = *find(id);
+  SessionRecord& session = *find(id);
   // The last words may say why.
-  if (session.state == Session::State::kAdopting && session.worker.channel) on_channel(id);
+  if (session.state == SessionRecord::State::kAdopting && session.worker.channel) on_channel(id);
   std::string how = reap(session.worker.process);
-  context_.log.info("session {}: {} ended{}", id, session.program, how.empty() ? "" : ": worker " + how);
+  common_.log.info("session {}: {} ended{}", id, session.program, how.empty() ? "" : ": worker " + how);
   refuse(id, Error(Code::kDeviceLost, "the worker ended while it opened its devices: " + how));
   remove(id);
 }
@@ -259,18 +259,18 @@ void SessionRegistry::on_worker_end(uint64_t id) {
 void SessionRegistry::remove(uint64_t id) {
   auto node = sessions_.extract(id);
   AMALGAM_ASSERT(!node.empty());
-  Session& session = *node.mapped();
+  SessionRecord& session = *node.mapped();
   for (int fd : {session.client.pidfd.get(), session.worker.process.pidfd.get(), session.worker.channel.fd()})
-    if (fd >= 0) context_.loop.unwatch(fd);
-  bool was_lost = session.state == Session::State::kLost;
+    if (fd >= 0) common_.loop.unwatch(fd);
+  bool was_lost = session.state == SessionRecord::State::kLost;
   listener.ended(session);
-  context_.ledger.end_session(id);
-  context_.expect(context_.store.drop_session(id));
+  common_.ledger.end_session(id);
+  common_.expect(common_.store.drop_session(id));
   slices_.session_ended(session.slice);
   if (was_lost) listener.returned();
 }
 
-void SessionRegistry::save(const Session& session) {
+void SessionRegistry::save(const SessionRecord& session) {
   SessionRow row;
   row.id = session.id;
   row.slice = session.slice;
@@ -283,7 +283,7 @@ void SessionRegistry::save(const Session& session) {
   row.secret = session.worker.secret;
   row.granted = session.stored_granted;
   row.opened_unix_ms = session.opened_unix_ms;
-  context_.expect(context_.store.put(row));
+  common_.expect(common_.store.put(row));
 }
 
 void SessionRegistry::end_all(uint64_t ask_ms, uint64_t kill_ms) {
@@ -294,8 +294,8 @@ void SessionRegistry::end_all(uint64_t ask_ms, uint64_t kill_ms) {
   auto everybody = [this](int number) {
     for (auto& [id, session] : sessions_) signal_group(session->worker.process, number);
   };
-  context_.loop.after_ms(ask_ms, [everybody] { everybody(SIGTERM); });
-  context_.loop.after_ms(kill_ms, [everybody] { everybody(SIGKILL); });
+  common_.loop.after_ms(ask_ms, [everybody] { everybody(SIGTERM); });
+  common_.loop.after_ms(kill_ms, [everybody] { everybody(SIGKILL); });
 }
 
 // ---- coming back --------------------------------------------------------------------------------------------------------
@@ -305,10 +305,10 @@ Result<void> SessionRegistry::restore(const SessionRow& row) {
   if (slice == nullptr) return fail(Code::kNotFound, "its slice is gone");
   auto process = find_process(row.worker_pid, row.worker_start);
   if (!process) return std::unexpected(std::move(process.error()));
-  auto session = std::make_unique<Session>();
+  auto session = std::make_unique<SessionRecord>();
   session->id = row.id;
   session->slice = row.slice;
-  session->state = Session::State::kLost;
+  session->state = SessionRecord::State::kLost;
   session->uid = row.uid;
   session->program = row.program;
   session->worker.process = std::move(*process);
@@ -320,21 +320,21 @@ Result<void> SessionRegistry::restore(const SessionRow& row) {
   auto client = find_process(row.client_pid, row.client_start);
   if (client) session->client = std::move(*client);
   slices_.session_opened(row.slice);
-  context_.ledger.open_session(row.id, row.slice, row.program + ", pid " + std::to_string(row.client_pid));
-  Session& kept = *session;
+  common_.ledger.open_session(row.id, row.slice, row.program + ", pid " + std::to_string(row.client_pid));
+  SessionRecord& kept = *session;
   sessions_.emplace(row.id, std::move(session));
   AMALGAM_TRY(watch_worker(kept), "restore");
   watch_client(kept);
   if (client) return {};
-  context_.loop.after_ms(kOrphanMs, [this, id = row.id] {
-    if (Session* late = find(id)) kill(*late, "its client has ended");
+  common_.loop.after_ms(kOrphanMs, [this, id = row.id] {
+    if (SessionRecord* late = find(id)) kill(*late, "its client has ended");
   });
   return {};
 }
 
 Result<void> SessionRegistry::attach(protocol::Channel& channel, const protocol::WorkerHello& hello,
                                      protocol::Packet& packet) {
-  Session* session = find(hello.session);
+  SessionRecord* session = find(hello.session);
   if (session == nullptr) return fail(Code::kNotFound, "there is no session " + std::to_string(hello.session));
   auto peer = channel.peer();
   bool right = hello.version == protocol::kControlVersion && hello.secret == session->worker.secret && peer &&
@@ -345,34 +345,34 @@ Result<void> SessionRegistry::attach(protocol::Channel& channel, const protocol:
   if (!counters) return std::unexpected(std::move(counters.error()));
   auto grants = reopen_grants(packet.fds[1].get());
   if (!grants) return std::unexpected(std::move(grants.error()));
-  AMALGAM_TRY(context_.ledger.restore(session->id, hello.granted_bytes), "come back");
-  if (session->worker.channel) context_.loop.unwatch(session->worker.channel.fd());
+  AMALGAM_TRY(common_.ledger.restore(session->id, hello.granted_bytes), "come back");
+  if (session->worker.channel) common_.loop.unwatch(session->worker.channel.fd());
   session->worker.channel = std::move(channel);
   session->counters = std::move(*counters);
   session->grants = std::move(*grants);
   session->bell = std::move(packet.fds[2]);
   session->knock = std::move(packet.fds[3]);
-  session->state = Session::State::kLive;
+  session->state = SessionRecord::State::kLive;
   watch_channel(*session);
   listener.live(*session);
   if (auto sent = session->worker.channel.send(protocol::Done{}, {}, 0); !sent) kill(*session, sent.error().message);
-  context_.log.info("session {}: worker {} is back and holds {}", hello.session, session->worker.process.pid,
-                    core::human_bytes(hello.granted_bytes));
+  common_.log.info("session {}: worker {} is back and holds {}", hello.session, session->worker.process.pid,
+                   core::human_bytes(hello.granted_bytes));
   listener.returned();
   return {};
 }
 
 size_t SessionRegistry::lost() const {
-  return static_cast<size_t>(
-      std::ranges::count_if(sessions_, [](const auto& entry) { return entry.second->state == Session::State::kLost; }));
+  return static_cast<size_t>(std::ranges::count_if(
+      sessions_, [](const auto& entry) { return entry.second->state == SessionRecord::State::kLost; }));
 }
 
 void SessionRegistry::stop_waiting() {
   for (auto& [id, session] : sessions_) {
-    if (session->state != Session::State::kLost) continue;
-    auto restored = context_.ledger.restore(id, session->stored_granted);
-    context_.log.warn("session {}: worker {} lives and does not answer; it keeps {}", id, session->worker.process.pid,
-                      core::human_bytes(restored ? session->stored_granted : 0));
+    if (session->state != SessionRecord::State::kLost) continue;
+    auto restored = common_.ledger.restore(id, session->stored_granted);
+    common_.log.warn("session {}: worker {} lives and does not answer; it keeps {}", id, session->worker.process.pid,
+                     core::human_bytes(restored ? session->stored_granted : 0));
   }
 }
 

@@ -18,11 +18,11 @@
 #include "daemon/sessions/session_memory.h"
 #include "daemon/sessions/worker_pool.h"
 #include "daemon/slices/slice_registry.h"
-#include "daemon/state/context.h"
+#include "daemon/state/common.h"
 
 namespace amalgam::daemon {
 
-struct Session {
+struct SessionRecord {
   enum class State : uint8_t { kStarting, kAdopting, kLive, kLost };
   uint64_t id = 0, slice = 0;
   State state = State::kStarting;
@@ -54,13 +54,13 @@ class SessionRegistry {
   };
   /// Who wants to know.
   struct Listener {
-    std::function<void(Session&)> live;                              ///< its worker serves commands from now on
-    std::function<void(Session&, const protocol::Packet&)> message;  ///< from a live session's worker
-    std::function<void(const Session&)> leaving;                     ///< its client has gone, its worker is to follow
-    std::function<void(const Session&)> ended;                       ///< its numbers are still there
-    std::function<void()> returned;                                  ///< a lost session is live again, or gone
+    std::function<void(SessionRecord&)> live;                              ///< its worker serves commands from now on
+    std::function<void(SessionRecord&, const protocol::Packet&)> message;  ///< from a live session's worker
+    std::function<void(const SessionRecord&)> leaving;                     ///< its client has gone, its worker is to follow
+    std::function<void(const SessionRecord&)> ended;                       ///< its numbers are still there
+    std::function<void()> returned;                                        ///< a lost session is live again, or gone
   };
-  SessionRegistry(Context& context, SliceRegistry& slices, WorkerPool& pool, uint64_t& next_id);
+  SessionRegistry(Common& common, SliceRegistry& slices, WorkerPool& pool, uint64_t& next_id);
   ~SessionRegistry();
   SessionRegistry(const SessionRegistry&) = delete;
   SessionRegistry& operator=(const SessionRegistry&) = delete;
@@ -78,12 +78,12 @@ class SessionRegistry {
   void stop_waiting();
 
   /// Kills the worker with its helpers; the session is gone when they are.
-  void kill(Session& session, const std::string& why);
+  void kill(SessionRecord& session, const std::string& why);
   /// Asks every worker to end; those that do not are killed.
   void end_all(uint64_t ask_ms, uint64_t kill_ms);
 
-  Session* find(uint64_t id);
-  const std::map<uint64_t, std::unique_ptr<Session>>& all() const { return sessions_; }
+  SessionRecord* find(uint64_t id);
+  const std::map<uint64_t, std::unique_ptr<SessionRecord>>& all() const { return sessions_; }
   uint64_t opened_total() const { return opened_total_; }
 
  private:
@@ -96,24 +96,24 @@ class SessionRegistry {
   };
   Result<void> check_limits(uid_t uid) const;
   void adopt(uint64_t id, Result<Worker> worker);
-  Result<void> send_adopt(Session& session, Opening& opening);
-  void on_packet(Session& session, const protocol::Packet& packet);
-  void on_ready(Session& session, const protocol::Packet& packet);
+  Result<void> send_adopt(SessionRecord& session, Opening& opening);
+  void on_packet(SessionRecord& session, const protocol::Packet& packet);
+  void on_ready(SessionRecord& session, const protocol::Packet& packet);
   void on_channel(uint64_t id);
   void on_client_end(uint64_t id);
   void on_worker_end(uint64_t id);
   void refuse(uint64_t id, Error error);
-  void watch_client(Session& session);
-  Result<void> watch_worker(Session& session);
-  void watch_channel(Session& session);
+  void watch_client(SessionRecord& session);
+  Result<void> watch_worker(SessionRecord& session);
+  void watch_channel(SessionRecord& session);
   void remove(uint64_t id);
-  void save(const Session& session);
+  void save(const SessionRecord& session);
 
-  Context& context_;
+  Common& common_;
   SliceRegistry& slices_;
   WorkerPool& pool_;
   uint64_t& next_id_;
-  std::map<uint64_t, std::unique_ptr<Session>> sessions_;
+  std::map<uint64_t, std::unique_ptr<SessionRecord>> sessions_;
   std::map<uint64_t, Opening> openings_;
   uint64_t opened_total_ = 0;
 };

@@ -48,14 +48,14 @@ std::string presentable(const std::string& name, size_t most) {
 
 SliceRegistry::~SliceRegistry() {
   for (auto& [id, slice] : slices_)
-    if (slice->creator.pidfd) context_.loop.unwatch(slice->creator.pidfd.get());
+    if (slice->creator.pidfd) common_.loop.unwatch(slice->creator.pidfd.get());
 }
 
 Result<const Slice*> SliceRegistry::add(std::unique_ptr<Slice> slice) {
   if (slices_.size() >= kMaxSlices)
     return fail(Code::kLimit, "slices: there are " + std::to_string(kMaxSlices) + " already");
-  auto pools = context_.devices.pools_of(slice->devices);
-  AMALGAM_TRY(context_.ledger.create_slice(slice->id, slice->name, std::move(pools), slice->quota), "slice");
+  auto pools = common_.devices.pools_of(slice->devices);
+  AMALGAM_TRY(common_.ledger.create_slice(slice->id, slice->name, std::move(pools), slice->quota), "slice");
   const Slice* made = slice.get();
   slices_.emplace(made->id, std::move(slice));
   if (on_made) on_made(*made);
@@ -82,7 +82,7 @@ Result<const Slice*> SliceRegistry::create(const Owner& owner, const protocol::C
   if (request.version != protocol::kControlVersion)
     return fail(Code::kProtocol, "this daemon speaks control version " + std::to_string(protocol::kControlVersion));
   if (request.devices.size() > kMaxSelectors) return fail(Code::kLimit, "more device names than there can be devices");
-  auto devices = context_.devices.select(request.devices);
+  auto devices = common_.devices.select(request.devices);
   if (!devices) return std::unexpected(std::move(devices.error()));
   if (devices->empty()) return fail(Code::kUnavailable, "the pool has no healthy device; see `amalgam devices`");
   if (devices->size() > model::kMaxSessionDevices)
@@ -107,7 +107,7 @@ Result<const Slice*> SliceRegistry::create(const Owner& owner, const protocol::C
   slice->terms = terms;
   SliceRow row = row_of(*slice, owner.pid, start_time_of(owner.pid));
   auto made = add(std::move(slice));
-  if (made) context_.expect(context_.store.put(row));
+  if (made) common_.expect(common_.store.put(row));
   return made;
 }
 
@@ -125,10 +125,10 @@ Result<const Slice*> SliceRegistry::set(uint64_t id, uid_t uid, const model::Ter
   if (auto good = check_terms(slice, terms, uid); !good) return std::unexpected(std::move(good.error()));
   // The ledger is asked last: it alone takes something, and nothing after it can refuse.
   if (quota != slice.quota)
-    if (auto reserved = context_.ledger.set_quota(id, quota); !reserved) return std::unexpected(std::move(reserved.error()));
+    if (auto reserved = common_.ledger.set_quota(id, quota); !reserved) return std::unexpected(std::move(reserved.error()));
   slice.terms = terms;
   slice.quota = quota;
-  context_.expect(context_.store.set_terms(id, quota, terms));
+  common_.expect(common_.store.set_terms(id, quota, terms));
   if (on_terms_changed) on_terms_changed(slice);
   return &slice;
 }
@@ -151,12 +151,12 @@ Result<const Slice*> SliceRegistry::resolve(const protocol::Token& token, uid_t 
   slice->id = next_id_++;
   slice->name = kDefaultName;
   slice->owner = uid;
-  slice->devices = context_.devices.healthy();
+  slice->devices = common_.devices.healthy();
   if (slice->devices.size() > model::kMaxSessionDevices) slice->devices.resize(model::kMaxSessionDevices);
   if (slice->devices.empty()) return fail(Code::kUnavailable, "the pool has no healthy device; see `amalgam devices`");
   SliceRow row = row_of(*slice, 0, 0);
   auto made = add(std::move(slice));
-  if (made) context_.expect(context_.store.put(row));
+  if (made) common_.expect(common_.store.put(row));
   return made;
 }
 
@@ -191,8 +191,8 @@ void SliceRegistry::collect_all() {
 void SliceRegistry::collect(uint64_t id) {
   const Slice& slice = *slices_.at(id);
   if (slice.sessions != 0 || slice.connection != 0 || slice.creator.pidfd) return;
-  context_.ledger.remove_slice(id);
-  context_.expect(context_.store.drop_slice(id));
+  common_.ledger.remove_slice(id);
+  common_.expect(common_.store.drop_slice(id));
   auto gone = slices_.extract(id);
   if (on_gone) on_gone(*gone.mapped());
 }
@@ -220,9 +220,9 @@ Result<void> SliceRegistry::restore(const SliceRow& row) {
 }
 
 void SliceRegistry::watch_creator(Slice& slice) {
-  auto watched = context_.loop.watch(slice.creator.pidfd.get(), EPOLLIN, [this, id = slice.id](uint32_t) {
+  auto watched = common_.loop.watch(slice.creator.pidfd.get(), EPOLLIN, [this, id = slice.id](uint32_t) {
     Slice& of = *slices_.at(id);
-    context_.loop.unwatch(of.creator.pidfd.get());
+    common_.loop.unwatch(of.creator.pidfd.get());
     of.creator = Process{};
     collect(id);
   });

@@ -24,7 +24,7 @@
 
 #include "daemon/config/classes.h"
 #include "daemon/host/process.h"
-#include "daemon/state/context.h"
+#include "daemon/state/common.h"
 #include "protocol/control/control.h"
 
 namespace amalgam::daemon {
@@ -48,8 +48,8 @@ struct Slice {
 class SliceRegistry {
  public:
   /// `classes` may change at any time; what was made of it stays.
-  SliceRegistry(Context& context, const Classes& classes, uint64_t& next_id)
-      : context_(context), classes_(classes), next_id_(next_id) {}
+  SliceRegistry(Common& common, const Classes& classes, uint64_t& next_id)
+      : common_(common), classes_(classes), next_id_(next_id) {}
   ~SliceRegistry();
   SliceRegistry(const SliceRegistry&) = delete;
   SliceRegistry& operator=(const SliceRegistry&) = delete;
@@ -97,7 +97,7 @@ class SliceRegistry {
   void collect(uint64_t id);
   void watch_creator(Slice& slice);
 
-  Context& context_;
+  Common& common_;
   const Classes& classes_;
   uint64_t& next_id_;
   std::map<uint64_t, std::unique_ptr<Slice>> slices_;

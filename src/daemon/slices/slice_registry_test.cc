@@ -39,7 +39,7 @@ struct SliceRegistryTest : testing::Test {
     devices.update({device("opencl:0", "host"), device("opencl:1", "card")});
     for (const char* pool : {"host", "card"}) ledger.set_pool(pool, kGiB);
     log.set_level(spdlog::level::off);
-    context.emplace(Context{*loop, log, config, ledger, devices, *store});
+    common.emplace(Common{*loop, log, config, ledger, devices, *store});
     EXPECT_TRUE(
         classes.add("[batch]\nshare = \"20%\"\ncap = \"40%\"\npriority = \"low\"\nmemory = \"128MiB\"\n"
                     "[urgent]\npriority = \"realtime\"\n[roots]\nusers = [\"root\"]\n",
@@ -52,7 +52,7 @@ struct SliceRegistryTest : testing::Test {
     std::filesystem::remove_all(folder);
   }
   void begin() {
-    registry = std::make_unique<SliceRegistry>(*context, classes, next_id);
+    registry = std::make_unique<SliceRegistry>(*common, classes, next_id);
     registry->on_made = [this](const Slice& slice) { happened.push_back("made " + slice.name); };
     registry->on_terms_changed = [this](const Slice& slice) {
       happened.push_back(slice.name + ": " + terms_text(slice.terms, slice.quota));
@@ -79,7 +79,7 @@ struct SliceRegistryTest : testing::Test {
   DeviceTable devices;
   Classes classes;
   uint64_t next_id = 1, connection = 0;
-  std::optional<Context> context;
+  std::optional<Common> common;
   std::unique_ptr<SliceRegistry> registry;
   std::vector<std::string> happened;
 };

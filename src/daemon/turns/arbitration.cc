@@ -74,8 +74,8 @@ Arbitration::~Arbitration() {
   poke();
   thread_.join();
   uint64_t now = protocol::monotonic_ns();
-  for (auto& [id, desk] : desks_)
-    for (Seat& seat : desk->seats) Seats::let_go(seat, now);
+  for (auto& [id, device] : devices_)
+    for (Contender& contender : device->contenders) Contenders::let_go(contender, now);
 }
 
 void Arbitration::poke() const {
@@ -95,9 +95,9 @@ void Arbitration::run() {
     uint64_t now = protocol::monotonic_ns(), wake = UINT64_MAX;
     listen_again(now);
     for (int i = 0; i < count; ++i) hear(events[i].data.fd, now);
-    for (auto& [id, desk] : desks_) {
-      attend(*desk, now);
-      wake = std::min(wake, desk->wake_ns);
+    for (auto& [id, device] : devices_) {
+      attend(*device, now);
+      wake = std::min(wake, device->wake_ns);
     }
     itimerspec when{};
     if (wake != UINT64_MAX) {
@@ -114,7 +114,7 @@ void Arbitration::hear(int fd, uint64_t now_ns) {
   if (found == knockers_.end()) return;
   Knocker& knocker = found->second;
   bool believed = true;
-  for (auto& [id, desk] : desks_) believed = desk->seats.knock(knocker.session, now_ns) && believed;
+  for (auto& [id, device] : devices_) believed = device->contenders.knock(knocker.session, now_ns) && believed;
   if (believed) return;
   // It wakes us for nothing, however often it likes.
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
@@ -127,186 +127,186 @@ void Arbitration::listen_again(uint64_t now_ns) {
 }
 
 /// A shorter pause of this slice counts as work.
-uint64_t Arbitration::short_gap_ns(const Desk& desk, core::SliceId slice) {
-  return desk.arbiter.is_sporadic(slice) ? core::GapEstimator::kLeastNs : kShortGapNs;
+uint64_t Arbitration::short_gap_ns(const GovernedDevice& device, core::SliceId slice) {
+  return device.arbiter.is_sporadic(slice) ? core::GapEstimator::kLeastNs : kShortGapNs;
 }
 
-Seats::Sight Arbitration::look(const Desk& desk, core::SliceId slice, uint64_t now_ns) {
-  Seats::Sight sight = desk.seats.look(slice, now_ns);
-  if (slice == desk.arbiter.holder() && sight.idle_for_ns < short_gap_ns(desk, slice)) sight.in_flight = true;
+Contenders::Sight Arbitration::look(const GovernedDevice& device, core::SliceId slice, uint64_t now_ns) {
+  Contenders::Sight sight = device.contenders.look(slice, now_ns);
+  if (slice == device.arbiter.holder() && sight.idle_for_ns < short_gap_ns(device, slice)) sight.in_flight = true;
   return sight;
 }
 
 /// Looks, and tells the arbiter.
-Seats::Sight Arbitration::observe(Desk& desk, core::SliceId slice, uint64_t now_ns) {
-  Seats::Sight sight = look(desk, slice, now_ns);
-  desk.arbiter.observe(now_ns, slice, {sight.pending, sight.in_flight, sight.busy() ? 0 : sight.idle_for_ns, 0});
+Contenders::Sight Arbitration::observe(GovernedDevice& device, core::SliceId slice, uint64_t now_ns) {
+  Contenders::Sight sight = look(device, slice, now_ns);
+  device.arbiter.observe(now_ns, slice, {sight.pending, sight.in_flight, sight.busy() ? 0 : sight.idle_for_ns, 0});
   return sight;
 }
 
 /// Whoever lost the device as idle may have begun something before that took hold, and stands still with it: it cannot ring.
-bool Arbitration::came_back(Desk& desk, const core::Arbiter::Step& step, uint64_t now_ns) {
+bool Arbitration::came_back(GovernedDevice& device, const core::Arbiter::Step& step, uint64_t now_ns) {
   return std::ranges::any_of(step, [&](const core::Arbiter::Action& action) {
-    const bool was_idle = action.kind == core::Arbiter::ActionKind::kRevoke && !desk.arbiter.is_busy(action.slice);
-    return was_idle && observe(desk, action.slice, now_ns).busy();
+    const bool was_idle = action.kind == core::Arbiter::ActionKind::kRevoke && !device.arbiter.is_busy(action.slice);
+    return was_idle && observe(device, action.slice, now_ns).busy();
   });
 }
 
-void Arbitration::attend(Desk& desk, uint64_t now_ns) {
+void Arbitration::attend(GovernedDevice& device, uint64_t now_ns) {
   size_t wanting = 0;
-  for (const auto& [slice, seats] : desk.governed) {
-    Seats::Sight sight = observe(desk, slice, now_ns);
+  for (const auto& [slice, contenders] : device.governed) {
+    Contenders::Sight sight = observe(device, slice, now_ns);
     wanting += sight.busy() ? 1 : 0;
-    if (slice == desk.arbiter.draining() && !sight.in_flight) desk.arbiter.drained(now_ns, slice);
-    if (desk.parked && slice == desk.arbiter.holder() && sight.pending) {
-      desk.parked = false;
-      desk.seats.grant(slice, now_ns);
+    if (slice == device.arbiter.draining() && !sight.in_flight) device.arbiter.drained(now_ns, slice);
+    if (device.parked && slice == device.arbiter.holder() && sight.pending) {
+      device.parked = false;
+      device.contenders.grant(slice, now_ns);
     }
   }
-  if (!desk.goals.empty() && now_ns >= desk.goals_due_ns) weigh_goals(desk, now_ns);
+  if (!device.goals.empty() && now_ns >= device.goals_due_ns) weigh_goals(device, now_ns);
   auto act = [&] {
-    auto step = desk.arbiter.step(now_ns);
-    for (const auto& action : step) carry_out(desk, action, now_ns);
+    auto step = device.arbiter.step(now_ns);
+    for (const auto& action : step) carry_out(device, action, now_ns);
     return step;
   };
   auto step = act();
-  if (core::SliceId leaving = desk.arbiter.draining(); leaving != 0 && !look(desk, leaving, now_ns).in_flight) {
-    desk.arbiter.drained(now_ns, leaving);  // it had nothing there: nobody will ring
+  if (core::SliceId leaving = device.arbiter.draining(); leaving != 0 && !look(device, leaving, now_ns).in_flight) {
+    device.arbiter.drained(now_ns, leaving);  // it had nothing there: nobody will ring
     step = act();
   }
-  if (came_back(desk, step, now_ns)) {
+  if (came_back(device, step, now_ns)) {
     ++wanting;
     step = act();
   }
-  desk.wake_ns = plan(desk, step, wanting, now_ns);
-  bool runs = desk.arbiter.holder() != 0 && !desk.parked;
-  if (runs && !desk.goals.empty()) desk.wake_ns = std::min(desk.wake_ns, desk.goals_due_ns);
+  device.wake_ns = plan(device, step, wanting, now_ns);
+  bool runs = device.arbiter.holder() != 0 && !device.parked;
+  if (runs && !device.goals.empty()) device.wake_ns = std::min(device.wake_ns, device.goals_due_ns);
 }
 
-void Arbitration::weigh_goals(Desk& desk, uint64_t now_ns) {
-  desk.goals_due_ns = now_ns + core::Goals::kPeriodNs;
-  auto slices = desk.goals.slices();
-  for (Seat& seat : desk.seats) {
-    if (seat.released || !std::ranges::binary_search(slices, seat.slice)) continue;
-    bool first = seat.latencies.empty();
-    if (first) seat.latencies.resize(model::kLatencyBuckets);
+void Arbitration::weigh_goals(GovernedDevice& device, uint64_t now_ns) {
+  device.goals_due_ns = now_ns + core::Goals::kPeriodNs;
+  auto slices = device.goals.slices();
+  for (Contender& contender : device.contenders) {
+    if (contender.released || !std::ranges::binary_search(slices, contender.slice)) continue;
+    bool first = contender.latencies.empty();
+    if (first) contender.latencies.resize(model::kLatencyBuckets);
     for (size_t bucket = 0; bucket < model::kLatencyBuckets; ++bucket) {
-      uint32_t ended = seat.counters->latencies[seat.index][bucket].load(std::memory_order_relaxed);
-      uint32_t since = ended - std::exchange(seat.latencies[bucket], ended);
-      if (!first && since != 0) desk.goals.observe(seat.slice, model::latency_edge_ns(bucket), since);
+      uint32_t ended = contender.counters->latencies[contender.index][bucket].load(std::memory_order_relaxed);
+      uint32_t since = ended - std::exchange(contender.latencies[bucket], ended);
+      if (!first && since != 0) device.goals.observe(contender.slice, model::latency_edge_ns(bucket), since);
     }
   }
-  desk.goals.update(now_ns, desk.arbiter);
+  device.goals.update(now_ns, device.arbiter);
 }
 
 /// While others want the device: when to look at its holder again. Bells come when they like and change nothing about that.
-uint64_t Arbitration::next_look(Desk& desk, uint64_t now_ns) {
-  const core::SliceId holder = desk.arbiter.holder();
-  const Seats::Sight sight = desk.seats.look(holder, now_ns);
-  const uint64_t poll_ns = desk.arbiter.is_sporadic(holder) ? kSporadicPollNs : kPollNs;
+uint64_t Arbitration::next_look(GovernedDevice& device, uint64_t now_ns) {
+  const core::SliceId holder = device.arbiter.holder();
+  const Contenders::Sight sight = device.contenders.look(holder, now_ns);
+  const uint64_t poll_ns = device.arbiter.is_sporadic(holder) ? kSporadicPollNs : kPollNs;
   if (!sight.busy()) {
-    const uint64_t short_gap = short_gap_ns(desk, holder);
-    desk.look_ns = 0;
-    desk.patience = 0;
+    const uint64_t short_gap = short_gap_ns(device, holder);
+    device.look_ns = 0;
+    device.patience = 0;
     return now_ns + (sight.idle_for_ns < short_gap ? short_gap - sight.idle_for_ns : poll_ns);
   }
-  if (now_ns >= desk.look_ns) {
-    desk.look_ns = now_ns + (poll_ns << desk.patience);
-    desk.patience = std::min(desk.patience + 1, kMostPatience);
+  if (now_ns >= device.look_ns) {
+    device.look_ns = now_ns + (poll_ns << device.patience);
+    device.patience = std::min(device.patience + 1, kMostPatience);
   }
-  return desk.look_ns;
+  return device.look_ns;
 }
 
 /// When to look again. Parks a holder that rests.
-uint64_t Arbitration::plan(Desk& desk, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns) {
+uint64_t Arbitration::plan(GovernedDevice& device, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns) {
   uint64_t wake = step.next_wake_ns;
-  if (desk.arbiter.draining() != 0) return std::min(wake, now_ns + kDrainPollNs);
-  core::SliceId holder = desk.arbiter.holder();
-  if (holder == 0 || desk.parked) return wake;
+  if (device.arbiter.draining() != 0) return std::min(wake, now_ns + kDrainPollNs);
+  core::SliceId holder = device.arbiter.holder();
+  if (holder == 0 || device.parked) return wake;
   if (wanting > 1) {
-    desk.seats.run_beside();
-    return std::min(wake, next_look(desk, now_ns));
+    device.contenders.run_beside();
+    return std::min(wake, next_look(device, now_ns));
   }
-  desk.seats.run_alone(holder, now_ns);
-  Seats::Sight sight = look(desk, holder, now_ns);
-  if (!sight.busy() && sight.idle_for_ns >= kParkAfterNs) desk.parked = desk.seats.park(holder, now_ns);
-  return desk.parked ? wake : std::min(wake, now_ns + kCalmPollNs);
+  device.contenders.run_alone(holder, now_ns);
+  Contenders::Sight sight = look(device, holder, now_ns);
+  if (!sight.busy() && sight.idle_for_ns >= kParkAfterNs) device.parked = device.contenders.park(holder, now_ns);
+  return device.parked ? wake : std::min(wake, now_ns + kCalmPollNs);
 }
 
-void Arbitration::carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns) {
+void Arbitration::carry_out(GovernedDevice& device, const core::Arbiter::Action& action, uint64_t now_ns) {
   switch (action.kind) {
     case core::Arbiter::ActionKind::kGrant:
-      desk.parked = false;
-      desk.patience = 0;
-      desk.look_ns = 0;
-      return desk.seats.grant(action.slice, now_ns);
-    case core::Arbiter::ActionKind::kRevoke: desk.parked = false; return revoke(desk, action.slice, now_ns);
+      device.parked = false;
+      device.patience = 0;
+      device.look_ns = 0;
+      return device.contenders.grant(action.slice, now_ns);
+    case core::Arbiter::ActionKind::kRevoke: device.parked = false; return revoke(device, action.slice, now_ns);
     case core::Arbiter::ActionKind::kHung:
-      log_.error("{}: slice {} was asked to leave the device and does not; the others go on without waiting for it", desk.id,
-                 action.slice);
+      log_.error("{}: slice {} was asked to leave the device and does not; the others go on without waiting for it",
+                 device.id, action.slice);
       return;
   }
 }
 
-void Arbitration::revoke(Desk& desk, core::SliceId slice, uint64_t now_ns) {
-  bool froze = desk.seats.freezable();
-  desk.seats.revoke(slice, now_ns);
-  if (desk.seats.freezable() == froze) return;
-  log_.error("{}: the guardian is gone; nothing is frozen any more", desk.id);
-  tell_pieces(desk);
+void Arbitration::revoke(GovernedDevice& device, core::SliceId slice, uint64_t now_ns) {
+  bool froze = device.contenders.freezable();
+  device.contenders.revoke(slice, now_ns);
+  if (device.contenders.freezable() == froze) return;
+  log_.error("{}: the guardian is gone; nothing is frozen any more", device.id);
+  tell_pieces(device);
 }
 
-Arbitration::Desk& Arbitration::desk_of(const DeviceUse& device, uint64_t now_ns) {
-  auto& desk = desks_[device.id];
-  if (desk == nullptr) {
+Arbitration::GovernedDevice& Arbitration::device_of(const DeviceUse& use, uint64_t now_ns) {
+  auto& device = devices_[use.id];
+  if (device == nullptr) {
     core::Arbiter::Options options;
-    options.freezable = device.freezable && options_.freeze;
+    options.freezable = use.freezable && options_.freeze;
     options.hints = options_.hints;
-    desk = std::make_unique<Desk>(device.id, options, guardian_, now_ns);
-    (void)desk->arbiter.set_policy(now_ns, policy_);  // checked at the start
+    device = std::make_unique<GovernedDevice>(use.id, options, guardian_, now_ns);
+    (void)device->arbiter.set_policy(now_ns, policy_);  // checked at the start
   }
-  return *desk;
+  return *device;
 }
 
-void Arbitration::tell_pieces(Desk& desk) const {
+void Arbitration::tell_pieces(GovernedDevice& device) const {
   bool cut = options_.split == Split::kAlways ||
-             (options_.split == Split::kShared && !desk.seats.freezable() && desk.governed.size() > 1);
-  const std::vector<core::Holding> holdings = desk.arbiter.holdings();
+             (options_.split == Split::kShared && !device.contenders.freezable() && device.governed.size() > 1);
+  const std::vector<core::Holding> holdings = device.arbiter.holdings();
   core::Priority most_urgent = core::Priority::kIdle;
   for (const core::Holding& holding : holdings) most_urgent = std::min(most_urgent, holding.terms.priority);
   const uint32_t whole_us = cut ? options_.piece_us : 0, part_us = (whole_us + kUrgentPart - 1) / kUrgentPart;
   for (const core::Holding& holding : holdings) {
-    const bool is_behind = holding.terms.priority > most_urgent && !desk.seats.freezable();
-    for (Seat& seat : desk.seats)
-      if (seat.slice == holding.slice)
-        seat.grant().piece_us.store(is_behind ? part_us : whole_us, std::memory_order_relaxed);
+    const bool is_behind = holding.terms.priority > most_urgent && !device.contenders.freezable();
+    for (Contender& contender : device.contenders)
+      if (contender.slice == holding.slice)
+        contender.grant().piece_us.store(is_behind ? part_us : whole_us, std::memory_order_relaxed);
   }
 }
 
-void Arbitration::take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns) {
-  Seat seat{.session = member.session,
-            .slice = member.slice,
-            .index = index,
-            .counters = member.counters,
-            .grants = member.grants,
-            .pid = member.pid,
-            .pidfd = member.pidfd,
-            .worker = member.worker};
-  uint32_t& seats = desk.governed[member.slice];
-  if (seats == 0) {
-    auto add = [&] { return desk.arbiter.add_slice(now_ns, member.slice, member.slice_name, member.terms); };
-    if (auto added = desk.goals.admit(now_ns, desk.arbiter, member.slice, member.terms, add); !added) {
-      log_.error("{}: slice {} is not governed: {}", desk.id, member.slice_name, added.error().text());
-      desk.governed.erase(member.slice);
-      desk.refused[member.session] = added.error().text();
-      return Seats::let_go(seat, now_ns);
+void Arbitration::add_contender(GovernedDevice& device, const Member& member, uint32_t index, uint64_t now_ns) {
+  Contender contender{.session = member.session,
+                      .slice = member.slice,
+                      .index = index,
+                      .counters = member.counters,
+                      .grants = member.grants,
+                      .pid = member.pid,
+                      .pidfd = member.pidfd,
+                      .worker = member.worker};
+  uint32_t& contenders = device.governed[member.slice];
+  if (contenders == 0) {
+    auto add = [&] { return device.arbiter.add_slice(now_ns, member.slice, member.slice_name, member.terms); };
+    if (auto added = device.goals.admit(now_ns, device.arbiter, member.slice, member.terms, add); !added) {
+      log_.error("{}: slice {} is not governed: {}", device.id, member.slice_name, added.error().text());
+      device.governed.erase(member.slice);
+      device.refused[member.session] = added.error().text();
+      return Contenders::let_go(contender, now_ns);
     }
   }
-  ++seats;
-  bool holds = desk.arbiter.holder() == member.slice && !desk.parked;
-  seat.grant().granted.store(holds ? 1 : 0, std::memory_order_seq_cst);
-  desk.seats.add(std::move(seat));
-  tell_pieces(desk);
+  ++contenders;
+  bool holds = device.arbiter.holder() == member.slice && !device.parked;
+  contender.grant().granted.store(holds ? 1 : 0, std::memory_order_seq_cst);
+  device.contenders.add(std::move(contender));
+  tell_pieces(device);
 }
 
 void Arbitration::add(const Member& member) {
@@ -315,7 +315,7 @@ void Arbitration::add(const Member& member) {
     uint64_t now = protocol::monotonic_ns();
     if (options_.freeze && !guardian_.watch(member.pidfd)) log_.error("the guardian is gone; nothing is frozen any more");
     for (uint32_t index = 0; index < member.devices.size(); ++index)
-      take_seat(desk_of(member.devices[index], now), member, index, now);
+      add_contender(device_of(member.devices[index], now), member, index, now);
     if (auto heard = listen(epoll_.get(), member.bell); heard) bells_[member.session] = member.bell;
     if (member.devices.size() == 1 && listen(epoll_.get(), member.knock)) knockers_[member.knock] = {member.session};
   }
@@ -326,18 +326,19 @@ void Arbitration::remove(uint64_t session) {
   {
     std::lock_guard lock(mutex_);
     uint64_t now = protocol::monotonic_ns();
-    for (auto& [id, desk] : desks_) {
-      for (Seat& seat : desk->seats) {
-        if (seat.session != session) continue;
-        Seats::thaw(seat, now);
-        if (auto governed = desk->governed.find(seat.slice); governed != desk->governed.end() && --governed->second == 0) {
-          desk->arbiter.remove_slice(now, seat.slice);
-          desk->goals.forget(seat.slice);
-          desk->governed.erase(governed);
+    for (auto& [id, device] : devices_) {
+      for (Contender& contender : device->contenders) {
+        if (contender.session != session) continue;
+        Contenders::thaw(contender, now);
+        if (auto governed = device->governed.find(contender.slice);
+            governed != device->governed.end() && --governed->second == 0) {
+          device->arbiter.remove_slice(now, contender.slice);
+          device->goals.forget(contender.slice);
+          device->governed.erase(governed);
         }
       }
-      desk->refused.erase(session);
-      if (desk->seats.erase(session)) tell_pieces(*desk);
+      device->refused.erase(session);
+      if (device->contenders.erase(session)) tell_pieces(*device);
     }
     if (auto bell = bells_.extract(session)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, bell.mapped(), nullptr);
     std::erase_if(knockers_, [&](const auto& entry) {
@@ -354,9 +355,9 @@ void Arbitration::release(uint64_t session) {
   {
     std::lock_guard lock(mutex_);
     uint64_t now = protocol::monotonic_ns();
-    for (auto& [id, desk] : desks_)
-      for (Seat& seat : desk->seats)
-        if (seat.session == session) Seats::let_go(seat, now);
+    for (auto& [id, device] : devices_)
+      for (Contender& contender : device->contenders)
+        if (contender.session == session) Contenders::let_go(contender, now);
   }
   poke();
 }
@@ -365,16 +366,16 @@ Result<void> Arbitration::set_terms(core::SliceId slice, const core::Terms& term
   {
     std::lock_guard lock(mutex_);
     uint64_t now = protocol::monotonic_ns();
-    for (auto& [id, desk] : desks_) {
-      if (!desk->governed.contains(slice)) continue;
-      auto held = desk->goals.as_asked(desk->arbiter.holdings());
+    for (auto& [id, device] : devices_) {
+      if (!device->governed.contains(slice)) continue;
+      auto held = device->goals.as_asked(device->arbiter.holdings());
       if (auto fits = core::admit(held, {slice, "", terms}); !fits) return fail(std::move(fits.error()).within(id));
     }
-    for (auto& [id, desk] : desks_) {
-      if (!desk->governed.contains(slice)) continue;
-      auto set = [&] { return desk->arbiter.set_terms(now, slice, terms); };
-      AMALGAM_TRY(desk->goals.admit(now, desk->arbiter, slice, terms, set), id);
-      tell_pieces(*desk);
+    for (auto& [id, device] : devices_) {
+      if (!device->governed.contains(slice)) continue;
+      auto set = [&] { return device->arbiter.set_terms(now, slice, terms); };
+      AMALGAM_TRY(device->goals.admit(now, device->arbiter, slice, terms, set), id);
+      tell_pieces(*device);
     }
   }
   poke();
@@ -386,22 +387,22 @@ Result<void> Arbitration::set_policy(const std::string& name) {
     std::lock_guard lock(mutex_);
     if (auto known = core::find_policy(name); !known) return fail(std::move(known.error()));
     policy_ = name;
-    for (auto& [id, desk] : desks_) AMALGAM_TRY(desk->arbiter.set_policy(protocol::monotonic_ns(), name), id);
+    for (auto& [id, device] : devices_) AMALGAM_TRY(device->arbiter.set_policy(protocol::monotonic_ns(), name), id);
   }
   poke();
   return {};
 }
 
-Arbitration::Account Arbitration::account_of(Desk& desk, core::SliceId slice, uint64_t now_ns) {
+Arbitration::Account Arbitration::account_of(GovernedDevice& device, core::SliceId slice, uint64_t now_ns) {
   Account account;
-  account.device = desk.id;
-  account.totals = *desk.arbiter.totals(now_ns, slice);
-  account.policy = desk.arbiter.policy();
-  account.goal = desk.goals.text(slice);
-  account.last_decision = desk.arbiter.history().count();
+  account.device = device.id;
+  account.totals = *device.arbiter.totals(now_ns, slice);
+  account.policy = device.arbiter.policy();
+  account.goal = device.goals.text(slice);
+  account.last_decision = device.arbiter.history().count();
   account.now_ns = now_ns;
-  account.holder = desk.arbiter.holder();
-  for (const core::Holding& holding : desk.arbiter.holdings())
+  account.holder = device.arbiter.holder();
+  for (const core::Holding& holding : device.arbiter.holdings())
     if (holding.slice == slice) account.terms = holding.terms;
   return account;
 }
@@ -409,8 +410,8 @@ Arbitration::Account Arbitration::account_of(Desk& desk, core::SliceId slice, ui
 Result<Arbitration::Account> Arbitration::account(core::SliceId slice, const std::string& device, uint64_t after,
                                                   uint64_t most) {
   std::lock_guard lock(mutex_);
-  auto found = desks_.find(device);
-  if (found == desks_.end() || !found->second->governed.contains(slice))
+  auto found = devices_.find(device);
+  if (found == devices_.end() || !found->second->governed.contains(slice))
     return fail(Code::kNotFound, "slice " + std::to_string(slice) + " is not governed on " + device);
   uint64_t now = protocol::monotonic_ns();
   // A holder that runs alone was looked at some time ago; what it rested since then is not to be shown as run.
@@ -424,20 +425,20 @@ std::vector<Arbitration::Account> Arbitration::accounts(core::SliceId slice) {
   std::lock_guard lock(mutex_);
   std::vector<Account> found;
   uint64_t now = protocol::monotonic_ns();
-  for (auto& [id, desk] : desks_) {
-    if (!desk->governed.contains(slice)) continue;
-    observe(*desk, slice, now);
-    found.push_back(account_of(*desk, slice, now));
+  for (auto& [id, device] : devices_) {
+    if (!device->governed.contains(slice)) continue;
+    observe(*device, slice, now);
+    found.push_back(account_of(*device, slice, now));
   }
   return found;
 }
 
 std::string Arbitration::refusal(uint64_t session, const std::string& device) {
   std::lock_guard lock(mutex_);
-  auto desk = desks_.find(device);
-  if (desk == desks_.end()) return "";
-  auto found = desk->second->refused.find(session);
-  return found == desk->second->refused.end() ? "" : found->second;
+  auto governed = devices_.find(device);
+  if (governed == devices_.end()) return "";
+  auto found = governed->second->refused.find(session);
+  return found == governed->second->refused.end() ? "" : found->second;
 }
 
 }  // namespace amalgam::daemon

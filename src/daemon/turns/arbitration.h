@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arbitration: binds one core::Arbiter a device to the sessions that want it.
 //
-//   worker ─ bell, claims (Counters) ─▶ look ─▶ Arbiter::observe ─▶ step ─▶ Seats (grants, signals) ─▶ worker
+//   worker ─ bell, claims (Counters) ─▶ look ─▶ Arbiter::observe ─▶ step ─▶ Contenders (grants, signals) ─▶ worker
 //                                         ▲                           │
 //                                         └──── timer, poll ──────────┘
 //
@@ -12,8 +12,8 @@
 // rests. A holder that rests for kParkAfterNs is *parked*: its grant is taken away without a decision, and the bell brings
 // it back. An idle machine therefore has no wake-ups, and a program alone pays one bell after a rest.
 //
-// Programs knock (seats.h). Who knocks for nothing is not listened to for kDeafNs: this thread has a real-time class, and
-// must not run whenever somebody likes.
+// Programs knock (contenders.h). Who knocks for nothing is not listened to for kDeafNs: this thread has a real-time class,
+// and must not run whenever somebody likes.
 //
 // Goals. While launches run, the latencies that workers count are looked at once a second, and the shares of slices with a
 // latency goal follow (core/sched/goals.h). A worker that counts wrongly moves its own share, within what admission leaves.
@@ -39,7 +39,7 @@
 #include "core/sched/arbiter.h"
 #include "core/sched/goals.h"
 #include "daemon/config/config.h"
-#include "daemon/turns/seats.h"
+#include "daemon/turns/contenders.h"
 
 namespace amalgam::daemon {
 
@@ -106,15 +106,16 @@ class Arbitration {
   std::string refusal(uint64_t session, const std::string& device);
 
  private:
-  struct Desk {
-    Desk(const std::string& device_id, const core::Arbiter::Options& options, const Guardian& guardian, uint64_t now_ns)
-        : id(device_id), seats(options.freezable, guardian), arbiter(options, now_ns) {}
+  struct GovernedDevice {
+    GovernedDevice(const std::string& device_id, const core::Arbiter::Options& options, const Guardian& guardian,
+                   uint64_t now_ns)
+        : id(device_id), contenders(options.freezable, guardian), arbiter(options, now_ns) {}
     std::string id;
-    Seats seats;
+    Contenders contenders;
     core::Arbiter arbiter;
     core::Goals goals;
     uint64_t goals_due_ns = 0;
-    std::map<core::SliceId, uint32_t> governed;  ///< slices that the arbiter knows, with how many seats
+    std::map<core::SliceId, uint32_t> governed;  ///< slices that the arbiter knows, with how many contenders
     std::map<uint64_t, std::string> refused;     ///< sessions that are served without the arbiter, and why
     bool parked = false;                         ///< the holder rests, its grant is taken away
     uint32_t patience = 0;                       ///< how often in a row it was found busy
@@ -129,27 +130,27 @@ class Arbitration {
   void poke() const;
   void hear(int fd, uint64_t now_ns);
   void listen_again(uint64_t now_ns);
-  void attend(Desk& desk, uint64_t now_ns);
-  Seats::Sight observe(Desk& desk, core::SliceId slice, uint64_t now_ns);
-  bool came_back(Desk& desk, const core::Arbiter::Step& step, uint64_t now_ns);
-  static Account account_of(Desk& desk, core::SliceId slice, uint64_t now_ns);
-  static uint64_t short_gap_ns(const Desk& desk, core::SliceId slice);
-  static Seats::Sight look(const Desk& desk, core::SliceId slice, uint64_t now_ns);
-  void carry_out(Desk& desk, const core::Arbiter::Action& action, uint64_t now_ns);
-  void revoke(Desk& desk, core::SliceId slice, uint64_t now_ns);
-  static void weigh_goals(Desk& desk, uint64_t now_ns);
-  static uint64_t next_look(Desk& desk, uint64_t now_ns);
-  uint64_t plan(Desk& desk, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns);
-  Desk& desk_of(const DeviceUse& device, uint64_t now_ns);
-  void tell_pieces(Desk& desk) const;
-  void take_seat(Desk& desk, const Member& member, uint32_t index, uint64_t now_ns);
+  void attend(GovernedDevice& device, uint64_t now_ns);
+  Contenders::Sight observe(GovernedDevice& device, core::SliceId slice, uint64_t now_ns);
+  bool came_back(GovernedDevice& device, const core::Arbiter::Step& step, uint64_t now_ns);
+  static Account account_of(GovernedDevice& device, core::SliceId slice, uint64_t now_ns);
+  static uint64_t short_gap_ns(const GovernedDevice& device, core::SliceId slice);
+  static Contenders::Sight look(const GovernedDevice& device, core::SliceId slice, uint64_t now_ns);
+  void carry_out(GovernedDevice& device, const core::Arbiter::Action& action, uint64_t now_ns);
+  void revoke(GovernedDevice& device, core::SliceId slice, uint64_t now_ns);
+  static void weigh_goals(GovernedDevice& device, uint64_t now_ns);
+  static uint64_t next_look(GovernedDevice& device, uint64_t now_ns);
+  uint64_t plan(GovernedDevice& device, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns);
+  GovernedDevice& device_of(const DeviceUse& use, uint64_t now_ns);
+  void tell_pieces(GovernedDevice& device) const;
+  void add_contender(GovernedDevice& device, const Member& member, uint32_t index, uint64_t now_ns);
 
   const Options options_;
   Guardian& guardian_;
   spdlog::logger& log_;
   UniqueFd epoll_, timer_, wake_;
   std::mutex mutex_;  ///< guards what follows
-  std::map<std::string, std::unique_ptr<Desk>> desks_;
+  std::map<std::string, std::unique_ptr<GovernedDevice>> devices_;
   std::map<uint64_t, int> bells_;  ///< by session
   /// Who may knock: programs with one device, so that it is known which one they mean.
   struct Knocker {

@@ -39,7 +39,7 @@ class Page {
 
 }  // namespace
 
-protocol::SessionEntry Collector::session(const Session& session) const {
+protocol::SessionEntry Collector::session(const SessionRecord& session) const {
   protocol::SessionEntry entry;
   entry.session = session.id;
   entry.slice = session.slice;
@@ -97,7 +97,7 @@ protocol::DeviceEntry Collector::device(const model::Device& device, const Slice
   protocol::DeviceEntry entry;
   entry.device = device;
   entry.quota_bytes = slice == nullptr ? 0 : slice->quota;
-  core::Ledger::PoolState pool = context_.ledger.pool(device.memory_pool);
+  core::Ledger::PoolState pool = common_.ledger.pool(device.memory_pool);
   entry.pool_bytes = pool.capacity;
   entry.pool_held_bytes = pool.held;
   entry.sessions = sessions_on(device.id);
@@ -120,7 +120,7 @@ protocol::SessionList Collector::session_page(uint64_t after) const {
 
 protocol::DeviceList Collector::device_page(const protocol::ListDevices& request, const Slice* slice) const {
   std::vector<const model::Device*> chosen;
-  for (const model::Device& device : context_.devices.all()) {
+  for (const model::Device& device : common_.devices.all()) {
     if (request.only_usable && device.health != model::Health::kHealthy) continue;
     if (slice != nullptr && std::ranges::find(slice->devices, device.id) == slice->devices.end()) continue;
     chosen.push_back(&device);
@@ -144,17 +144,17 @@ protocol::StatusReport Collector::status(const std::string& metrics_address) con
   protocol::StatusReport report;
   report.pid = ::getpid();
   report.version = AMALGAM_VERSION;
-  report.socket = context_.config.socket;
-  report.config = context_.config.file.empty() ? "built-in defaults" : context_.config.file.string();
+  report.socket = common_.config.socket;
+  report.config = common_.config.file.empty() ? "built-in defaults" : common_.config.file.string();
   report.uptime_ms = monotonic_ms() - started_ms_;
   report.sessions = static_cast<uint32_t>(sessions_.all().size());
   report.slices = static_cast<uint32_t>(slices_.size());
-  report.devices = static_cast<uint32_t>(context_.devices.all().size());
+  report.devices = static_cast<uint32_t>(common_.devices.all().size());
   report.metrics_address = metrics_address;
   return report;
 }
 
-void Collector::session_ended(const Session& session) {
+void Collector::session_ended(const SessionRecord& session) {
   ++ended_sessions_;
   const model::Counters* counters = session.counters.get();
   if (counters == nullptr) return;
@@ -184,16 +184,16 @@ std::vector<MetricsSnapshot::SliceTime> Collector::slice_times() {
 std::string Collector::metrics(size_t most) {
   MetricsSnapshot snapshot;
   snapshot.status = status("");
-  for (const model::Device& of : context_.devices.all()) {
+  for (const model::Device& of : common_.devices.all()) {
     snapshot.devices.push_back(device(of, nullptr));
     snapshot.devices.back().device.properties.clear();
   }
-  for (const std::string& pool : context_.ledger.pools()) {
-    auto state = context_.ledger.pool(pool);
+  for (const std::string& pool : common_.ledger.pools()) {
+    auto state = common_.ledger.pool(pool);
     snapshot.pools.push_back({pool, state.capacity, state.held});
   }
   for (const auto& [id, of] : slices_.all()) snapshot.slices.push_back({id, of->name, of->owner, of->class_name, of->terms});
-  for (const auto& [id, of] : sessions_.all()) snapshot.sessions.push_back({session(*of), context_.ledger.granted(id)});
+  for (const auto& [id, of] : sessions_.all()) snapshot.sessions.push_back({session(*of), common_.ledger.granted(id)});
   snapshot.slice_times = slice_times();
   snapshot.opened_total = sessions_.opened_total();
   snapshot.ended_total = ended_sessions_;

@@ -18,12 +18,12 @@ namespace amalgam::daemon {
 
 class Collector {
  public:
-  Collector(const Context& context, const SliceRegistry& slices, const SessionRegistry& sessions,
+  Collector(const Common& common, const SliceRegistry& slices, const SessionRegistry& sessions,
             const Reservations& reservations, Arbitration& arbitration)
-      : context_(context), slices_(slices), sessions_(sessions), reservations_(reservations), arbitration_(arbitration),
+      : common_(common), slices_(slices), sessions_(sessions), reservations_(reservations), arbitration_(arbitration),
         started_ms_(monotonic_ms()) {}
 
-  protocol::SessionEntry session(const Session& session) const;
+  protocol::SessionEntry session(const SessionRecord& session) const;
   /// `slice` may be null: the whole pool.
   protocol::DeviceEntry device(const model::Device& device, const Slice* slice) const;
   /// As many entries as fit into one control message.
@@ -35,14 +35,14 @@ class Collector {
   std::string metrics(size_t most);
 
   /// Keeps what a session has used, for the totals.
-  void session_ended(const Session& session);
+  void session_ended(const SessionRecord& session);
 
  private:
   uint64_t device_time_ns(const std::string& device) const;
   std::vector<MetricsSnapshot::SliceTime> slice_times();
   uint32_t sessions_on(const std::string& device) const;
 
-  const Context& context_;
+  const Common& common_;
   const SliceRegistry& slices_;
   const SessionRegistry& sessions_;
   const Reservations& reservations_;

@@ -81,7 +81,7 @@ void fill(protocol::Explanation& answer, const Arbitration::Account& account, Na
 Result<protocol::Explanation> Explainer::explain(const protocol::Explain& request, uid_t asker) const {
   if (request.version != protocol::kControlVersion)
     return fail(Code::kProtocol, "another control version; restart amalgamd");
-  const Session* session = sessions_.find(request.session);
+  const SessionRecord* session = sessions_.find(request.session);
   const Slice* slice = session == nullptr ? nullptr : slices_.find(session->slice);
   if (slice == nullptr)
     return fail(Code::kNotFound, "there is no session " + std::to_string(request.session) + "; see `amalgam ps`");
@@ -112,12 +112,13 @@ Result<protocol::Explanation> Explainer::explain(const protocol::Explain& reques
   return answer;
 }
 
-std::string Explainer::why_not(const Session& session, const std::string& device) const {
+std::string Explainer::why_not(const SessionRecord& session, const std::string& device) const {
   switch (session.state) {
-    case Session::State::kStarting:
-    case Session::State::kAdopting: return "its worker is still opening the devices; nothing was decided about it yet";
-    case Session::State::kLost: return "its worker has not come back to this daemon yet; until then it goes on as it was";
-    case Session::State::kLive: break;
+    case SessionRecord::State::kStarting:
+    case SessionRecord::State::kAdopting: return "its worker is still opening the devices; nothing was decided about it yet";
+    case SessionRecord::State::kLost:
+      return "its worker has not come back to this daemon yet; until then it goes on as it was";
+    case SessionRecord::State::kLive: break;
   }
   std::string refusal = arbitration_.refusal(session.id, device);
   if (refusal.empty()) return "it is about to end, and nothing more is decided about it";

@@ -29,7 +29,7 @@ struct MetricsSnapshot {
     std::string name, device;
     uint64_t ran_ns = 0, waited_ns = 0, throttled_ns = 0;
   };
-  struct Session {
+  struct SessionSeries {
     protocol::SessionEntry entry;
     uint64_t granted = 0;
   };
@@ -38,7 +38,7 @@ struct MetricsSnapshot {
   std::vector<Pool> pools;
   std::vector<Slice> slices;
   std::vector<SliceTime> slice_times;
-  std::vector<Session> sessions;
+  std::vector<SessionSeries> sessions;
   uint64_t opened_total = 0, ended_total = 0, refused_total = 0;
 };
 

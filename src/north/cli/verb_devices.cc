@@ -21,13 +21,14 @@ void show(const std::vector<protocol::DeviceEntry>& devices, bool json) {
 
 }  // namespace
 
-void add_devices(CLI::App& app, Context& context) {
+void add_devices(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("devices", "What the pool has: drivers, compute units, memory, what is free, health");
   auto json = std::make_shared<bool>(false);
   verb->add_flag("--json", *json, "Raw numbers");
-  verb->callback([&context, json] {
-    context.status = ask_and_show(
-        context, [](const Client& client) { return client.devices(); }, [&](const auto& devices) { show(devices, *json); });
+  verb->callback([&invocation, json] {
+    invocation.status = ask_and_show(
+        invocation, [](const Client& client) { return client.devices(); },
+        [&](const auto& devices) { show(devices, *json); });
   });
 }
 

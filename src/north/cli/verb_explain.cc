@@ -43,7 +43,7 @@ void show(const Answers& answers, bool json) {
 
 }  // namespace
 
-void add_explain(CLI::App& app, Context& context) {
+void add_explain(CLI::App& app, Invocation& invocation) {
   CLI::App* verb =
       app.add_subcommand("explain", "Where a session's time went: ran, waited for whom and why; the last decisions");
   auto options = std::make_shared<ExplainOptions>();
@@ -55,9 +55,9 @@ void add_explain(CLI::App& app, Context& context) {
   verb->footer(
       "The numbers are the slice's, whose sessions run together, since it came to the device. Your own slices only, unless\n"
       "you are root or run the daemon; other users' slices are \"another slice\".");
-  verb->callback([&context, options] {
-    context.status = ask_and_show(
-        context, [&](const Client& client) { return client.explanations(options->session, options->last); },
+  verb->callback([&invocation, options] {
+    invocation.status = ask_and_show(
+        invocation, [&](const Client& client) { return client.explanations(options->session, options->last); },
         [&](const Answers& answers) { show(answers, options->json); });
   });
 }

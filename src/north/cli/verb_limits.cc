@@ -31,13 +31,13 @@ void show(bool json) {
 
 }  // namespace
 
-void add_limits(CLI::App& app, Context& context) {
+void add_limits(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("limits", "Every named bound, and what happens at it");
   auto json = std::make_shared<bool>(false);
   verb->add_flag("--json", *json, "Raw numbers");
-  verb->callback([&context, json] {
+  verb->callback([&invocation, json] {
     show(*json);
-    context.status = 0;
+    invocation.status = 0;
   });
 }
 

@@ -4,11 +4,11 @@
 
 namespace amalgam::cli {
 
-void add_metrics(CLI::App& app, Context& context) {
+void add_metrics(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("metrics", "All counters in Prometheus' text format");
-  verb->callback([&context] {
-    context.status = ask_and_show(
-        context, [](const Client& client) { return client.metrics(); }, [](const std::string& text) { write_out(text); });
+  verb->callback([&invocation] {
+    invocation.status = ask_and_show(
+        invocation, [](const Client& client) { return client.metrics(); }, [](const std::string& text) { write_out(text); });
   });
 }
 

@@ -18,14 +18,14 @@ void show(const std::vector<protocol::SessionEntry>& sessions, bool json) {
 
 }  // namespace
 
-void add_ps(CLI::App& app, Context& context) {
+void add_ps(CLI::App& app, Invocation& invocation) {
   CLI::App* verb =
       app.add_subcommand("ps", "Sessions: program, user, slice and its terms, device time, memory, commands, queue depth");
   auto json = std::make_shared<bool>(false);
   verb->add_flag("--json", *json, "Raw numbers");
-  verb->callback([&context, json] {
-    context.status = ask_and_show(
-        context, [](const Client& client) { return client.sessions(); },
+  verb->callback([&invocation, json] {
+    invocation.status = ask_and_show(
+        invocation, [](const Client& client) { return client.sessions(); },
         [&](const auto& sessions) { show(sessions, *json); });
   });
 }

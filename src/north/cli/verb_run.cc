@@ -25,11 +25,11 @@ struct RunOptions {
   TermsOptions terms;
 };
 
-Result<Client> connect_or_start(const Context& context, const std::filesystem::path& exe_folder) {
-  auto client = Client::connect(context.socket);
+Result<Client> connect_or_start(const Invocation& invocation, const std::filesystem::path& exe_folder) {
+  auto client = Client::connect(invocation.socket);
   if (client) return client;
   // A socket that was named by hand belongs to a daemon that somebody else looks after.
-  bool named = !context.socket.empty() || ::getenv("AMALGAM_SOCKET") != nullptr;
+  bool named = !invocation.socket.empty() || ::getenv("AMALGAM_SOCKET") != nullptr;
   bool absent = client.error().code == Code::kNotFound || client.error().code == Code::kUnavailable;
   if (named && absent)
     return fail(client.error().code, "no daemon answers at the socket that was named: " + client.error().message);
@@ -50,7 +50,7 @@ std::vector<Setting> environment(const Places& places, const Client& client, con
           {"OPENCL_VENDOR_PATH", "", true}};
 }
 
-Result<Ended> run(const Context& context, const RunOptions& options, const std::vector<std::string>& program) {
+Result<Ended> run(const Invocation& invocation, const RunOptions& options, const std::vector<std::string>& program) {
   protocol::CreateSlice wish;
   wish.devices = options.devices;
   wish.name = options.name.empty() ? std::filesystem::path(program[0]).filename().string() : options.name;
@@ -62,7 +62,7 @@ Result<Ended> run(const Context& context, const RunOptions& options, const std::
   if (!folder) return fail(std::move(folder.error()));
   auto places = Places::find(*folder, std::filesystem::path(protocol::user_socket_path()).parent_path());
   if (!places) return fail(std::move(places.error()));
-  auto client = connect_or_start(context, *folder);
+  auto client = connect_or_start(invocation, *folder);
   if (!client) return fail(std::move(client.error()));
   auto slice = client->create_slice(wish);
   if (!slice) return fail(std::move(slice.error()).within("make a slice"));
@@ -71,7 +71,7 @@ Result<Ended> run(const Context& context, const RunOptions& options, const std::
 
 }  // namespace
 
-void add_run(CLI::App& app, Context& context) {
+void add_run(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("run", "Run any program that uses OpenCL, unchanged, on a slice of the pool");
   auto options = std::make_shared<RunOptions>();
   verb->add_option("--device", options->devices, "A device of the slice (repeat it for more); default: all")
@@ -86,23 +86,23 @@ void add_run(CLI::App& app, Context& context) {
       "Usage: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]\n"
       "Exit status: the program's own, 128 + signal if it was killed; 125 we failed, 126 it cannot be executed, "
       "127 there is none.");
-  verb->callback([verb, &context, options] {
+  verb->callback([verb, &invocation, options] {
     std::vector<std::string> program = verb->remaining();
-    program.insert(program.end(), context.program.begin(), context.program.end());
+    program.insert(program.end(), invocation.program.begin(), invocation.program.end());
     if (program.empty() || program[0].starts_with('-')) {
       Error usage(Code::kInvalidArgument, program.empty()
                                               ? "run: name a program: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]"
                                               : "run: unknown option " + program[0] + "; see amalgam run --help");
-      context.status = complain(usage, kOwnFailure);
+      invocation.status = complain(usage, kOwnFailure);
       return;
     }
-    auto ended = run(context, *options, program);
+    auto ended = run(invocation, *options, program);
     if (!ended) {
-      context.status = complain(ended.error(), kOwnFailure);
+      invocation.status = complain(ended.error(), kOwnFailure);
       return;
     }
     if (!ended->problem.empty()) complain(Error(Code::kNotFound, ended->problem));
-    context.status = ended->status;
+    invocation.status = ended->status;
   });
 }
 

@@ -68,7 +68,7 @@ void show(const Changed& changed, bool json) {
 
 }  // namespace
 
-void add_set(CLI::App& app, Context& context) {
+void add_set(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("set", "Change the share, cap, priority, goal or memory of a slice while it runs");
   auto options = std::make_shared<SetOptions>();
   verb->add_option("SESSION", options->session, "A session of `amalgam ps`; the terms of its slice change")->required();
@@ -77,9 +77,9 @@ void add_set(CLI::App& app, Context& context) {
   verb->footer(
       "All sessions of that slice are changed. The change is made at once and as a whole, or refused with the reason; what\n"
       "is not named stays. Your own slices only, unless you are root.");
-  verb->callback([&context, options] {
-    context.status = ask_and_show(
-        context, [&](const Client& client) { return set(client, *options); },
+  verb->callback([&invocation, options] {
+    invocation.status = ask_and_show(
+        invocation, [&](const Client& client) { return set(client, *options); },
         [&](const Changed& changed) { show(changed, options->json); });
   });
 }

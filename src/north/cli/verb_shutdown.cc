@@ -3,16 +3,16 @@
 
 namespace amalgam::cli {
 
-void add_shutdown(CLI::App& app, Context& context) {
+void add_shutdown(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("shutdown", "End the daemon in order: sessions are told, then it leaves");
-  verb->callback([&context] {
-    auto client = Client::connect(context.socket);
+  verb->callback([&invocation] {
+    auto client = Client::connect(invocation.socket);
     if (!client) {
-      context.status = complain(client.error());
+      invocation.status = complain(client.error());
       return;
     }
     auto done = client->shutdown();
-    context.status = done ? 0 : complain(done.error());
+    invocation.status = done ? 0 : complain(done.error());
   });
 }
 

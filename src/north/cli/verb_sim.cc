@@ -39,7 +39,7 @@ int become(const SimOptions& options) {
 
 }  // namespace
 
-void add_sim(CLI::App& app, Context& context) {
+void add_sim(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("sim", "Replay a recorded trace in virtual time, and compare policies");
   auto options = std::make_shared<SimOptions>();
   verb->add_option("TRACE", options->trace, "JSON lines: launches and terms, see using.md")->required();
@@ -49,7 +49,7 @@ void add_sim(CLI::App& app, Context& context) {
                  "A launch that runs is not interrupted, as on devices other than processors");
   verb->add_flag("--json", options->json, "Raw numbers");
   verb->footer("It needs no daemon and no device.");
-  verb->callback([&context, options] { context.status = become(*options); });
+  verb->callback([&invocation, options] { invocation.status = become(*options); });
 }
 
 }  // namespace amalgam::cli

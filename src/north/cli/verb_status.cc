@@ -22,13 +22,13 @@ void show(const protocol::StatusReport& report, bool json) {
 
 }  // namespace
 
-void add_status(CLI::App& app, Context& context) {
+void add_status(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("status", "The daemon: since when, where, with what");
   auto json = std::make_shared<bool>(false);
   verb->add_flag("--json", *json, "Raw numbers");
-  verb->callback([&context, json] {
-    context.status = ask_and_show(
-        context, [](const Client& client) { return client.status(); }, [&](const auto& report) { show(report, *json); });
+  verb->callback([&invocation, json] {
+    invocation.status = ask_and_show(
+        invocation, [](const Client& client) { return client.status(); }, [&](const auto& report) { show(report, *json); });
   });
 }
 

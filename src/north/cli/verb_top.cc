@@ -26,8 +26,8 @@ Result<Snapshot> take_snapshot(const Client& client) {
   return snapshot;
 }
 
-int run_once(const Context& context) {
-  auto client = Client::connect(context.socket);
+int run_once(const Invocation& invocation) {
+  auto client = Client::connect(invocation.socket);
   if (!client) return complain(client.error());
   auto before = take_snapshot(*client);
   if (!before) return complain(before.error());
@@ -47,7 +47,7 @@ int run_once(const Context& context) {
 /// The pictures that are shown, and where they come from.
 class Watch {
  public:
-  Watch(const Context& context, Client client) : socket_(context.socket), client_(std::move(client)) {}
+  Watch(const Invocation& invocation, Client client) : socket_(invocation.socket), client_(std::move(client)) {}
 
   void refresh() {
     if (!client_) {
@@ -89,12 +89,12 @@ bool obey(char key, SortBy& sort) {
   }
 }
 
-int run_live(const Context& context, double interval_s) {
-  auto client = Client::connect(context.socket);
+int run_live(const Invocation& invocation, double interval_s) {
+  auto client = Client::connect(invocation.socket);
   if (!client) return complain(client.error());
   auto screen = Screen::open();
   if (!screen) return complain(screen.error(), kUsage);
-  Watch watch(context, std::move(*client));
+  Watch watch(invocation, std::move(*client));
   SortBy sort = SortBy::kTime;
   auto interval = static_cast<uint64_t>(interval_s * 1e9);
   uint64_t due = 0;
@@ -115,7 +115,7 @@ int run_live(const Context& context, double interval_s) {
 
 }  // namespace
 
-void add_top(CLI::App& app, Context& context) {
+void add_top(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("top", "The pool live: per device and per session; q quits, t m c sort");
   auto interval = std::make_shared<double>(1.0);
   auto once = std::make_shared<bool>(false);
@@ -123,7 +123,8 @@ void add_top(CLI::App& app, Context& context) {
       ->type_name("S")
       ->check(CLI::Range(kShortest, kLongest));
   verb->add_flag("--once", *once, "Print one picture and leave");
-  verb->callback([&context, interval, once] { context.status = *once ? run_once(context) : run_live(context, *interval); });
+  verb->callback(
+      [&invocation, interval, once] { invocation.status = *once ? run_once(invocation) : run_live(invocation, *interval); });
 }
 
 }  // namespace amalgam::cli

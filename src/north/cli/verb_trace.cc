@@ -85,8 +85,8 @@ Result<std::string> record(const Client& client, const TraceOptions& options, ui
   }
 }
 
-int trace(const Context& context, const TraceOptions& options) {
-  auto client = Client::connect(context.socket);
+int trace(const Invocation& invocation, const TraceOptions& options) {
+  auto client = Client::connect(invocation.socket);
   if (!client) return complain(client.error());
   auto first = client->explanations(options.session, 1);
   if (!first) return complain(first.error());
@@ -110,7 +110,7 @@ int trace(const Context& context, const TraceOptions& options) {
 
 }  // namespace
 
-void add_trace(CLI::App& app, Context& context) {
+void add_trace(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("trace", "Record who held a session's devices and who waited, for Perfetto");
   auto options = std::make_shared<TraceOptions>();
   verb->add_option("SESSION", options->session, "A session of `amalgam ps`")->required();
@@ -122,7 +122,7 @@ void add_trace(CLI::App& app, Context& context) {
       ->check(CLI::Range(0.001, 1e6));
   verb->footer(
       "Open the file in Perfetto or chrome://tracing. Launches themselves are not in it: the daemon is not on their way.");
-  verb->callback([&context, options] { context.status = trace(context, *options); });
+  verb->callback([&invocation, options] { invocation.status = trace(invocation, *options); });
 }
 
 }  // namespace amalgam::cli

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Verbs: what `amalgam` can be told, one file each (verb_<name>.cc).
 //
-// A verb adds itself to the command line; when it is chosen, its callback leaves the exit status in Context::status.
+// A verb adds itself to the command line; when it is chosen, its callback leaves the exit status in Invocation::status.
 // Listings print tables for people, or with --json the raw numbers for programs. Errors go to stderr and say what to do.
 //
 // Threads: one.
@@ -20,24 +20,24 @@ inline constexpr int kFailed = 1;
 inline constexpr int kUsage = 2;
 
 /// What all verbs share.
-struct Context {
+struct Invocation {
   std::string socket;                ///< --socket; empty: the usual places
   std::vector<std::string> program;  ///< what follows "--"
   int status = 0;
 };
 
-void add_devices(CLI::App& app, Context& context);
-void add_explain(CLI::App& app, Context& context);
-void add_limits(CLI::App& app, Context& context);
-void add_metrics(CLI::App& app, Context& context);
-void add_ps(CLI::App& app, Context& context);
-void add_run(CLI::App& app, Context& context);
-void add_set(CLI::App& app, Context& context);
-void add_shutdown(CLI::App& app, Context& context);
-void add_sim(CLI::App& app, Context& context);
-void add_status(CLI::App& app, Context& context);
-void add_top(CLI::App& app, Context& context);
-void add_trace(CLI::App& app, Context& context);
+void add_devices(CLI::App& app, Invocation& invocation);
+void add_explain(CLI::App& app, Invocation& invocation);
+void add_limits(CLI::App& app, Invocation& invocation);
+void add_metrics(CLI::App& app, Invocation& invocation);
+void add_ps(CLI::App& app, Invocation& invocation);
+void add_run(CLI::App& app, Invocation& invocation);
+void add_set(CLI::App& app, Invocation& invocation);
+void add_shutdown(CLI::App& app, Invocation& invocation);
+void add_sim(CLI::App& app, Invocation& invocation);
+void add_status(CLI::App& app, Invocation& invocation);
+void add_top(CLI::App& app, Invocation& invocation);
+void add_trace(CLI::App& app, Invocation& invocation);
 
 /// The whole program; the exit status.
 int amalgam_main(int argc, const char* const* argv);
@@ -46,8 +46,8 @@ int amalgam_main(int argc, const char* const* argv);
 int complain(const Error& error, int status = kFailed);
 /// Connects, gets an answer with `ask(client)` and shows it with `show(answer)`; the exit status.
 template <typename Ask, typename Show>
-int ask_and_show(const Context& context, Ask ask, Show show) {
-  auto client = Client::connect(context.socket);
+int ask_and_show(const Invocation& invocation, Ask ask, Show show) {
+  auto client = Client::connect(invocation.socket);
   if (!client) return complain(client.error());
   auto answer = ask(*client);
   if (!answer) return complain(answer.error());

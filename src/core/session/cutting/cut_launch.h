@@ -63,40 +63,40 @@ using CutPtr = std::shared_ptr<CutLaunch>;
 class Feeder {
  public:
   /// The launch may run. It stays until it has no more pieces and none in flight, and was taken out.
-  void add(const CutPtr& cut) { desk(*cut).ready.push_back(cut); }
+  void add(const CutPtr& cut) { queue_of(*cut).ready.push_back(cut); }
   /// The launch whose piece the device may have now; null if there is none, or enough are in flight.
   CutPtr next(uint32_t device) const {
-    const Desk& at = desks_[device];
+    const Queue& at = queues_[device];
     return at.ready.empty() || at.in_flight >= kPiecesInFlight ? nullptr : at.ready.front();
   }
   /// The front's piece is in flight: it goes to the end of the line, or leaves it.
   void started(const CutPtr& cut) {
-    Desk& at = desk(*cut);
+    Queue& at = queue_of(*cut);
     ++at.in_flight;
     take_out(cut);
     if (cut->has_more()) at.ready.push_back(cut);
   }
-  void ended(const CutLaunch& cut) { --desk(cut).in_flight; }
-  void take_out(const CutPtr& cut) { std::erase(desk(*cut).ready, cut); }
+  void ended(const CutLaunch& cut) { --queue_of(cut).in_flight; }
+  void take_out(const CutPtr& cut) { std::erase(queue_of(*cut).ready, cut); }
 
   /// Has run, and waits for the turn of what is behind it.
-  void finished(const CutPtr& cut) { desk(*cut).finished.push_back(cut); }
+  void finished(const CutPtr& cut) { queue_of(*cut).finished.push_back(cut); }
   CutPtr next_finished(uint32_t device) const {
-    return desks_[device].finished.empty() ? nullptr : desks_[device].finished.front();
+    return queues_[device].finished.empty() ? nullptr : queues_[device].finished.front();
   }
-  void released(const CutLaunch& cut) { desk(cut).finished.pop_front(); }
+  void released(const CutLaunch& cut) { queue_of(cut).finished.pop_front(); }
 
   void clear() {
-    for (Desk& at : desks_) at = Desk();
+    for (Queue& at : queues_) at = Queue();
   }
 
  private:
-  struct Desk {
+  struct Queue {
     std::deque<CutPtr> ready, finished;
     uint64_t in_flight = 0;
   };
-  Desk& desk(const CutLaunch& cut) { return desks_[cut.stream->device->index]; }
-  Desk desks_[model::kMaxSessionDevices];
+  Queue& queue_of(const CutLaunch& cut) { return queues_[cut.stream->device->index]; }
+  Queue queues_[model::kMaxSessionDevices];
 };
 
 }  // namespace amalgam::core

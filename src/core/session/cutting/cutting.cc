@@ -121,25 +121,25 @@ bool local_memory_fits(const KernelObject& instance, const LaunchBounds& bounds)
 
 }  // namespace
 
-uint32_t Session::piece_us(const DeviceObject& device) const {
+uint32_t Executor::piece_us(const DeviceObject& device) const {
   if (config_.grants == nullptr || device.index >= model::kMaxSessionDevices || !config_.plan_program) return 0;
   return config_.grants->devices[device.index].piece_us.load(std::memory_order_relaxed);
 }
 
-ModuleSplit* Session::split_of(ModuleObject& module, DeviceObject& device) {
+ModuleSplit* Executor::split_of(ModuleObject& module, DeviceObject& device) {
   auto found = std::ranges::find_if(module.splits, [&](const auto& split) { return split->device.get() == &device; });
   if (found != module.splits.end()) return found->get();
   plan_split(module, device, [] {});
   return module.splits.empty() ? nullptr : module.splits.back().get();
 }
 
-void Session::plan_before(ModuleObject& module, std::function<void()> after) {
+void Executor::plan_before(ModuleObject& module, std::function<void()> after) {
   for (const auto& device : module.context->devices)
     if (piece_us(*device) != 0) return plan_split(module, *device, std::move(after));
   after();
 }
 
-void Session::plan_split(ModuleObject& module, DeviceObject& device, std::function<void()> after) {
+void Executor::plan_split(ModuleObject& module, DeviceObject& device, std::function<void()> after) {
   auto split = std::make_shared<ModuleSplit>();
   split->device = Ref(&device);
   module.splits.push_back(split);
@@ -168,7 +168,7 @@ void Session::plan_split(ModuleObject& module, DeviceObject& device, std::functi
 }
 
 /// A kernel of the driver's that nothing else uses. The error says why there is none.
-Result<Ref<KernelObject>> Session::instance_of(KernelObject& kernel, const ModuleSplit& split, const KernelSplit& how) {
+Result<Ref<KernelObject>> Executor::instance_of(KernelObject& kernel, const ModuleSplit& split, const KernelSplit& how) {
   if (!kernel.instances.empty()) {
     auto idle = std::move(kernel.instances.back());
     kernel.instances.pop_back();
@@ -178,13 +178,13 @@ Result<Ref<KernelObject>> Session::instance_of(KernelObject& kernel, const Modul
   south::Module& module = is_variant ? *split.variant : *kernel.module->module;
   auto made = module.create_kernel(kernel.name);
   if (!made) return std::unexpected(std::move(made.error()));
-  auto instance = make_object<KernelObject>(graveyard_);
+  auto instance = make_object<KernelObject>(deleter_);
   instance->module = kernel.module;
   instance->kernel = std::move(*made);
   return instance;
 }
 
-Session::Cutting Session::cutting_of(const protocol::Launch& m) {
+Executor::Cutting Executor::cutting_of(const protocol::Launch& m) {
   auto* stream = table_.find<StreamObject>(m.head.stream);
   auto* kernel = table_.find<KernelObject>(m.kernel);
   if (stream == nullptr || kernel == nullptr) return {};

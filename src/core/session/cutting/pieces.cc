@@ -19,7 +19,7 @@ void add_times(CutLaunch& cut, const protocol::Timestamps& piece) {
 
 }  // namespace
 
-Result<south::EventPtr> Session::issue_cut(const CutPtr& cut, Ticket& ticket) {
+Result<south::EventPtr> Executor::issue_cut(const CutPtr& cut, Ticket& ticket) {
   StreamObject& stream = *ticket.stream;
   auto user = user_event(*stream.context);
   if (!user) return user;
@@ -43,7 +43,7 @@ Result<south::EventPtr> Session::issue_cut(const CutPtr& cut, Ticket& ticket) {
   return user;
 }
 
-void Session::reached(const CutPtr& cut, const south::Outcome& outcome) {
+void Executor::reached(const CutPtr& cut, const south::Outcome& outcome) {
   if (outcome.status < 0) return abandon(cut, outcome.status);
   cut->is_placed = outcome.times.ended != 0;
   cut->times.queued = outcome.times.queued;
@@ -51,7 +51,7 @@ void Session::reached(const CutPtr& cut, const south::Outcome& outcome) {
   feeder_.add(cut);
 }
 
-Result<south::Stream*> Session::lane_of(const StreamObject& stream) {
+Result<south::Stream*> Executor::lane_of(const StreamObject& stream) {
   auto& lanes = stream.context->lanes;
   for (auto& [device, lane] : lanes)
     if (device.get() == stream.device.get()) return lane.get();
@@ -64,13 +64,13 @@ Result<south::Stream*> Session::lane_of(const StreamObject& stream) {
 
 /// Gives the devices what they may have now, and waits where it is not the session's turn. The client's further commands
 /// wait with it.
-void Session::feed() {
+void Executor::feed() {
   while (auto refused = start_pieces())
     if (!await_turn(*refused)) return;
 }
 
 /// A device whose turn it is not, though there is something for it.
-std::optional<uint32_t> Session::start_pieces() {
+std::optional<uint32_t> Executor::start_pieces() {
   std::optional<uint32_t> refused;
   const size_t devices = std::min<size_t>(config_.devices.size(), model::kMaxSessionDevices);
   for (uint32_t device = 0; device < devices; ++device) {
@@ -92,7 +92,7 @@ std::optional<uint32_t> Session::start_pieces() {
 }
 
 /// Has passed the turnstile.
-void Session::start_piece(const CutPtr& cut) {
+void Executor::start_piece(const CutPtr& cut) {
   const uint32_t device = cut->stream->device->index;
   uint32_t now_us = piece_us(*cut->stream->device);
   uint64_t target_ns = now_us == 0 ? cut->target_ns : uint64_t{now_us} * 1000;
@@ -133,7 +133,7 @@ void Session::start_piece(const CutPtr& cut) {
       });
 }
 
-void Session::piece_ended(const CutPtr& cut, const south::Outcome& outcome) {
+void Executor::piece_ended(const CutPtr& cut, const south::Outcome& outcome) {
   feeder_.ended(*cut);
   --cut->in_flight;
   add_times(*cut, outcome.times);
@@ -142,7 +142,7 @@ void Session::piece_ended(const CutPtr& cut, const south::Outcome& outcome) {
 }
 
 /// No further piece; it fails when those in flight have ended.
-void Session::abandon(const CutPtr& cut, int32_t status) {
+void Executor::abandon(const CutPtr& cut, int32_t status) {
   if (cut->status == 0) cut->status = status;
   feeder_.take_out(cut);
   cut->next = cut->grid.groups();
@@ -150,7 +150,7 @@ void Session::abandon(const CutPtr& cut, int32_t status) {
 }
 
 /// Ends it, if what comes after it may go to the device now.
-bool Session::release(const CutPtr& cut) {
+bool Executor::release(const CutPtr& cut) {
   const uint32_t device = cut->stream->device->index;
   {
     std::lock_guard lock(cut->backlog->mutex);

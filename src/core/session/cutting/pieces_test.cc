@@ -22,7 +22,7 @@ struct PiecesTest : SessionFixture {
     }
     return plan;
   }
-  void adjust(SessionConfig& session_config) override {
+  void adjust(ExecutorConfig& session_config) override {
     grants->devices[0].granted = 1;
     grants->devices[0].piece_us = kSmallestPieceUs;
     session_config.grants = grants.get();

@@ -9,9 +9,9 @@
 #include <optional>
 #include <sstream>
 
+#include "core/split/macro_probe.h"
 #include "core/split/options.h"
 #include "core/split/planner.h"
-#include "core/split/probe.h"
 
 namespace amalgam::core {
 namespace {

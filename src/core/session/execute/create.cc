@@ -6,7 +6,7 @@
 #include <cerrno>
 
 #include "base/assert.h"
-#include "core/session/execute/execute.h"
+#include "core/session/execute/dispatch.h"
 
 namespace amalgam::core {
 
@@ -14,7 +14,7 @@ namespace amalgam::core {
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-Result<protocol::HelloReply> Session::execute(const protocol::Hello& m) {
+Result<protocol::HelloReply> Executor::execute(const protocol::Hello& m) {
   if (m.version != protocol::kWireVersion)
     return fail(Code::kProtocol, "client and worker speak different versions of the waist");
   if (heap_base_ != nullptr) return fail(Code::kInvalidArgument, "Hello was said before");
@@ -38,12 +38,12 @@ Result<protocol::HelloReply> Session::execute(const protocol::Hello& m) {
   return protocol::HelloReply{true};
 }
 
-Result<void> Session::execute(const protocol::OpenDevice& m) {
+Result<void> Executor::execute(const protocol::OpenDevice& m) {
   if (m.index >= config_.devices.size()) return fail(Code::kInvalidArgument, "no such device", native::kInvalidDevice);
-  return table_.insert(m.id, make_object<DeviceObject>(graveyard_, config_.devices[m.index], m.index));
+  return table_.insert(m.id, make_object<DeviceObject>(deleter_, config_.devices[m.index], m.index));
 }
 
-Result<protocol::CountReply> Session::execute(const protocol::CreateSubDevices& m) {
+Result<protocol::CountReply> Executor::execute(const protocol::CreateSubDevices& m) {
   auto device = need<DeviceObject>(m.device);
   if (!device) return std::unexpected(std::move(device.error()));
   if (m.properties.empty() || m.properties.back() != 0)
@@ -60,16 +60,16 @@ Result<protocol::CountReply> Session::execute(const protocol::CreateSubDevices& 
   if (parts->size() != m.ids.size()) return fail(Code::kInternal, "the driver made another number of parts");
   for (size_t i = 0; i < m.ids.size(); ++i) {
     // Two equal ids in the list: the second is refused, the client gets what it asked for.
-    auto part = make_object<DeviceObject>(graveyard_, **device, std::move((*parts)[i]));
+    auto part = make_object<DeviceObject>(deleter_, **device, std::move((*parts)[i]));
     if (auto inserted = table_.insert(m.ids[i], std::move(part)); !inserted)
       return std::unexpected(std::move(inserted.error()));
   }
   return protocol::CountReply{*count};
 }
 
-Result<void> Session::execute(const protocol::CreateContext& m) {
+Result<void> Executor::execute(const protocol::CreateContext& m) {
   if (auto free = table_.check_free(m.id); !free) return free;
-  auto context = make_object<ContextObject>(graveyard_);
+  auto context = make_object<ContextObject>(deleter_);
   auto devices = devices_of(m.devices, &context->devices);
   if (!devices) return std::unexpected(std::move(devices.error()));
   if (devices->empty()) return fail(Code::kInvalidArgument, "a context needs a device", native::kInvalidValue);
@@ -91,7 +91,7 @@ Result<void> Session::execute(const protocol::CreateContext& m) {
   return table_.insert(m.id, std::move(context));
 }
 
-Result<void> Session::execute(const protocol::CreateStream& m) {
+Result<void> Executor::execute(const protocol::CreateStream& m) {
   if (auto free = table_.check_free(m.id); !free) return free;
   auto context = need<ContextObject>(m.context);
   if (!context) return std::unexpected(std::move(context.error()));
@@ -101,10 +101,10 @@ Result<void> Session::execute(const protocol::CreateStream& m) {
     return fail(Code::kInvalidArgument, "properties have no end", native::kInvalidValue);
   auto made = (*context)->context->create_stream(*(*device)->device, m.properties);
   if (!made) return std::unexpected(std::move(made.error()));
-  return table_.insert(m.id, make_object<StreamObject>(graveyard_, m.id, Ref(*context), Ref(*device), std::move(*made)));
+  return table_.insert(m.id, make_object<StreamObject>(deleter_, m.id, Ref(*context), Ref(*device), std::move(*made)));
 }
 
-Result<void> Session::execute(const protocol::CreateSampler& m) {
+Result<void> Executor::execute(const protocol::CreateSampler& m) {
   if (auto free = table_.check_free(m.id); !free) return free;
   auto context = need<ContextObject>(m.context);
   if (!context) return std::unexpected(std::move(context.error()));
@@ -112,19 +112,19 @@ Result<void> Session::execute(const protocol::CreateSampler& m) {
     return fail(Code::kInvalidArgument, "properties have no end", native::kInvalidValue);
   auto made = (*context)->context->create_sampler(m.properties);
   if (!made) return std::unexpected(std::move(made.error()));
-  auto sampler = make_object<SamplerObject>(graveyard_);
+  auto sampler = make_object<SamplerObject>(deleter_);
   sampler->context = Ref(*context);
   sampler->sampler = std::move(*made);
   return table_.insert(m.id, std::move(sampler));
 }
 
-Result<void> Session::execute(const protocol::CreateUserEvent& m) {
+Result<void> Executor::execute(const protocol::CreateUserEvent& m) {
   if (auto free = table_.check_free(m.id); !free) return free;
   auto context = need<ContextObject>(m.context);
   if (!context) return std::unexpected(std::move(context.error()));
   auto made = user_event(**context);
   if (!made) return std::unexpected(std::move(made.error()));
-  auto event = make_object<EventObject>(graveyard_);
+  auto event = make_object<EventObject>(deleter_);
   event->context = Ref(*context);
   event->event = *made;
   event->is_user = true;
@@ -137,12 +137,12 @@ Result<void> Session::execute(const protocol::CreateUserEvent& m) {
   return {};
 }
 
-Result<void> Session::execute(const protocol::Release& m) {
+Result<void> Executor::execute(const protocol::Release& m) {
   if (!table_.erase(m.id)) return fail(Code::kNotFound, "the id names nothing", native::kInvalidValue);
   return {};
 }
 
-Result<void> Session::execute(const protocol::SignalEvent& m) {
+Result<void> Executor::execute(const protocol::SignalEvent& m) {
   auto event = need<EventObject>(m.event);
   if (!event) return std::unexpected(std::move(event.error()));
   if (!(*event)->is_user || m.status > 0) return fail(Code::kInvalidArgument, "no user event", native::kInvalidEvent);
@@ -154,7 +154,7 @@ Result<void> Session::execute(const protocol::SignalEvent& m) {
   return (*event)->event->signal(m.status);
 }
 
-Result<void> Session::execute(const protocol::WatchEvent& m) {
+Result<void> Executor::execute(const protocol::WatchEvent& m) {
   auto event = need<EventObject>(m.event);
   if (!event) return std::unexpected(std::move(event.error()));
   if (!(*event)->event || m.status <= 0) return fail(Code::kInvalidArgument, "nothing to watch", native::kInvalidValue);

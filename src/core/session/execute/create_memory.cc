@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/session/execute/execute.h"
+#include "core/session/execute/dispatch.h"
 #include "core/session/execute/image_layout.h"
 
 namespace amalgam::core {
@@ -22,28 +22,28 @@ uint8_t residency_byte(bool shared) {
 
 }  // namespace
 
-Result<QuotaShare> Session::take_quota(uint64_t bytes) {
-  if (auto taken = config_.purse->take(bytes); !taken) {
+Result<QuotaShare> Executor::take_quota(uint64_t bytes) {
+  if (auto taken = config_.budget->take(bytes); !taken) {
     Error error = std::move(taken.error());
     error.code = Code::kOutOfMemory;
     error.native = native::kMemObjectAllocationFailure;
     return fail(std::move(error));
   }
-  return QuotaShare(*config_.purse, bytes);
+  return QuotaShare(*config_.budget, bytes);
 }
 
-Result<HeapRange> Session::take_range(uint64_t bytes) {
+Result<HeapRange> Executor::take_range(uint64_t bytes) {
   auto at = heap_.allocate(bytes);
   if (!at) return fail(Code::kOutOfMemory, "the session's heap is full", native::kMemObjectAllocationFailure);
   return HeapRange(heap_, *at);
 }
 
-Result<protocol::RegionReply> Session::execute(const protocol::CreateRegion& m) {
-  graveyard_.clear();  // what was released just now is free again
+Result<protocol::RegionReply> Executor::execute(const protocol::CreateRegion& m) {
+  deleter_.clear();  // what was released just now is free again
   if (auto free = table_.check_free(m.id); !free) return std::unexpected(std::move(free.error()));
   auto context = need<ContextObject>(m.context);
   if (!context) return std::unexpected(std::move(context.error()));
-  auto region = make_object<RegionObject>(graveyard_);
+  auto region = make_object<RegionObject>(deleter_);
   region->context = Ref(*context);
   region->size = m.size;
   auto made = m.use == protocol::RegionUse::kSvm ? create_svm(m, *region)
@@ -55,7 +55,7 @@ Result<protocol::RegionReply> Session::execute(const protocol::CreateRegion& m) 
   return answer;
 }
 
-Result<void> Session::create_buffer(const protocol::CreateRegion& m, RegionObject& region) {
+Result<void> Executor::create_buffer(const protocol::CreateRegion& m, RegionObject& region) {
   ContextObject& context = *region.context;
   uint64_t flags = m.flags & ~kHostPointerFlags;
   if (m.size == 0) {
@@ -82,7 +82,7 @@ Result<void> Session::create_buffer(const protocol::CreateRegion& m, RegionObjec
   return {};
 }
 
-Result<void> Session::create_svm(const protocol::CreateRegion& m, RegionObject& region) {
+Result<void> Executor::create_svm(const protocol::CreateRegion& m, RegionObject& region) {
   if (!region.context->svm) return fail(Code::kUnsupported, "no shared virtual memory here", native::kInvalidOperation);
   bool bad_alignment = (m.alignment & (m.alignment - 1)) != 0 || m.alignment > Heap::kPage;
   bool bad_size =
@@ -99,7 +99,7 @@ Result<void> Session::create_svm(const protocol::CreateRegion& m, RegionObject& 
   return {};
 }
 
-Result<void> Session::create_over(const protocol::CreateRegion& m, RegionObject& region) {
+Result<void> Executor::create_over(const protocol::CreateRegion& m, RegionObject& region) {
   auto under = need<RegionObject>(m.over);
   if (!under) return std::unexpected(std::move(under.error()));
   ContextObject& context = *region.context;
@@ -115,7 +115,7 @@ Result<void> Session::create_over(const protocol::CreateRegion& m, RegionObject&
   return {};
 }
 
-Result<protocol::RegionReply> Session::execute(const protocol::CreateSubRegion& m) {
+Result<protocol::RegionReply> Executor::execute(const protocol::CreateSubRegion& m) {
   if (auto free = table_.check_free(m.id); !free) return std::unexpected(std::move(free.error()));
   auto parent = need<RegionObject>(m.parent);
   if (!parent) return std::unexpected(std::move(parent.error()));
@@ -125,7 +125,7 @@ Result<protocol::RegionReply> Session::execute(const protocol::CreateSubRegion& 
     return fail(Code::kInvalidArgument, "outside of the region", native::kInvalidValue);
   auto made = (*parent)->region->create_sub(m.flags & ~kHostPointerFlags, m.offset, m.size);
   if (!made) return std::unexpected(std::move(made.error()));
-  auto region = make_object<RegionObject>(graveyard_);
+  auto region = make_object<RegionObject>(deleter_);
   region->context = (*parent)->context;
   region->parent = Ref(*parent);
   region->size = m.size;
@@ -174,12 +174,12 @@ ImageBytes image_bytes(const protocol::CreateImage& m, uint64_t element_size) {
 
 }  // namespace
 
-Result<protocol::ImageReply> Session::execute(const protocol::CreateImage& m) {
-  graveyard_.clear();
+Result<protocol::ImageReply> Executor::execute(const protocol::CreateImage& m) {
+  deleter_.clear();
   if (auto free = table_.check_free(m.id); !free) return std::unexpected(std::move(free.error()));
   auto context = need<ContextObject>(m.context);
   if (!context) return std::unexpected(std::move(context.error()));
-  auto image = make_object<RegionObject>(graveyard_);
+  auto image = make_object<RegionObject>(deleter_);
   image->context = Ref(*context);
   image->is_image = true;
   image->image_type = m.image_type;
@@ -213,7 +213,7 @@ Result<protocol::ImageReply> Session::execute(const protocol::CreateImage& m) {
   return answer;
 }
 
-Result<void> Session::allocate_image(const protocol::CreateImage& m, RegionObject& image, south::ImageSpec& spec) {
+Result<void> Executor::allocate_image(const protocol::CreateImage& m, RegionObject& image, south::ImageSpec& spec) {
   south::Context& context = *image.context->context;
   auto [packed, given] = image_bytes(m, image.element_size);
   if (!packed || !given || *packed == 0) {
@@ -245,7 +245,7 @@ Result<void> Session::allocate_image(const protocol::CreateImage& m, RegionObjec
   return {};
 }
 
-Result<void> Session::settle_image_quota(RegionObject& image, uint64_t real) {
+Result<void> Executor::settle_image_quota(RegionObject& image, uint64_t real) {
   if (real == 0) return {};  // the computed size stands
   uint64_t have = image.quota.bytes();
   if (real > have) {

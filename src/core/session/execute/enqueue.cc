@@ -19,7 +19,7 @@ constexpr bool kWorksOnDevice =
 }  // namespace
 
 template <typename M>
-void Session::enqueue(const protocol::Frame& frame) {
+void Executor::enqueue(const protocol::Frame& frame) {
   M message;
   if (!decode(frame, message)) return;
   Ticket ticket;
@@ -49,16 +49,16 @@ void Session::enqueue(const protocol::Frame& frame) {
   if (frame.header.call != 0 || !verdict) reply(frame.header.call, verdict);
 }
 
-template void Session::enqueue<protocol::Launch>(const protocol::Frame&);
-template void Session::enqueue<protocol::Transfer>(const protocol::Frame&);
-template void Session::enqueue<protocol::Fill>(const protocol::Frame&);
-template void Session::enqueue<protocol::Marker>(const protocol::Frame&);
-template void Session::enqueue<protocol::Migrate>(const protocol::Frame&);
-template void Session::enqueue<protocol::Gate>(const protocol::Frame&);
+template void Executor::enqueue<protocol::Launch>(const protocol::Frame&);
+template void Executor::enqueue<protocol::Transfer>(const protocol::Frame&);
+template void Executor::enqueue<protocol::Fill>(const protocol::Frame&);
+template void Executor::enqueue<protocol::Marker>(const protocol::Frame&);
+template void Executor::enqueue<protocol::Migrate>(const protocol::Frame&);
+template void Executor::enqueue<protocol::Gate>(const protocol::Frame&);
 
 /// Waits for the session's turn on the device. False if the session is ending. Everything else that wants the dispatcher
 /// goes on meanwhile, but for the client's further commands.
-bool Session::take_turn(uint32_t device) {
+bool Executor::take_turn(uint32_t device) {
   while (!turnstile_.enter(device)) {
     if (!await_turn(device)) return false;
     (void)start_pieces();
@@ -67,7 +67,7 @@ bool Session::take_turn(uint32_t device) {
 }
 
 /// Sleeps until the session may have its turn, or has mail. False if it is ending.
-bool Session::await_turn(uint32_t device) {
+bool Executor::await_turn(uint32_t device) {
   if (commands_.closed()) return false;
   settle_batch();
   (void)placer_.rest_begins(0);
@@ -78,7 +78,7 @@ bool Session::await_turn(uint32_t device) {
 }
 
 /// A cut launch that the command can only run after, and that has not been released.
-BacklogPtr Session::behind_of(const protocol::Enqueue& head) const {
+BacklogPtr Executor::behind_of(const protocol::Enqueue& head) const {
   auto is_live = [](const BacklogPtr& backlog) { return backlog != nullptr && !backlog->released; };  // changed here only
   auto* stream = table_.find<StreamObject>(head.stream);
   if (stream != nullptr && is_live(stream->behind)) return stream->behind;
@@ -90,7 +90,7 @@ BacklogPtr Session::behind_of(const protocol::Enqueue& head) const {
 }
 
 /// What comes later in the stream, or waits for the event, comes after what this command comes after.
-void Session::note_order(Ticket& ticket, EventObject* event) const {
+void Executor::note_order(Ticket& ticket, EventObject* event) const {
   StreamObject& stream = *ticket.stream;
   const BacklogPtr& own = ticket.cutting.cut != nullptr ? ticket.cutting.cut->backlog : ticket.behind;
   if (event != nullptr) event->behind = own;
@@ -107,21 +107,21 @@ void Session::note_order(Ticket& ticket, EventObject* event) const {
 
 /// What the client must have heard before it hears of this command's end (flight.h). Commands that nobody can ask about
 /// cost nothing here.
-void Session::note_telling(const protocol::Enqueue& head, Ticket& ticket, EventObject* event) const {
+void Executor::note_telling(const protocol::Enqueue& head, Ticket& ticket, EventObject* event) const {
   StreamObject& stream = *ticket.stream;
   Flight& flight = *ticket.flight;
   for (protocol::ObjectId id : head.waits) {
     auto* waited = table_.find<EventObject>(id);
-    if (waited != nullptr && waited->fate != nullptr) flight.predecessors.push_back(waited->fate);
+    if (waited != nullptr && waited->report != nullptr) flight.predecessors.push_back(waited->report);
   }
-  if (!stream.in_order && stream.barrier_fate != nullptr) flight.predecessors.push_back(stream.barrier_fate);
+  if (!stream.in_order && stream.barrier_report != nullptr) flight.predecessors.push_back(stream.barrier_report);
   if (stream.in_order ? event != nullptr : ticket.is_marker && head.waits.empty()) flight.after = ticket.number - 1;
-  if (event != nullptr || ticket.is_barrier) flight.fate = std::make_shared<Fate>();
-  if (event != nullptr) event->fate = flight.fate;
-  if (ticket.is_barrier) stream.barrier_fate = flight.fate;
+  if (event != nullptr || ticket.is_barrier) flight.report = std::make_shared<EndReport>();
+  if (event != nullptr) event->report = flight.report;
+  if (ticket.is_barrier) stream.barrier_report = flight.report;
 }
 
-Result<void> Session::admit(const protocol::Enqueue& head, Ticket& ticket) {
+Result<void> Executor::admit(const protocol::Enqueue& head, Ticket& ticket) {
   auto stream = need<StreamObject>(head.stream);
   if (!stream) return std::unexpected(std::move(stream.error()));
   ticket.stream = *stream;
@@ -137,7 +137,7 @@ Result<void> Session::admit(const protocol::Enqueue& head, Ticket& ticket) {
   return resolve_waits(head, ticket);
 }
 
-Result<void> Session::resolve_waits(const protocol::Enqueue& head, Ticket& ticket) {
+Result<void> Executor::resolve_waits(const protocol::Enqueue& head, Ticket& ticket) {
   if (head.waits.size() > kMaxWaitList) return fail(Code::kLimit, "wait-list-events", native::kOutOfResources);
   waits_.clear();
   ContextObject& context = *ticket.stream->context;
@@ -164,11 +164,11 @@ Result<void> Session::resolve_waits(const protocol::Enqueue& head, Ticket& ticke
   return {};
 }
 
-Result<void> Session::launch_flight(const protocol::Enqueue& head, Ticket& ticket, south::EventPtr event) {
+Result<void> Executor::launch_flight(const protocol::Enqueue& head, Ticket& ticket, south::EventPtr event) {
   StreamObject& stream = *ticket.stream;
   EventObject* named = nullptr;
   if (head.event != 0) {
-    auto object = make_object<EventObject>(graveyard_);
+    auto object = make_object<EventObject>(deleter_);
     object->context = stream.context;
     object->event = event;
     object->is_user = ticket.is_gate;
@@ -193,7 +193,7 @@ Result<void> Session::launch_flight(const protocol::Enqueue& head, Ticket& ticke
   return {};
 }
 
-void Session::refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t native) {
+void Executor::refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t native) {
   south::Outcome outcome;
   outcome.status = native < 0 ? native : native::kOutOfResources;
   if (ticket.flight) {
@@ -201,7 +201,7 @@ void Session::refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t nati
     flights_.give_back(std::move(ticket.flight));
   }
   if (head.event != 0 && table_.check_free(head.event)) {
-    auto object = make_object<EventObject>(graveyard_);
+    auto object = make_object<EventObject>(deleter_);
     (void)table_.insert(head.event, std::move(object));
   }
   if (ticket.stream == nullptr) {
@@ -221,7 +221,7 @@ void Session::refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t nati
   outbox_.wake();
 }
 
-Result<south::EventPtr> Session::user_event(ContextObject& context) {
+Result<south::EventPtr> Executor::user_event(ContextObject& context) {
   auto made = context.context->create_user_event();
   if (!made) return made;
   std::lock_guard lock(users_mutex_);
@@ -234,7 +234,7 @@ Result<south::EventPtr> Session::user_event(ContextObject& context) {
   return made;
 }
 
-Result<south::EventPtr> Session::issue(const protocol::Launch& m, Ticket& ticket) {
+Result<south::EventPtr> Executor::issue(const protocol::Launch& m, Ticket& ticket) {
   auto kernel = need<KernelObject>(m.kernel);
   if (!kernel) return std::unexpected(std::move(kernel.error()));
   if (m.dimensions < 1 || m.dimensions > 3)
@@ -251,8 +251,8 @@ Result<south::EventPtr> Session::issue(const protocol::Launch& m, Ticket& ticket
   return ticket.stream->stream->launch(*(*kernel)->kernel, range, ticket.waits);
 }
 
-Result<void> Session::resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out,
-                                    RegionObject*& region) {
+Result<void> Executor::resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out,
+                                     RegionObject*& region) {
   using EndKind = protocol::Endpoint::Kind;
   out.offset = end.offset;
   out.origin = end.origin;
@@ -307,7 +307,7 @@ Result<void> place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3
 
 }  // namespace
 
-Result<south::EventPtr> Session::issue(const protocol::Transfer& m, Ticket& ticket) {
+Result<south::EventPtr> Executor::issue(const protocol::Transfer& m, Ticket& ticket) {
   south::Place from, to;
   RegionObject* source = nullptr;
   RegionObject* target = nullptr;
@@ -336,7 +336,7 @@ Result<south::EventPtr> Session::issue(const protocol::Transfer& m, Ticket& tick
   return made;
 }
 
-Result<south::EventPtr> Session::issue(const protocol::Fill& m, Ticket& ticket) {
+Result<south::EventPtr> Executor::issue(const protocol::Fill& m, Ticket& ticket) {
   if (m.pattern.empty() || m.pattern.size() > kMaxFillPattern)
     return fail(Code::kInvalidArgument, "pattern size", native::kInvalidValue);
   south::Place to;
@@ -351,7 +351,7 @@ Result<south::EventPtr> Session::issue(const protocol::Fill& m, Ticket& ticket) 
   return ticket.stream->stream->fill(to, m.extent, m.pattern, ticket.waits);
 }
 
-Result<south::EventPtr> Session::issue(const protocol::Marker& m, Ticket& ticket) {
+Result<south::EventPtr> Executor::issue(const protocol::Marker& m, Ticket& ticket) {
   if (m.kind > protocol::MarkerKind::kBarrier) return fail(Code::kProtocol, "marker kind", native::kInvalidValue);
   StreamObject& stream = *ticket.stream;
   auto made = stream.stream->marker(m.kind, ticket.waits);
@@ -372,8 +372,8 @@ Result<south::EventPtr> Session::issue(const protocol::Marker& m, Ticket& ticket
 /// it has; and what makes the stream wait for `user`, which ends the work: `follower`. Who ends `user` holds that until
 /// then: PoCL 3.1 aborts where something fails twice whose event nobody holds (here by its place in the stream, then by
 /// `user`).
-Result<south::EventPtr> Session::stand_in(StreamObject& stream, south::Waits waits, south::Event& user,
-                                          south::EventPtr& follower) {
+Result<south::EventPtr> Executor::stand_in(StreamObject& stream, south::Waits waits, south::Event& user,
+                                           south::EventPtr& follower) {
   std::vector<south::Event*> before(waits.begin(), waits.end());
   if (stream.barrier != nullptr) before.push_back(stream.barrier.get());
   south::EventPtr reached;
@@ -392,7 +392,7 @@ Result<south::EventPtr> Session::stand_in(StreamObject& stream, south::Waits wai
   return reached;
 }
 
-Result<south::EventPtr> Session::issue(const protocol::Migrate& m, Ticket& ticket) {
+Result<south::EventPtr> Executor::issue(const protocol::Migrate& m, Ticket& ticket) {
   std::vector<south::Region*> regions;
   for (protocol::ObjectId id : m.regions) {
     auto region = need<RegionObject>(id);
@@ -404,7 +404,7 @@ Result<south::EventPtr> Session::issue(const protocol::Migrate& m, Ticket& ticke
   return ticket.stream->stream->migrate(regions, m.flags, ticket.waits);
 }
 
-Result<south::EventPtr> Session::issue(const protocol::Gate& m, Ticket& ticket) {
+Result<south::EventPtr> Executor::issue(const protocol::Gate& m, Ticket& ticket) {
   if (m.head.event == 0) return fail(Code::kInvalidArgument, "a gate names its event", native::kInvalidEvent);
   StreamObject& stream = *ticket.stream;
   auto user = user_event(*stream.context);
@@ -426,7 +426,7 @@ Result<south::EventPtr> Session::issue(const protocol::Gate& m, Ticket& ticket) 
   return user;
 }
 
-void Session::notify(const protocol::Notify& m) {
+void Executor::notify(const protocol::Notify& m) {
   auto* stream = table_.find<StreamObject>(m.stream);
   if (stream == nullptr) return;
   config_.counters->waits.fetch_add(1, std::memory_order_relaxed);

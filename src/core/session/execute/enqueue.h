@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Session::Ticket: one enqueue on its way from the ring to the driver. Included by session's own sources.
+// Executor::Ticket: one enqueue on its way from the ring to the driver. Included by session's own sources.
 #pragma once
 
-#include "core/session/execute/execute.h"
+#include "core/session/execute/dispatch.h"
 
 namespace amalgam::core {
 
 /// What becomes of a launch where launches are cut.
-struct Session::Cutting {
+struct Executor::Cutting {
   CutPtr cut;                  ///< it is cut
   std::shared_ptr<Pace> pace;  ///< it is not, and this learns from it
   uint64_t groups = 0;
 };
 
-struct Session::Ticket {
+struct Executor::Ticket {
   StreamObject* stream = nullptr;
   uint64_t number = 0;
   south::Waits waits;              ///< resolved, in the session's scratch

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "core/session/execute/execute.h"
+#include "core/session/execute/dispatch.h"
 
 namespace amalgam::core {
 namespace {
@@ -61,7 +61,7 @@ std::vector<std::byte> encoded(const M& message) {
 
 }  // namespace
 
-void Session::create_module(const protocol::CreateModule& m, uint32_t call) {
+void Executor::create_module(const protocol::CreateModule& m, uint32_t call) {
   protocol::StatusListReply statuses;
   auto made = make_module(m, statuses.status);
   if (m.format != protocol::ModuleFormat::kBinary) return reply(call, made);
@@ -69,7 +69,7 @@ void Session::create_module(const protocol::CreateModule& m, uint32_t call) {
   reply(call, made, encoded(statuses));
 }
 
-Result<void> Session::make_module(const protocol::CreateModule& m, std::vector<int32_t>& statuses) {
+Result<void> Executor::make_module(const protocol::CreateModule& m, std::vector<int32_t>& statuses) {
   if (auto free = table_.check_free(m.id); !free) return free;
   auto context = need<ContextObject>(m.context);
   if (!context) return std::unexpected(std::move(context.error()));
@@ -78,7 +78,7 @@ Result<void> Session::make_module(const protocol::CreateModule& m, std::vector<i
   if (m.format > protocol::ModuleFormat::kBuiltin) return fail(Code::kProtocol, "module format", native::kInvalidValue);
   if (m.format == protocol::ModuleFormat::kBinary && m.blobs.size() != devices->size())
     return fail(Code::kInvalidArgument, "one binary a device", native::kInvalidValue);
-  auto module = make_object<ModuleObject>(graveyard_);
+  auto module = make_object<ModuleObject>(deleter_);
   module->context = Ref(*context);
   module->may_print = m.format != protocol::ModuleFormat::kSource;
   // Private copies: the client could change the heap while a compiler reads it.
@@ -104,15 +104,15 @@ Result<void> Session::make_module(const protocol::CreateModule& m, std::vector<i
   return table_.insert(m.id, std::move(module));
 }
 
-Result<ModuleObject*> Session::need_idle_module(protocol::ObjectId id) const {
+Result<ModuleObject*> Executor::need_idle_module(protocol::ObjectId id) const {
   auto module = need<ModuleObject>(id);
   if (module && ((*module)->busy != 0 || !(*module)->module))
     return fail(Code::kUnavailable, "the module is being built", native::kInvalidOperation);
   return module;
 }
 
-void Session::on_slow_lane(std::vector<Ref<ModuleObject>> users, std::function<Result<void>()> job,
-                           std::function<void(const Result<void>&)> after) {
+void Executor::on_slow_lane(std::vector<Ref<ModuleObject>> users, std::function<Result<void>()> job,
+                            std::function<void(const Result<void>&)> after) {
   for (auto& user : users) ++user->busy;
   lane_jobs_.fetch_add(1, std::memory_order_relaxed);
   slow_lane_.submit([this, users = std::move(users), job = std::move(job), after = std::move(after)]() mutable {
@@ -126,8 +126,8 @@ void Session::on_slow_lane(std::vector<Ref<ModuleObject>> users, std::function<R
   });
 }
 
-void Session::build(const protocol::BuildModule& m, uint32_t call) {
-  graveyard_.clear();  // drivers refuse to build again what still has kernels; those released are gone for the client
+void Executor::build(const protocol::BuildModule& m, uint32_t call) {
+  deleter_.clear();  // drivers refuse to build again what still has kernels; those released are gone for the client
   auto module = need_idle_module(m.module);
   if (!module) return reply(call, std::unexpected(std::move(module.error())));
   if (m.options.size() > kMaxBuildOptions)
@@ -147,8 +147,8 @@ void Session::build(const protocol::BuildModule& m, uint32_t call) {
   });
 }
 
-void Session::compile(const protocol::CompileModule& m, uint32_t call) {
-  graveyard_.clear();
+void Executor::compile(const protocol::CompileModule& m, uint32_t call) {
+  deleter_.clear();
   auto module = need_idle_module(m.module);
   if (!module) return reply(call, std::unexpected(std::move(module.error())));
   if (m.options.size() > kMaxBuildOptions)
@@ -182,7 +182,7 @@ void Session::compile(const protocol::CompileModule& m, uint32_t call) {
                });
 }
 
-void Session::link(const protocol::LinkModule& m, uint32_t call) {
+void Executor::link(const protocol::LinkModule& m, uint32_t call) {
   auto answer = [this, call](const Result<void>& result, bool created) {
     reply(call, result, encoded(protocol::LinkReply{created}));
   };
@@ -194,7 +194,7 @@ void Session::link(const protocol::LinkModule& m, uint32_t call) {
   std::vector<Ref<DeviceObject>> held;
   auto devices = devices_of(m.devices, &held);
   if (!devices) return answer(std::unexpected(std::move(devices.error())), false);
-  auto linked = make_object<ModuleObject>(graveyard_);
+  auto linked = make_object<ModuleObject>(deleter_);
   linked->context = Ref(*context);
   linked->may_print = false;
   std::vector<Ref<ModuleObject>> users;
@@ -224,32 +224,32 @@ void Session::link(const protocol::LinkModule& m, uint32_t call) {
   });
 }
 
-Result<void> Session::execute(const protocol::SetSpecConstant& m) {
+Result<void> Executor::execute(const protocol::SetSpecConstant& m) {
   auto module = need_idle_module(m.module);
   if (!module) return std::unexpected(std::move(module.error()));
   return (*module)->module->set_spec_constant(m.constant, m.value);
 }
 
-Result<void> Session::execute(const protocol::CreateKernel& m) {
+Result<void> Executor::execute(const protocol::CreateKernel& m) {
   if (auto free = table_.check_free(m.id); !free) return free;
   auto module = need_idle_module(m.module);
   if (!module) return std::unexpected(std::move(module.error()));
   auto made = (*module)->module->create_kernel(std::string(m.name));
   if (!made) return std::unexpected(std::move(made.error()));
-  auto kernel = make_object<KernelObject>(graveyard_);
+  auto kernel = make_object<KernelObject>(deleter_);
   kernel->module = Ref(*module);
   kernel->name = m.name;
   kernel->kernel = std::move(*made);
   return table_.insert(m.id, std::move(kernel));
 }
 
-Result<void> Session::execute(const protocol::CloneKernel& m) {
+Result<void> Executor::execute(const protocol::CloneKernel& m) {
   if (auto free = table_.check_free(m.id); !free) return free;
   auto source = need<KernelObject>(m.kernel);
   if (!source) return std::unexpected(std::move(source.error()));
   auto made = (*source)->kernel->clone();
   if (!made) return std::unexpected(std::move(made.error()));
-  auto kernel = make_object<KernelObject>(graveyard_);
+  auto kernel = make_object<KernelObject>(deleter_);
   kernel->module = (*source)->module;
   kernel->name = (*source)->name;
   kernel->has_exec_info = (*source)->has_exec_info;
@@ -260,13 +260,13 @@ Result<void> Session::execute(const protocol::CloneKernel& m) {
   return table_.insert(m.id, std::move(kernel));
 }
 
-Result<void> Session::execute(const protocol::SetArg& m) {
+Result<void> Executor::execute(const protocol::SetArg& m) {
   auto kernel = need<KernelObject>(m.kernel);
   if (!kernel) return std::unexpected(std::move(kernel.error()));
   return apply_one_argument(**kernel, m.arg, table_, view());
 }
 
-Result<void> Session::execute(const protocol::SetKernelExecInfo& m) {
+Result<void> Executor::execute(const protocol::SetKernelExecInfo& m) {
   auto kernel = need<KernelObject>(m.kernel);
   if (!kernel) return std::unexpected(std::move(kernel.error()));
   if (m.param == kSvmPointers) {

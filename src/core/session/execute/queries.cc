@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/session/execute/execute.h"
+#include "core/session/execute/dispatch.h"
 
 namespace amalgam::core {
 namespace {
@@ -20,7 +20,7 @@ south::Bytes bytes_of(const T& value) {
 
 }  // namespace
 
-void Session::query(const protocol::Query& m, uint32_t call) {
+void Executor::query(const protocol::Query& m, uint32_t call) {
   auto answer = ask(m);
   if (!answer || m.reply.size == 0) return reply_message(call, answer);
   auto room = bulk(m.reply);
@@ -30,7 +30,7 @@ void Session::query(const protocol::Query& m, uint32_t call) {
   reply_message(call, Result<protocol::QueryReply>(protocol::QueryReply{answer->size()}));
 }
 
-Result<Session::Payload> Session::ask(const protocol::Query& m) {
+Result<Executor::Payload> Executor::ask(const protocol::Query& m) {
   using Target = protocol::QueryTarget;
   switch (m.target) {
     case Target::kDevice: {
@@ -82,7 +82,7 @@ Result<Session::Payload> Session::ask(const protocol::Query& m) {
   return fail(Code::kUnsupported, "no such query", native::kInvalidValue);
 }
 
-Result<Session::Payload> Session::ask_module(const protocol::Query& m) {
+Result<Executor::Payload> Executor::ask_module(const protocol::Query& m) {
   auto module = need<ModuleObject>(m.object);
   if (!module) return std::unexpected(std::move(module.error()));
   bool build = m.target == protocol::QueryTarget::kModuleBuild;
@@ -94,7 +94,7 @@ Result<Session::Payload> Session::ask_module(const protocol::Query& m) {
   return (*module)->module->query_build(*(*device)->device, m.param);
 }
 
-Result<Session::Payload> Session::ask_kernel(const protocol::Query& m) {
+Result<Executor::Payload> Executor::ask_kernel(const protocol::Query& m) {
   auto kernel = need<KernelObject>(m.object);
   if (!kernel) return std::unexpected(std::move(kernel.error()));
   south::Device* device = nullptr;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Object: the base of everything that a client can name, counted by intrusive references.
 //
-// Whoever drops the last reference does not delete: the object goes to the session's Graveyard, and the dispatcher deletes
-// it there. So drivers' destructors, the heap and the purse are only ever called from the dispatcher, although completions
-// run on the driver's threads. Burying allocates nothing.
+// Whoever drops the last reference does not delete: the object goes to the session's DeferredDeleter, and the dispatcher
+// deletes it there. So drivers' destructors, the heap and the budget are only ever called from the dispatcher, although
+// completions run on the driver's threads. Deferring allocates nothing.
 //
 // Threads: references may be copied and dropped anywhere; everything else about an object belongs to the dispatcher unless
-// it says otherwise. Lifetime: the graveyard outlives every object.
+// it says otherwise. Lifetime: the deleter outlives every object.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,7 @@ namespace amalgam::core {
 
 enum class Kind : uint8_t { kDevice, kContext, kStream, kRegion, kSampler, kEvent, kModule, kKernel };
 
-class Graveyard;
+class DeferredDeleter;
 
 class Object {
  public:
@@ -28,29 +28,29 @@ class Object {
   const Kind kind;
 
  protected:
-  Object(Graveyard& graveyard, Kind k) : kind(k), graveyard_(graveyard) {}
+  Object(DeferredDeleter& deleter, Kind k) : kind(k), deleter_(deleter) {}
   virtual ~Object() = default;
 
  private:
   template <typename T>
   friend class Ref;
-  friend class Graveyard;
+  friend class DeferredDeleter;
   void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
   inline void release();
 
-  Graveyard& graveyard_;
+  DeferredDeleter& deleter_;
   std::atomic<uint32_t> references_{0};
   Object* next_ = nullptr;
 };
 
 /// Where objects without references wait for the dispatcher.
-class Graveyard {
+class DeferredDeleter {
  public:
   /// `poke` wakes the dispatcher; called from any thread.
-  explicit Graveyard(std::function<void()> poke) : poke_(std::move(poke)) {}
-  ~Graveyard() { clear(); }
-  Graveyard(const Graveyard&) = delete;
-  Graveyard& operator=(const Graveyard&) = delete;
+  explicit DeferredDeleter(std::function<void()> poke) : poke_(std::move(poke)) {}
+  ~DeferredDeleter() { clear(); }
+  DeferredDeleter(const DeferredDeleter&) = delete;
+  DeferredDeleter& operator=(const DeferredDeleter&) = delete;
 
   bool empty() const { return top_.load(std::memory_order_acquire) == nullptr; }
   /// Deletes what is there, and what that drops in turn. Dispatcher only.
@@ -66,7 +66,7 @@ class Graveyard {
 
  private:
   friend class Object;
-  void bury(Object* object) {
+  void defer(Object* object) {
     Object* below = top_.load(std::memory_order_relaxed);
     do {
       object->next_ = below;
@@ -78,7 +78,7 @@ class Graveyard {
 };
 
 void Object::release() {
-  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) graveyard_.bury(this);
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) deleter_.defer(this);
 }
 
 /// One reference to an object.

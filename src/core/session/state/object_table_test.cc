@@ -15,9 +15,9 @@ using protocol::make_id;
 
 struct ObjectTableTest : ::testing::Test {
   int pokes = 0;
-  Graveyard graveyard{[this] { ++pokes; }};
+  DeferredDeleter deleter{[this] { ++pokes; }};
   ObjectTable table;
-  Ref<SamplerObject> sampler() { return make_object<SamplerObject>(graveyard); }
+  Ref<SamplerObject> sampler() { return make_object<SamplerObject>(deleter); }
 };
 
 TEST_F(ObjectTableTest, FindsByKind) {
@@ -52,12 +52,12 @@ TEST_F(ObjectTableTest, BuriesInsteadOfDeleting) {
   ASSERT_TRUE(table.insert(make_id(1, 1), sampler()));
   Ref<SamplerObject> kept(table.find<SamplerObject>(make_id(1, 1)));
   table.erase(make_id(1, 1));
-  EXPECT_TRUE(graveyard.empty());
+  EXPECT_TRUE(deleter.empty());
   kept = {};
-  EXPECT_FALSE(graveyard.empty());
+  EXPECT_FALSE(deleter.empty());
   EXPECT_EQ(1, pokes);
-  graveyard.clear();
-  EXPECT_TRUE(graveyard.empty());
+  deleter.clear();
+  EXPECT_TRUE(deleter.empty());
 }
 
 TEST_F(ObjectTableTest, RandomIdsAreHarmless) {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "core/memory/heap.h"
-#include "core/memory/purse.h"
+#include "core/memory/memory_budget.h"
 #include "core/session/state/object.h"
 #include "core/session/state/progress.h"
 #include "south/device/device.h"
@@ -24,7 +24,7 @@
 namespace amalgam::core {
 
 struct Backlog;
-struct Fate;
+struct EndReport;
 struct Flight;
 struct ModuleSplit;
 
@@ -37,9 +37,9 @@ struct SessionDevice {
 
 struct DeviceObject final : Object {
   static constexpr Kind kKind = Kind::kDevice;
-  DeviceObject(Graveyard& g, const SessionDevice& r, uint32_t i)
+  DeviceObject(DeferredDeleter& g, const SessionDevice& r, uint32_t i)
       : Object(g, kKind), root(r), index(i), device(r.device.get()) {}
-  DeviceObject(Graveyard& g, const DeviceObject& parent, std::unique_ptr<south::Device> part)
+  DeviceObject(DeferredDeleter& g, const DeviceObject& parent, std::unique_ptr<south::Device> part)
       : Object(g, kKind), root(parent.root), index(parent.index), device(part.get()), owned(std::move(part)) {}
   const SessionDevice& root;
   const uint32_t index;  ///< in the slice; parts count for their whole
@@ -49,7 +49,7 @@ struct DeviceObject final : Object {
 
 struct ContextObject final : Object {
   static constexpr Kind kKind = Kind::kContext;
-  explicit ContextObject(Graveyard& g) : Object(g, kKind) {}
+  explicit ContextObject(DeferredDeleter& g) : Object(g, kKind) {}
   std::vector<Ref<DeviceObject>> devices;
   bool shared = true;      ///< every device works in heap memory
   bool svm = true;         ///< every device may follow raw pointers into the heap
@@ -61,7 +61,7 @@ struct ContextObject final : Object {
 
 struct StreamObject final : Object {
   static constexpr Kind kKind = Kind::kStream;
-  StreamObject(Graveyard& g, protocol::ObjectId i, Ref<ContextObject> c, Ref<DeviceObject> d,
+  StreamObject(DeferredDeleter& g, protocol::ObjectId i, Ref<ContextObject> c, Ref<DeviceObject> d,
                std::unique_ptr<south::Stream> s)
       : Object(g, kKind), id(i), context(std::move(c)), device(std::move(d)), stream(std::move(s)),
         in_order(stream->in_order()) {}
@@ -70,11 +70,11 @@ struct StreamObject final : Object {
   Ref<DeviceObject> device;
   std::unique_ptr<south::Stream> stream;
   const bool in_order;
-  bool touched = false;                ///< has commands that were not flushed
-  south::EventPtr barrier;             ///< out of order: the last one, which all that follows comes after
-  std::shared_ptr<Fate> barrier_fate;  ///< and whether its end has been told
-  std::shared_ptr<Backlog> behind;     ///< a cut launch that all that follows comes after
-  std::shared_ptr<Backlog> last_cut;   ///< out of order: what a barrier would come after
+  bool touched = false;                       ///< has commands that were not flushed
+  south::EventPtr barrier;                    ///< out of order: the last one, which all that follows comes after
+  std::shared_ptr<EndReport> barrier_report;  ///< and whether its end has been told
+  std::shared_ptr<Backlog> behind;            ///< a cut launch that all that follows comes after
+  std::shared_ptr<Backlog> last_cut;          ///< out of order: what a barrier would come after
 
   std::mutex mutex;  ///< guards what follows, and keeps a stream's completions in order on their way out
   Progress progress;
@@ -86,28 +86,28 @@ struct StreamObject final : Object {
 class QuotaShare {
  public:
   QuotaShare() = default;
-  QuotaShare(Purse& purse, uint64_t bytes) : purse_(&purse), bytes_(bytes) {}
-  QuotaShare(QuotaShare&& other) noexcept : purse_(other.purse_), bytes_(std::exchange(other.bytes_, 0)) {}
+  QuotaShare(MemoryBudget& budget, uint64_t bytes) : budget_(&budget), bytes_(bytes) {}
+  QuotaShare(QuotaShare&& other) noexcept : budget_(other.budget_), bytes_(std::exchange(other.bytes_, 0)) {}
   QuotaShare& operator=(QuotaShare&& other) noexcept {
-    std::swap(purse_, other.purse_);
+    std::swap(budget_, other.budget_);
     std::swap(bytes_, other.bytes_);
     return *this;
   }
   ~QuotaShare() {
-    if (bytes_ != 0) purse_->give_back(bytes_);
+    if (bytes_ != 0) budget_->give_back(bytes_);
   }
   uint64_t bytes() const { return bytes_; }
-  /// Takes over another share of the same purse.
+  /// Takes over another share of the same budget.
   void absorb(QuotaShare other) { bytes_ += std::exchange(other.bytes_, 0); }
   /// Gives back all but `bytes`.
   void shrink(uint64_t bytes) {
     if (bytes >= bytes_) return;
-    purse_->give_back(bytes_ - bytes);
+    budget_->give_back(bytes_ - bytes);
     bytes_ = bytes;
   }
 
  private:
-  Purse* purse_ = nullptr;
+  MemoryBudget* budget_ = nullptr;
   uint64_t bytes_ = 0;
 };
 
@@ -134,7 +134,7 @@ class HeapRange {
 
 struct RegionObject final : Object {
   static constexpr Kind kKind = Kind::kRegion;
-  explicit RegionObject(Graveyard& g) : Object(g, kKind) {}
+  explicit RegionObject(DeferredDeleter& g) : Object(g, kKind) {}
   Ref<ContextObject> context;
   Ref<RegionObject> parent;  ///< sub-regions, and images made from a region
   Ref<RegionObject> under;   ///< regions over shared virtual memory: whose bytes they are
@@ -150,24 +150,24 @@ struct RegionObject final : Object {
 
 struct SamplerObject final : Object {
   static constexpr Kind kKind = Kind::kSampler;
-  explicit SamplerObject(Graveyard& g) : Object(g, kKind) {}
+  explicit SamplerObject(DeferredDeleter& g) : Object(g, kKind) {}
   Ref<ContextObject> context;
   std::unique_ptr<south::Sampler> sampler;
 };
 
 struct EventObject final : Object {
   static constexpr Kind kKind = Kind::kEvent;
-  explicit EventObject(Graveyard& g) : Object(g, kKind) {}
+  explicit EventObject(DeferredDeleter& g) : Object(g, kKind) {}
   Ref<ContextObject> context;
-  south::EventPtr event;            ///< null: the command that should have made it was refused
-  bool is_user = false;             ///< SignalEvent ends it
-  std::shared_ptr<Backlog> behind;  ///< a cut launch that it cannot end before
-  std::shared_ptr<Fate> fate;       ///< null: user events, and commands that were refused
+  south::EventPtr event;              ///< null: the command that should have made it was refused
+  bool is_user = false;               ///< SignalEvent ends it
+  std::shared_ptr<Backlog> behind;    ///< a cut launch that it cannot end before
+  std::shared_ptr<EndReport> report;  ///< null: user events, and commands that were refused
 };
 
 struct ModuleObject final : Object {
   static constexpr Kind kKind = Kind::kModule;
-  explicit ModuleObject(Graveyard& g) : Object(g, kKind) {}
+  explicit ModuleObject(DeferredDeleter& g) : Object(g, kKind) {}
   Ref<ContextObject> context;
   uint32_t busy = 0;      ///< jobs on the slow lane that use it; nothing else may then
   bool may_print = true;  ///< its kernels may call printf
@@ -199,7 +199,7 @@ struct LaunchBounds {
 
 struct KernelObject final : Object {
   static constexpr Kind kKind = Kind::kKernel;
-  explicit KernelObject(Graveyard& g) : Object(g, kKind) {}
+  explicit KernelObject(DeferredDeleter& g) : Object(g, kKind) {}
   Ref<ModuleObject> module;
   std::string name;
   bool has_exec_info = false;

@@ -6,11 +6,11 @@
 // client is woken after it is free again.
 #include <algorithm>
 
-#include "core/session/execute/execute.h"
+#include "core/session/execute/dispatch.h"
 
 namespace amalgam::core {
 
-void Session::finish(Flight* raw, south::Outcome outcome) {
+void Executor::finish(Flight* raw, south::Outcome outcome) {
   std::unique_ptr<Flight> flight(raw);
   model::Counters& counters = *config_.counters;
   uint32_t device = flight->stream->device->index;
@@ -41,7 +41,7 @@ void Session::finish(Flight* raw, south::Outcome outcome) {
 }
 
 /// Posts the end of a command, and of those that waited for this one to be told.
-void Session::tell(Flight* ended) {
+void Executor::tell(Flight* ended) {
   std::vector<Flight*> due;
   tell(std::unique_ptr<Flight>(ended), due);
   while (!due.empty()) {
@@ -52,7 +52,7 @@ void Session::tell(Flight* ended) {
 }
 
 /// The same of one, or leaves it to what it waits for. `due` gains those that waited for it.
-void Session::tell(std::unique_ptr<Flight> flight, std::vector<Flight*>& due) {
+void Executor::tell(std::unique_ptr<Flight> flight, std::vector<Flight*>& due) {
   bool failed = flight->outcome.status < 0;  // a failure has not waited for anything
   if (!failed && waits_to_be_told(*flight)) {
     (void)flight.release();
@@ -75,30 +75,30 @@ void Session::tell(std::unique_ptr<Flight> flight, std::vector<Flight*>& due) {
       untold.pop_back();
     }
   }
-  if (flight->fate != nullptr) {
-    std::lock_guard lock(flight->fate->mutex);
-    flight->fate->told = true;
-    due.insert(due.end(), flight->fate->followers.begin(), flight->fate->followers.end());
-    flight->fate->followers.clear();
+  if (flight->report != nullptr) {
+    std::lock_guard lock(flight->report->mutex);
+    flight->report->told = true;
+    due.insert(due.end(), flight->report->followers.begin(), flight->report->followers.end());
+    flight->report->followers.clear();
   }
   flights_.give_back(std::move(flight));
   in_flight_.fetch_sub(1, std::memory_order_release);  // last: the destructor waits for it
 }
 
 /// True if it now hangs on a command that it came after and that has not been told.
-bool Session::waits_to_be_told(Flight& flight) {
+bool Executor::waits_to_be_told(Flight& flight) {
   while (!flight.predecessors.empty()) {
-    FatePtr fate = std::move(flight.predecessors.back());
+    EndReportPtr report = std::move(flight.predecessors.back());
     flight.predecessors.pop_back();
-    std::lock_guard lock(fate->mutex);
-    if (fate->told) continue;
-    fate->followers.push_back(&flight);
+    std::lock_guard lock(report->mutex);
+    if (report->told) continue;
+    report->followers.push_back(&flight);
     return true;
   }
   return false;
 }
 
-uint64_t Session::count_time(uint32_t device, const south::Outcome& outcome) {
+uint64_t Executor::count_time(uint32_t device, const south::Outcome& outcome) {
   if (outcome.times.started == 0 || outcome.times.ended <= outcome.times.started || device >= model::kMaxSessionDevices)
     return 0;
   uint64_t ran_ns = turnstile_.without_frozen(device, outcome.times.ended - outcome.times.started);
@@ -107,7 +107,7 @@ uint64_t Session::count_time(uint32_t device, const south::Outcome& outcome) {
 }
 
 /// The caller holds the stream's mutex.
-void Session::end_number(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome) {
+void Executor::end_number(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome) {
   Progress::Asked asked = stream.progress.finish(number);
   uint64_t retired = stream.progress.retired();
   if (event != 0) {
@@ -122,7 +122,7 @@ void Session::end_number(StreamObject& stream, uint64_t number, protocol::Object
   stream.told = retired;
 }
 
-void Session::ask_retired(StreamObject& stream, Progress::Asked by) {
+void Executor::ask_retired(StreamObject& stream, Progress::Asked by) {
   std::lock_guard lock(stream.mutex);
   if (!stream.progress.ask(by)) return;
   uint64_t retired = stream.progress.retired();
@@ -132,13 +132,13 @@ void Session::ask_retired(StreamObject& stream, Progress::Asked by) {
   outbox_.wake();
 }
 
-void Session::gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status) {
+void Executor::gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status) {
   outbox_.post(protocol::GateReady{gate, status < 0 ? status : 0});
   outbox_.wake();
   if (status < 0) end_user(user, status);
 }
 
-void Session::end_user(const south::EventPtr& user, int32_t status) {
+void Executor::end_user(const south::EventPtr& user, int32_t status) {
   {
     std::lock_guard lock(users_mutex_);
     if (users_.erase(user.get()) == 0) return;
@@ -146,7 +146,7 @@ void Session::end_user(const south::EventPtr& user, int32_t status) {
   (void)user->signal(status < 0 ? status : 0);
 }
 
-std::shared_ptr<void> Session::pending_callback() {
+std::shared_ptr<void> Executor::pending_callback() {
   pending_callbacks_.fetch_add(1, std::memory_order_relaxed);
   return {nullptr, [this](void*) { pending_callbacks_.fetch_sub(1, std::memory_order_release); }};
 }

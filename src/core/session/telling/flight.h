@@ -6,10 +6,10 @@
 //
 // The client may hear of an end only after the ends of everything that the command came after: who has waited for a marker
 // finds the commands before it complete. Drivers call back on several threads and in no order, so a flight that has ended
-// early waits to be *told*: in its stream's list until the numbers before it are retired, in the Fate of a command that it
-// waited for until that is told. It is in one of these lists at a time.
+// early waits to be *told*: in its stream's list until the numbers before it are retired, in the EndReport of a command that
+// it waited for until that is told. It is in one of these lists at a time.
 //
-// Threads: the pool and fates lock; a record belongs to the dispatcher until its event has a callback, then to that
+// Threads: the pool and reports lock; a record belongs to the dispatcher until its event has a callback, then to that
 // callback or to the list that it waits in.
 #pragma once
 
@@ -21,19 +21,19 @@
 
 namespace amalgam::core {
 
-class Session;
+class Executor;
 struct Flight;
 
 /// Whether the client has been told of a command's end, and who waits for that.
-struct Fate {
+struct EndReport {
   std::mutex mutex;
   bool told = false;
   std::vector<Flight*> followers;
 };
-using FatePtr = std::shared_ptr<Fate>;
+using EndReportPtr = std::shared_ptr<EndReport>;
 
 struct Flight {
-  Session* session = nullptr;
+  Executor* session = nullptr;
   Ref<StreamObject> stream;
   uint64_t number = 0;
   protocol::ObjectId event = 0;
@@ -47,10 +47,10 @@ struct Flight {
   south::EventPtr gate;        ///< a gate's event, which has nobody else once the client has released it
   std::vector<Ref<Object>> held;
 
-  uint64_t after = 0;                 ///< told when the stream has retired this number
-  std::vector<FatePtr> predecessors;  ///< and these have been told
-  FatePtr fate;                       ///< its own; null where nothing can wait for it
-  south::Outcome outcome;             ///< once it has ended
+  uint64_t after = 0;                      ///< told when the stream has retired this number
+  std::vector<EndReportPtr> predecessors;  ///< and these have been told
+  EndReportPtr report;                     ///< its own; null where nothing can wait for it
+  south::Outcome outcome;                  ///< once it has ended
 };
 
 class FlightPool {
@@ -75,7 +75,7 @@ class FlightPool {
     flight->event = 0;
     flight->after = 0;
     flight->predecessors.clear();
-    flight->fate = nullptr;
+    flight->report = nullptr;
     std::lock_guard lock(mutex_);
     if (free_.size() < kKept) free_.push_back(std::move(flight));
   }

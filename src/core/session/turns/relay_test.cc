@@ -13,7 +13,7 @@ namespace {
 using namespace protocol;
 
 /// The dispatcher relays, and can be held where its rest ends.
-class Holder final : public Placer {
+class Holder final : public DispatcherPlacer {
  public:
   void rest_ends(std::optional<unsigned>, bool) override {
     awake = true;
@@ -33,7 +33,7 @@ class Holder final : public Placer {
 };
 
 struct RelayTest : SessionFixture {
-  void adjust(SessionConfig& session_config) override { session_config.placer = &holder; }
+  void adjust(ExecutorConfig& session_config) override { session_config.placer = &holder; }
   void TearDown() override {
     holder.let_go();
     SessionFixture::TearDown();

@@ -3,7 +3,7 @@
 //
 // Three answers to "is this macro defined?": yes, with a value; no; nobody knows. Preprocessing on a guess would give
 // kernels that the driver never saw, so the third makes the program run whole until somebody has asked the driver
-// (core/split/probe.h).
+// (core/split/macro_probe.h).
 //
 // Threads: plain values.
 #pragma once

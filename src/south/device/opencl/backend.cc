@@ -5,7 +5,7 @@
 #include "south/device/opencl/describe.h"
 #include "south/device/opencl/device.h"
 #include "south/device/opencl/icd.h"
-#include "south/device/opencl/probe.h"
+#include "south/device/opencl/residency_probe.h"
 
 namespace amalgam::south {
 

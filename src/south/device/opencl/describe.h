@@ -2,7 +2,7 @@
 // What a driver says about a device, as a model::Device: the fields that everybody needs, and every value word for word for
 // the front door.
 //
-// Threads: any; asks the driver only. What a device *does* is the probe's part (probe.h).
+// Threads: any; asks the driver only. What a device *does* is the probe's part (residency_probe.h).
 #pragma once
 
 #include "model/device.h"

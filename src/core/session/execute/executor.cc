@@ -4,7 +4,7 @@
 // Theory. A batch ends when the ring runs empty. Then the touched streams are flushed, and in-order ones are asked to say
 // when they are done, so that the client learns of the end of its batch without asking. Before sleeping the dispatcher
 // spins as protocol/link/spin.h says; the client's waiter does the same.
-#include "core/session/execute/session.h"
+#include "core/session/execute/executor.h"
 
 #include <sys/mman.h>
 
@@ -13,7 +13,7 @@
 #include <cstring>
 
 #include "base/assert.h"
-#include "core/session/execute/execute.h"
+#include "core/session/execute/dispatch.h"
 #include "core/session/state/natives.h"
 
 namespace amalgam::core {
@@ -41,7 +41,7 @@ std::byte* bytes_of(protocol::RingMemory* rings) { return reinterpret_cast<std::
 
 }  // namespace
 
-Session::Session(SessionConfig config)
+Executor::Executor(ExecutorConfig config)
     : config_(std::move(config)), placer_(config_.placer != nullptr ? *config_.placer : nobody_),
       turnstile_(config_.grants, *config_.counters, config_.bell_fd),
       commands_(&config_.rings->command, bytes_of(config_.rings) + protocol::RingMemory::kCommandData, kCommandRingBytes),
@@ -51,12 +51,12 @@ Session::Session(SessionConfig config)
               [this] {
                 if (config_.on_congested) config_.on_congested();
               }),
-      output_(config_.output_fd, outbox_), graveyard_([this] { poke(); }),
+      output_(config_.output_fd, outbox_), deleter_([this] { poke(); }),
       heap_(config_.heap_fd, kStagingBytes, std::max(kStagingBytes, config_.heap_bytes & ~(Heap::kPage - 1))) {
-  AMALGAM_ASSERT(config_.counters != nullptr && config_.purse != nullptr);
+  AMALGAM_ASSERT(config_.counters != nullptr && config_.budget != nullptr);
 }
 
-Session::~Session() {
+Executor::~Executor() {
   close();
   std::vector<south::EventPtr> pending;
   {
@@ -75,21 +75,21 @@ Session::~Session() {
   feeder_.clear();
   touched_.clear();
   table_.clear();
-  graveyard_.clear();
+  deleter_.clear();
   if (heap_base_ != nullptr) ::munmap(heap_base_, config_.heap_bytes);
 }
 
-void Session::close() {
+void Executor::close() {
   protocol::close_ring(&config_.rings->completion);
   protocol::close_ring(&config_.rings->command);
   turnstile_.wake();
 }
 
-Result<void> Session::run() {
+Result<void> Executor::run() {
   dispatcher_ = std::this_thread::get_id();
   uint64_t nap_ns = kFirstNapNs;
   for (;;) {
-    if (take_interrupt()) graveyard_.clear();
+    if (take_interrupt()) deleter_.clear();
     bool more = take_frames();
     if (broken_ != nullptr || outbox_.broken()) {
       const char* why = broken_ != nullptr ? broken_ : "the completion ring's index is a lie";
@@ -99,7 +99,7 @@ Result<void> Session::run() {
     }
     feed();
     settle_batch();
-    graveyard_.clear();
+    deleter_.clear();
     if (commands_.closed() && !more) return {};
     if (outbox_.congested()) {
       if (outbox_.flush()) continue;
@@ -113,7 +113,7 @@ Result<void> Session::run() {
   }
 }
 
-void Session::rest() {
+void Executor::rest() {
   turnstile_.want_nothing();
   const uint64_t frozen_ns = turnstile_.frozen_ns();
   const uint64_t most_ns = placer_.rest_begins(config_.counters->in_flight_now.load(std::memory_order_relaxed));
@@ -125,7 +125,7 @@ void Session::rest() {
   placer_.rest_ends(outbox_.has_woken() ? commands_.woken_from() : std::nullopt, stopped);
 }
 
-bool Session::take_frames() {
+bool Executor::take_frames() {
   using Next = protocol::RingConsumer::Next;
   while (!outbox_.congested() && broken_ == nullptr && interrupt_.load(std::memory_order_relaxed) == 0) {
     Next next = commands_.next(*frame_);
@@ -140,7 +140,7 @@ bool Session::take_frames() {
   return commands_.ready() && !outbox_.congested();
 }
 
-void Session::settle_batch() {
+void Executor::settle_batch() {
   if (touched_.empty()) return;
   for (Ref<StreamObject>& stream : touched_) {
     stream->touched = false;
@@ -150,14 +150,14 @@ void Session::settle_batch() {
   touched_.clear();
 }
 
-void Session::poke() {
+void Executor::poke() {
   interrupt_.store(1, std::memory_order_seq_cst);
   if (std::this_thread::get_id() == dispatcher_) return;
   commands_.poke();
   turnstile_.wake();
 }
 
-void Session::wake_client() {
+void Executor::wake_client() {
   if (placer_.relays() && outbox_.has_news() && resting_.load(std::memory_order_relaxed)) {
     interrupt_.store(1, std::memory_order_seq_cst);
     // Either this sees that the rest has ended, or the dispatcher sees the interrupt before it takes another command.
@@ -167,7 +167,7 @@ void Session::wake_client() {
 }
 
 /// True if there was one.
-bool Session::take_interrupt() {
+bool Executor::take_interrupt() {
   if (interrupt_.load(std::memory_order_seq_cst) == 0) return false;
   interrupt_.store(0, std::memory_order_seq_cst);
   outbox_.wake();
@@ -175,7 +175,7 @@ bool Session::take_interrupt() {
   return true;
 }
 
-void Session::mail(std::function<void()> job) {
+void Executor::mail(std::function<void()> job) {
   {
     std::lock_guard lock(mail_mutex_);
     mail_.push_back(std::move(job));
@@ -183,7 +183,7 @@ void Session::mail(std::function<void()> job) {
   poke();
 }
 
-void Session::run_mail() {
+void Executor::run_mail() {
   std::vector<std::function<void()>> jobs;
   {
     std::lock_guard lock(mail_mutex_);
@@ -192,16 +192,16 @@ void Session::run_mail() {
   for (auto& job : jobs) job();
 }
 
-void Session::break_session(const char* why) {
+void Executor::break_session(const char* why) {
   if (broken_ == nullptr) broken_ = why;
 }
 
-void Session::drain_output() {
+void Executor::drain_output() {
   if (outbox_.congested()) return;
   if (output_.drain()) outbox_.wake();
 }
 
-void Session::reply(uint32_t call, const Result<void>& result, std::span<const std::byte> payload) {
+void Executor::reply(uint32_t call, const Result<void>& result, std::span<const std::byte> payload) {
   if (!result) config_.counters->errors.fetch_add(1, std::memory_order_relaxed);
   if (call == 0) return;
   protocol::Reply answer;
@@ -220,14 +220,14 @@ void Session::reply(uint32_t call, const Result<void>& result, std::span<const s
   outbox_.wake();
 }
 
-Result<std::span<std::byte>> Session::bulk(protocol::BulkRef ref) const {
+Result<std::span<std::byte>> Executor::bulk(protocol::BulkRef ref) const {
   if (ref.size > config_.heap_bytes || ref.offset > config_.heap_bytes - ref.size)
     return fail(Code::kInvalidArgument, "bulk data lies outside of the heap", native::kInvalidValue);
   return std::span<std::byte>(heap_base_ + ref.offset, ref.size);
 }
 
-Result<std::vector<south::Device*>> Session::devices_of(std::span<const protocol::ObjectId> ids,
-                                                        std::vector<Ref<DeviceObject>>* held) {
+Result<std::vector<south::Device*>> Executor::devices_of(std::span<const protocol::ObjectId> ids,
+                                                         std::vector<Ref<DeviceObject>>* held) {
   if (ids.size() > kMaxObjects) return fail(Code::kLimit, "too many devices", native::kInvalidValue);
   std::vector<south::Device*> out;
   for (protocol::ObjectId id : ids) {
@@ -239,7 +239,7 @@ Result<std::vector<south::Device*>> Session::devices_of(std::span<const protocol
   return out;
 }
 
-void Session::dispatch(const protocol::Frame& frame) {
+void Executor::dispatch(const protocol::Frame& frame) {
   using protocol::CommandType;
   if (heap_base_ == nullptr && frame.command() != CommandType::kHello)
     return break_session("the first command is not Hello");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/memory/purse.h"
+#include "core/memory/memory_budget.h"
 
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@ using protocol::Reserve;
 using protocol::Return;
 
 /// A daemon with a thread of its own and a pool of bytes; knows what it has granted.
-class FakeDaemon : public Purse::Ledger {
+class FakeDaemon : public MemoryBudget::Daemon {
  public:
   explicit FakeDaemon(uint64_t pool) : pool_(pool), thread_([this] { serve(); }) {}
   ~FakeDaemon() override {
@@ -31,9 +31,9 @@ class FakeDaemon : public Purse::Ledger {
   }
   void send(const Reserve& reserve) override { push(reserve); }
   void send(const Return& give) override { push(give); }
-  void serve_for(Purse* purse) {
+  void serve_for(MemoryBudget* budget) {
     std::lock_guard lock(mutex_);
-    purse_ = purse;
+    budget_ = budget;
     changed_.notify_all();
   }
   /// Waits until every message so far has been handled; bytes out.
@@ -64,7 +64,7 @@ class FakeDaemon : public Purse::Ledger {
   void serve() {
     std::unique_lock lock(mutex_);
     for (;;) {
-      changed_.wait(lock, [&] { return stop_ || (!queue_.empty() && purse_ != nullptr); });
+      changed_.wait(lock, [&] { return stop_ || (!queue_.empty() && budget_ != nullptr); });
       if (stop_) return;
       Message message = queue_.front();
       queue_.pop_front();
@@ -81,7 +81,7 @@ class FakeDaemon : public Purse::Ledger {
         if (out_ > peak) peak = out_;
         busy_ = true;
         lock.unlock();
-        purse_->on_granted(Granted{reserve.request, bytes, bytes == 0 ? "used up" : ""});
+        budget_->on_granted(Granted{reserve.request, bytes, bytes == 0 ? "used up" : ""});
         lock.lock();
         busy_ = false;
       }
@@ -92,103 +92,103 @@ class FakeDaemon : public Purse::Ledger {
   std::condition_variable changed_;
   std::deque<Message> queue_;
   uint64_t pool_, out_ = 0;
-  Purse* purse_ = nullptr;
+  MemoryBudget* budget_ = nullptr;
   bool stop_ = false, busy_ = false;
   std::thread thread_;
 };
 
-TEST(Purse, TakesExactlyAndHoldsLittle) {
+TEST(MemoryBudget, TakesExactlyAndHoldsLittle) {
   FakeDaemon daemon(kGiB);
   model::Counters counters{};
-  Purse purse(daemon, &counters, 0);
-  daemon.serve_for(&purse);
-  ASSERT_TRUE(purse.take(100));
-  EXPECT_EQ(100u, purse.used());
+  MemoryBudget budget(daemon, &counters, 0);
+  daemon.serve_for(&budget);
+  ASSERT_TRUE(budget.take(100));
+  EXPECT_EQ(100u, budget.used());
   EXPECT_EQ(100u, counters.memory_now.load());
-  EXPECT_GE(purse.granted(), 100u);
-  EXPECT_LE(purse.granted(), 100 + kGrantSlackBytes);
-  ASSERT_TRUE(purse.take(200));
+  EXPECT_GE(budget.granted(), 100u);
+  EXPECT_LE(budget.granted(), 100 + kGrantSlackBytes);
+  ASSERT_TRUE(budget.take(200));
   EXPECT_EQ(1u, daemon.reserves.load()) << "the slack must save the second round trip";
-  purse.give_back(300);
-  EXPECT_EQ(0u, purse.used());
+  budget.give_back(300);
+  EXPECT_EQ(0u, budget.used());
   EXPECT_EQ(300u, counters.memory_peak.load());
 }
 
-TEST(Purse, IsRefusedWithTheReason) {
+TEST(MemoryBudget, IsRefusedWithTheReason) {
   FakeDaemon daemon(1000);
-  Purse purse(daemon, nullptr, 1000);
-  daemon.serve_for(&purse);
-  auto taken = purse.take(1001);
+  MemoryBudget budget(daemon, nullptr, 1000);
+  daemon.serve_for(&budget);
+  auto taken = budget.take(1001);
   ASSERT_FALSE(taken);
   EXPECT_EQ(Code::kOutOfMemory, taken.error().code);
   EXPECT_EQ("used up", taken.error().message);
-  EXPECT_EQ(0u, purse.used());
-  ASSERT_TRUE(purse.take(1000)) << "all of the quota must be usable";
-  EXPECT_FALSE(purse.take(1));
-  EXPECT_FALSE(purse.take(UINT64_MAX));
+  EXPECT_EQ(0u, budget.used());
+  ASSERT_TRUE(budget.take(1000)) << "all of the quota must be usable";
+  EXPECT_FALSE(budget.take(1));
+  EXPECT_FALSE(budget.take(UINT64_MAX));
 }
 
-TEST(Purse, ReturnsWhatIsTooMuch) {
+TEST(MemoryBudget, ReturnsWhatIsTooMuch) {
   FakeDaemon daemon(kGiB);
-  Purse purse(daemon, nullptr, 0);
-  daemon.serve_for(&purse);
-  ASSERT_TRUE(purse.take(512 * kMiB));
-  purse.give_back(512 * kMiB);
-  EXPECT_EQ(purse.granted(), daemon.settled());
-  EXPECT_LE(purse.granted(), 2 * kGrantSlackBytes);
+  MemoryBudget budget(daemon, nullptr, 0);
+  daemon.serve_for(&budget);
+  ASSERT_TRUE(budget.take(512 * kMiB));
+  budget.give_back(512 * kMiB);
+  EXPECT_EQ(budget.granted(), daemon.settled());
+  EXPECT_LE(budget.granted(), 2 * kGrantSlackBytes);
 }
 
-TEST(Purse, AnswersEveryReclaim) {
+TEST(MemoryBudget, AnswersEveryReclaim) {
   FakeDaemon daemon(kGiB);
-  Purse purse(daemon, nullptr, 0);
-  daemon.serve_for(&purse);
-  ASSERT_TRUE(purse.take(kMiB));
-  purse.on_reclaim();
+  MemoryBudget budget(daemon, nullptr, 0);
+  daemon.serve_for(&budget);
+  ASSERT_TRUE(budget.take(kMiB));
+  budget.on_reclaim();
   EXPECT_EQ(kMiB, daemon.settled());
-  EXPECT_EQ(kMiB, purse.granted());
-  purse.on_reclaim();
+  EXPECT_EQ(kMiB, budget.granted());
+  budget.on_reclaim();
   EXPECT_EQ(kMiB, daemon.settled());
   EXPECT_EQ(2u, daemon.reclaims.load());
 }
 
-TEST(Purse, RefusesWhenTheDaemonStaysAway) {
+TEST(MemoryBudget, RefusesWhenTheDaemonStaysAway) {
   FakeDaemon daemon(kGiB);
-  Purse purse(daemon, nullptr, 0, true, 20);
-  daemon.serve_for(&purse);
-  ASSERT_TRUE(purse.take(kMiB));
-  uint64_t granted = purse.granted();
-  purse.on_lost();
-  purse.give_back(kMiB);
-  EXPECT_EQ(granted, purse.granted()) << "nothing may be returned to nobody";
-  ASSERT_TRUE(purse.take(kMiB)) << "what is granted needs no daemon";
-  auto taken = purse.take(kGiB / 2);
+  MemoryBudget budget(daemon, nullptr, 0, true, 20);
+  daemon.serve_for(&budget);
+  ASSERT_TRUE(budget.take(kMiB));
+  uint64_t granted = budget.granted();
+  budget.on_lost();
+  budget.give_back(kMiB);
+  EXPECT_EQ(granted, budget.granted()) << "nothing may be returned to nobody";
+  ASSERT_TRUE(budget.take(kMiB)) << "what is granted needs no daemon";
+  auto taken = budget.take(kGiB / 2);
   ASSERT_FALSE(taken);
   EXPECT_EQ(Code::kUnavailable, taken.error().code);
 }
 
-TEST(Purse, WaitsForTheDaemonsReturn) {
+TEST(MemoryBudget, WaitsForTheDaemonsReturn) {
   FakeDaemon daemon(kGiB);
-  Purse purse(daemon, nullptr, 0, false, 60'000);
+  MemoryBudget budget(daemon, nullptr, 0, false, 60'000);
   std::thread back([&] {
-    daemon.learn(purse.granted());
-    daemon.serve_for(&purse);
-    purse.on_back();
+    daemon.learn(budget.granted());
+    daemon.serve_for(&budget);
+    budget.on_back();
   });
-  EXPECT_TRUE(purse.take(kMiB));
+  EXPECT_TRUE(budget.take(kMiB));
   back.join();
-  EXPECT_EQ(purse.granted(), daemon.settled());
+  EXPECT_EQ(budget.granted(), daemon.settled());
 }
 
-TEST(Purse, ThreadsNeverPassThePool) {
+TEST(MemoryBudget, ThreadsNeverPassThePool) {
   constexpr uint64_t kPool = 64 * kMiB;
   FakeDaemon daemon(kPool);
-  Purse purse(daemon, nullptr, kPool);
-  daemon.serve_for(&purse);
+  MemoryBudget budget(daemon, nullptr, kPool);
+  daemon.serve_for(&budget);
   std::atomic<uint64_t> held{0}, refused{0};
   std::atomic<bool> done{false};
   std::thread reclaimer([&] {
     while (!done) {
-      purse.on_reclaim();
+      budget.on_reclaim();
       std::this_thread::yield();
     }
   });
@@ -200,7 +200,7 @@ TEST(Purse, ThreadsNeverPassThePool) {
       for (int step = 0; step < 2000; ++step) {
         if (mine.empty() || random() % 2) {
           uint64_t bytes = 1 + random() % (4 * kMiB);
-          if (!purse.take(bytes)) {
+          if (!budget.take(bytes)) {
             ++refused;
             continue;
           }
@@ -208,48 +208,48 @@ TEST(Purse, ThreadsNeverPassThePool) {
           mine.push_back(bytes);
         } else {
           held -= mine.back();
-          purse.give_back(mine.back());
+          budget.give_back(mine.back());
           mine.pop_back();
         }
       }
       for (uint64_t bytes : mine) {
         held -= bytes;
-        purse.give_back(bytes);
+        budget.give_back(bytes);
       }
     });
   }
   for (auto& thread : threads) thread.join();
   done = true;
   reclaimer.join();
-  EXPECT_EQ(0u, purse.used());
-  EXPECT_EQ(purse.granted(), daemon.settled());
+  EXPECT_EQ(0u, budget.used());
+  EXPECT_EQ(budget.granted(), daemon.settled());
   EXPECT_LE(daemon.peak.load(), kPool);
 }
 
-TEST(Purse, SurvivesADaemonThatComesAndGoes) {
+TEST(MemoryBudget, SurvivesADaemonThatComesAndGoes) {
   constexpr uint64_t kPool = 64 * kMiB;
   FakeDaemon daemon(kPool);
-  Purse purse(daemon, nullptr, 0, true, 60'000);
-  daemon.serve_for(&purse);
+  MemoryBudget budget(daemon, nullptr, 0, true, 60'000);
+  daemon.serve_for(&budget);
   std::atomic<bool> done{false};
   std::thread worker([&] {
     std::mt19937_64 random(3);
     for (int step = 0; step < 500; ++step) {
       uint64_t bytes = 1 + random() % (8 * kMiB);
-      ASSERT_TRUE(purse.take(bytes));
-      purse.give_back(bytes);
+      ASSERT_TRUE(budget.take(bytes));
+      budget.give_back(bytes);
     }
     done = true;
   });
   while (!done) {
-    purse.on_lost();
+    budget.on_lost();
     daemon.lose();
-    daemon.learn(purse.granted());
-    purse.on_back();
+    daemon.learn(budget.granted());
+    budget.on_back();
     std::this_thread::yield();
   }
   worker.join();
-  EXPECT_EQ(purse.granted(), daemon.settled());
+  EXPECT_EQ(budget.granted(), daemon.settled());
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Relay: whether the driver's threads leave it to the dispatcher to wake the program; judged by how the dispatcher rests.
+// WakeRelay: whether the driver's threads leave it to the dispatcher to wake the program; judged by how the dispatcher
+// rests.
 //
 // Theory. A driver's thread that ends a kernel calls back before it wakes the driver's other threads for the next one. The
 // program that it wakes takes its processor from it there and then, and the others sleep on for 10 µs and more. So while a
@@ -25,11 +26,11 @@
 
 namespace amalgam::worker {
 
-class Relay {
+class WakeRelay {
  public:
   using Clock = uint64_t (*)();
   /// `used`: for how many nanoseconds all threads of this process have run.
-  Relay(unsigned processors, Clock used) : processors_(processors), used_(used) {}
+  WakeRelay(unsigned processors, Clock used) : processors_(processors), used_(used) {}
 
   struct Rest {
     uint64_t ended_ns, took_ns;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/split/probe.h"
+#include "core/split/macro_probe.h"
 
 #include <algorithm>
 #include <cctype>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Placer: hears what the dispatcher does, and says to the system where it may run, and before whom. This one does not care.
+// DispatcherPlacer: hears what the dispatcher does, and says to the system where it may run, and before whom. This one does
+// not care.
 //
 // Threads: called on the dispatcher, but relays() on any.
 #pragma once
@@ -9,12 +10,12 @@
 
 namespace amalgam::core {
 
-class Placer {
+class DispatcherPlacer {
  public:
-  Placer() = default;
-  virtual ~Placer() = default;
-  Placer(const Placer&) = delete;
-  Placer& operator=(const Placer&) = delete;
+  DispatcherPlacer() = default;
+  virtual ~DispatcherPlacer() = default;
+  DispatcherPlacer(const DispatcherPlacer&) = delete;
+  DispatcherPlacer& operator=(const DispatcherPlacer&) = delete;
 
   /// The dispatcher rests from now on, with so many commands in flight. Returns for how long at most, in nanoseconds, before
   /// it looks again.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/memory/purse.h"
+#include "core/memory/memory_budget.h"
 
 #include <algorithm>
 #include <chrono>
@@ -19,16 +19,17 @@ uint64_t fair_slack(uint64_t quota) {
 
 }  // namespace
 
-Purse::Purse(Ledger& ledger, model::Counters* counters, uint64_t quota_bytes, bool connected, uint64_t patience_ms)
-    : ledger_(ledger), counters_(counters), slack_(fair_slack(quota_bytes)), patience_ms_(patience_ms),
+MemoryBudget::MemoryBudget(Daemon& daemon, model::Counters* counters, uint64_t quota_bytes, bool connected,
+                           uint64_t patience_ms)
+    : daemon_(daemon), counters_(counters), slack_(fair_slack(quota_bytes)), patience_ms_(patience_ms),
       connected_(connected) {}
 
-uint64_t Purse::slack_for(uint64_t bytes) const {
+uint64_t MemoryBudget::slack_for(uint64_t bytes) const {
   // As much again as is asked for: a program that allocates little holds little.
   return std::min(slack_, std::max(bytes, kSlackFloor));
 }
 
-Result<void> Purse::take(uint64_t bytes) {
+Result<void> MemoryBudget::take(uint64_t bytes) {
   std::unique_lock lock(mutex_);
   if (bytes > INT64_MAX) return fail(Code::kOutOfMemory, "no pool has so many bytes");
   for (int round = 0; round < kMaxRounds; ++round) {
@@ -41,7 +42,7 @@ Result<void> Purse::take(uint64_t bytes) {
     Request request{bytes - unused, slack_for(bytes), false, {}};
     uint64_t number = ++next_request_;
     waiting_.emplace(number, &request);
-    if (connected_) ledger_.send(protocol::Reserve{number, request.bytes, request.slack});
+    if (connected_) daemon_.send(protocol::Reserve{number, request.bytes, request.slack});
     bool there = true;
     while (!request.answered && there) {
       if (connected_) {
@@ -58,7 +59,7 @@ Result<void> Purse::take(uint64_t bytes) {
   return fail(Code::kOutOfMemory, "other allocations of this session were faster");
 }
 
-void Purse::give_back(uint64_t bytes) {
+void MemoryBudget::give_back(uint64_t bytes) {
   std::lock_guard lock(mutex_);
   AMALGAM_ASSERT(bytes <= used_);
   used_ -= bytes;
@@ -66,15 +67,15 @@ void Purse::give_back(uint64_t bytes) {
   publish();
 }
 
-void Purse::trim() {
+void MemoryBudget::trim() {
   uint64_t unused = granted_ - used_;
   if (!connected_ || !waiting_.empty() || unused <= 2 * slack_) return;
   uint64_t surplus = unused - slack_;
   granted_ -= surplus;
-  ledger_.send(protocol::Return{surplus, false});
+  daemon_.send(protocol::Return{surplus, false});
 }
 
-void Purse::on_granted(const protocol::Granted& granted) {
+void MemoryBudget::on_granted(const protocol::Granted& granted) {
   std::lock_guard lock(mutex_);
   granted_ += std::min(granted.bytes, UINT64_MAX - granted_);
   auto found = waiting_.find(granted.request);
@@ -86,7 +87,7 @@ void Purse::on_granted(const protocol::Granted& granted) {
   changed_.notify_all();
 }
 
-void Purse::on_refused(const std::string& reason) {
+void MemoryBudget::on_refused(const std::string& reason) {
   std::lock_guard lock(mutex_);
   for (auto& [number, request] : waiting_) {
     if (request->answered) continue;
@@ -96,7 +97,7 @@ void Purse::on_refused(const std::string& reason) {
   changed_.notify_all();
 }
 
-void Purse::on_reclaim() {
+void MemoryBudget::on_reclaim() {
   std::lock_guard lock(mutex_);
   if (!connected_) return;
   uint64_t unused = granted_ - used_;
@@ -105,35 +106,35 @@ void Purse::on_reclaim() {
   if (pending) unused = 0;
   granted_ -= unused;
   publish();
-  ledger_.send(protocol::Return{unused, true});
+  daemon_.send(protocol::Return{unused, true});
 }
 
-void Purse::on_lost() {
+void MemoryBudget::on_lost() {
   std::lock_guard lock(mutex_);
   connected_ = false;
   changed_.notify_all();
 }
 
-uint64_t Purse::granted() const {
+uint64_t MemoryBudget::granted() const {
   std::lock_guard lock(mutex_);
   return granted_;
 }
 
-uint64_t Purse::used() const {
+uint64_t MemoryBudget::used() const {
   std::lock_guard lock(mutex_);
   return used_;
 }
 
-void Purse::on_back() {
+void MemoryBudget::on_back() {
   std::lock_guard lock(mutex_);
   connected_ = true;
   for (auto& [number, request] : waiting_)
-    if (!request->answered) ledger_.send(protocol::Reserve{number, request->bytes, request->slack});
+    if (!request->answered) daemon_.send(protocol::Reserve{number, request->bytes, request->slack});
   trim();
   changed_.notify_all();
 }
 
-void Purse::publish() {
+void MemoryBudget::publish() {
   if (counters_ == nullptr) return;
   counters_->memory_now.store(used_, std::memory_order_relaxed);
   counters_->memory_granted.store(granted_, std::memory_order_relaxed);

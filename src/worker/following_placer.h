@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Perch: where the dispatcher may run, anywhere, where it is put, or where its program wakes it from; and whether it relays.
+// FollowingPlacer: where the dispatcher may run, anywhere, where it is put, or where its program wakes it from; and whether
+// it relays.
 //
 //   following: anywhere ──woken kSettle times in a row from one processor──▶ there ──as often from another──▶ there
 //                       ◀─── at work for kLongNs without a rest, or building ──┤
@@ -18,13 +19,13 @@
 // would stand in each other's way; so then it may run anywhere until it has been woken as often again. Who launches now and
 // then gains nothing by it, and would come where a neighbour runs, which is as likely there as elsewhere.
 //
-// While it relays (worker/relay.h) it is a batch thread and may run anywhere.
+// While it relays (worker/wake_relay.h) it is a batch thread and may run anywhere.
 //
 // Threads that the dispatcher starts while it is bound would inherit that, and keep it through a kernel that runs for hours.
 // start_threads_in() sees to most of them; for those that a driver starts with attributes of its own the dispatcher is free
 // where drivers start threads, and what was started all the same is freed with it.
 //
-// Threads: a Placer's calls on the dispatcher, but relays() on any; the others on any one thread.
+// Threads: a DispatcherPlacer's calls on the dispatcher, but relays() on any; the others on any one thread.
 #pragma once
 
 #include <sched.h>
@@ -36,19 +37,19 @@
 #include <optional>
 #include <vector>
 
-#include "core/session/turns/placer.h"
+#include "core/session/turns/dispatcher_placer.h"
 #include "protocol/link/ring.h"
 #include "worker/affinity.h"
-#include "worker/relay.h"
+#include "worker/wake_relay.h"
 
 namespace amalgam::worker {
 
-class Perch final : public core::Placer {
+class FollowingPlacer final : public core::DispatcherPlacer {
  public:
   using Clock = uint64_t (*)();
   /// `dispatcher`: the thread to place, now anywhere in `all`. `now` tells nanoseconds, `used` how many of them all threads
   /// of this process have run.
-  Perch(pid_t dispatcher, const cpu_set_t& all, Clock now = protocol::monotonic_ns, Clock used = process_time_ns)
+  FollowingPlacer(pid_t dispatcher, const cpu_set_t& all, Clock now = protocol::monotonic_ns, Clock used = process_time_ns)
       : dispatcher_(dispatcher), all_(all), now_(now), relay_(static_cast<unsigned>(CPU_COUNT(&all)), used) {}
 
   void follow();
@@ -83,7 +84,7 @@ class Perch final : public core::Placer {
   int candidate_ = kAnywhere;
   unsigned times_ = 0;      ///< in a row that it was the candidate
   unsigned strangers_ = 0;  ///< in a row that it was nobody
-  Relay relay_;
+  WakeRelay relay_;
   uint64_t awake_since_ns_ = 0, resting_since_ns_ = 0;
   bool was_at_work_ = false;  ///< something was in flight when it went to rest
 };

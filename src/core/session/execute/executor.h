@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Session: executes what one client sends, on any backend. The heart of a worker.
+// Executor: executes what one client sends, on any backend. The heart of a worker.
 //
 //   command ring ─▶ run(): decode, look up ids, call south ─▶ driver ─ callback ─▶ finish(): count, EventDone … ─▶ outbox
 //                        │                                                                                    ▲
@@ -30,7 +30,7 @@
 
 #include "base/unique_fd.h"
 #include "core/memory/heap.h"
-#include "core/memory/purse.h"
+#include "core/memory/memory_budget.h"
 #include "core/session/cutting/splitter.h"
 #include "core/session/execute/arguments.h"
 #include "core/session/execute/slow_lane.h"
@@ -39,7 +39,7 @@
 #include "core/session/telling/flight.h"
 #include "core/session/telling/outbox.h"
 #include "core/session/telling/output_pipe.h"
-#include "core/session/turns/placer.h"
+#include "core/session/turns/dispatcher_placer.h"
 #include "core/session/turns/turnstile.h"
 #include "model/counters.h"
 #include "protocol/link/ring.h"
@@ -47,7 +47,7 @@
 
 namespace amalgam::core {
 
-struct SessionConfig {
+struct ExecutorConfig {
   protocol::RingMemory* rings = nullptr;  ///< mapped by the caller, RingMemory::kBytes
   int heap_fd = -1;                       ///< kept by the caller
   uint64_t heap_bytes = 0;
@@ -56,19 +56,19 @@ struct SessionConfig {
   model::Counters* counters = nullptr;
   const model::Grants* grants = nullptr;  ///< null: nobody else wants the devices, ever
   int bell_fd = -1;                       ///< the arbiter's eventfd
-  Purse* purse = nullptr;
+  MemoryBudget* budget = nullptr;
   std::vector<SessionDevice> devices;
   PlanProgram plan_program;            ///< null: no launch is ever cut
   std::function<void()> on_congested;  ///< somebody should call flush_outbox() by the clock
-  Placer* placer = nullptr;            ///< null: nobody cares
+  DispatcherPlacer* placer = nullptr;  ///< null: nobody cares
 };
 
-class Session {
+class Executor {
  public:
-  explicit Session(SessionConfig config);
-  ~Session();
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
+  explicit Executor(ExecutorConfig config);
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
 
   /// Serves until the ring is closed (fine) or the client breaks the protocol (kProtocol; it has been sent a Fault).
   Result<void> run();
@@ -221,9 +221,9 @@ class Session {
   /// Counts a callback other than a flight's, from now until it has run or was dropped.
   std::shared_ptr<void> pending_callback();
 
-  SessionConfig config_;
-  Placer nobody_;
-  Placer& placer_;
+  ExecutorConfig config_;
+  DispatcherPlacer nobody_;
+  DispatcherPlacer& placer_;
   Turnstile turnstile_;
   std::atomic<uint32_t> interrupt_{0};  ///< the dispatcher has mail, dead objects or the client to wake
   std::atomic<bool> resting_{false};    ///< the dispatcher looks at `interrupt_` before it takes another command
@@ -233,7 +233,7 @@ class Session {
   Outbox outbox_;
   OutputPipe output_;
 
-  Graveyard graveyard_;
+  DeferredDeleter deleter_;
   Heap heap_;
   std::byte* heap_base_ = nullptr;
   ObjectTable table_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/perch.h"
+#include "worker/following_placer.h"
 
 #include <algorithm>
 #include <utility>
@@ -8,46 +8,46 @@
 
 namespace amalgam::worker {
 
-void Perch::follow() {
+void FollowingPlacer::follow() {
   std::lock_guard lock(mutex_);
   if (following_.exchange(true)) return;
   free();
 }
 
-void Perch::stay(int processor) {
+void FollowingPlacer::stay(int processor) {
   std::lock_guard lock(mutex_);
   following_ = false;
   relay(false);
   bind(processor);
 }
 
-bool Perch::has_followed() const {
+bool FollowingPlacer::has_followed() const {
   return following_.load(std::memory_order_relaxed) && at_.load(std::memory_order_relaxed) != kAnywhere;
 }
 
-uint64_t Perch::rest_begins(uint64_t in_flight) {
+uint64_t FollowingPlacer::rest_begins(uint64_t in_flight) {
   if (!following_.load(std::memory_order_relaxed)) return UINT64_MAX;
   resting_since_ns_ = now_();
   was_at_work_ = in_flight != 0;
   if (has_followed() && resting_since_ns_ - awake_since_ns_ >= kLongNs) leave();
-  return relays() && in_flight == 0 ? Relay::kWindowNs : UINT64_MAX;
+  return relays() && in_flight == 0 ? WakeRelay::kWindowNs : UINT64_MAX;
 }
 
-void Perch::builds() {
+void FollowingPlacer::builds() {
   leave();
   if (!relays()) return;
   std::lock_guard lock(mutex_);
   relay(false);
 }
 
-void Perch::leave() {
+void FollowingPlacer::leave() {
   times_ = 0;
   if (!has_followed()) return;
   std::lock_guard lock(mutex_);
   if (following_) free();
 }
 
-void Perch::rest_ends(std::optional<unsigned> processor, bool stopped) {
+void FollowingPlacer::rest_ends(std::optional<unsigned> processor, bool stopped) {
   if (!following_.load(std::memory_order_relaxed)) return;
   awake_since_ns_ = now_();
   const uint64_t rested_ns = awake_since_ns_ - resting_since_ns_;
@@ -71,18 +71,18 @@ void Perch::rest_ends(std::optional<unsigned> processor, bool stopped) {
   if (following_) bind(from);
 }
 
-void Perch::relay(bool yes) {
+void FollowingPlacer::relay(bool yes) {
   if (relays() == yes || !may_interrupt(dispatcher_, !yes)) return;
   relays_ = yes;
   if (yes) free();
 }
 
-void Perch::bind(int processor) {
+void FollowingPlacer::bind(int processor) {
   if (at_ == kAnywhere) before_ = thread_ids();
   if (place(dispatcher_, only(processor))) at_ = processor;
 }
 
-void Perch::free() {
+void FollowingPlacer::free() {
   if (at_.exchange(kAnywhere) == kAnywhere) return;
   (void)place(dispatcher_, all_);
   for (pid_t thread : thread_ids())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/probe.h"
+#include "worker/driver_probe.h"
 
 #include "worker/backends.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Seats with real processes: what is frozen really stands still, and nobody stands still for ever.
-#include "daemon/turns/seats.h"
+// Contenders with real processes: what is frozen really stands still, and nobody stands still for ever.
+#include "daemon/turns/contenders.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -28,116 +28,116 @@ namespace {
 constexpr core::SliceId kSlice = 7;
 constexpr uint64_t kNow = 1'000'000'000;
 
-struct SeatsTest : ::testing::Test {
+struct ContendersTest : ::testing::Test {
   Guardian guardian = *Guardian::start();
-  Seats seats{true, guardian};
+  Contenders contenders{true, guardian};
   StandIn worker{1, kSlice};
 };
 
-TEST_F(SeatsTest, WhatRunsIsFrozenAndContinuedAndItsRestCounted) {
-  worker.sit(seats);
+TEST_F(ContendersTest, WhatRunsIsFrozenAndContinuedAndItsRestCounted) {
+  worker.sit(contenders);
   worker.begin();
-  seats.revoke(kSlice, kNow);
+  contenders.revoke(kSlice, kNow);
   EXPECT_FALSE(worker.may_go());
   EXPECT_TRUE(worker.is_stopped());
   worker.end();  // ended before the signal took hold
-  EXPECT_TRUE(seats.look(kSlice, kNow).in_flight) << "a frozen worker cannot say what it would do next";
-  seats.grant(kSlice, kNow + 500);
+  EXPECT_TRUE(contenders.look(kSlice, kNow).in_flight) << "a frozen worker cannot say what it would do next";
+  contenders.grant(kSlice, kNow + 500);
   EXPECT_TRUE(worker.may_go());
   EXPECT_FALSE(worker.is_stopped());
   EXPECT_EQ(worker.grants->devices[0].frozen_ns, 500u);
-  EXPECT_FALSE(seats.look(kSlice, kNow).busy());
+  EXPECT_FALSE(contenders.look(kSlice, kNow).busy());
 }
 
-TEST_F(SeatsTest, WhatIsSaidToComputeIsStoppedWithTheRestAndIsNobodyElse) {
+TEST_F(ContendersTest, WhatIsSaidToComputeIsStoppedWithTheRestAndIsNobodyElse) {
   worker.counters->runners[0] = ::gettid();  // a lie
   worker.counters->runners[1] = worker.pid;
   worker.counters->runners[2] = -1;
-  worker.sit(seats);
+  worker.sit(contenders);
   worker.begin();
-  seats.revoke(kSlice, kNow);
+  contenders.revoke(kSlice, kNow);
   EXPECT_TRUE(worker.is_stopped());
-  seats.grant(kSlice, kNow);
+  contenders.grant(kSlice, kNow);
   EXPECT_FALSE(worker.is_stopped()) << "no stop is left over for one of its threads";
 }
 
-TEST_F(SeatsTest, WhoseProgramKnocksWantsTheDeviceUntilItsWorkerSpeaksForItself) {
-  worker.sit(seats);
-  EXPECT_TRUE(seats.knock(worker.session, kNow));
-  EXPECT_TRUE(seats.look(kSlice, kNow).pending);
+TEST_F(ContendersTest, WhoseProgramKnocksWantsTheDeviceUntilItsWorkerSpeaksForItself) {
+  worker.sit(contenders);
+  EXPECT_TRUE(contenders.knock(worker.session, kNow));
+  EXPECT_TRUE(contenders.look(kSlice, kNow).pending);
   worker.begin();
-  EXPECT_FALSE(seats.look(kSlice, kNow).pending);
+  EXPECT_FALSE(contenders.look(kSlice, kNow).pending);
   worker.end();
   worker.counters->claims[0].idle_since_ns = kNow + 1000;
-  EXPECT_FALSE(seats.look(kSlice, kNow + 2000).busy());
-  EXPECT_TRUE(seats.knock(worker.session, kNow + 3000));
-  EXPECT_FALSE(seats.look(kSlice, kNow + 4000).busy()) << "it was for what has run already";
-  EXPECT_TRUE(seats.knock(worker.session, 2 * kNow));
-  EXPECT_TRUE(seats.look(kSlice, 2 * kNow).pending);
+  EXPECT_FALSE(contenders.look(kSlice, kNow + 2000).busy());
+  EXPECT_TRUE(contenders.knock(worker.session, kNow + 3000));
+  EXPECT_FALSE(contenders.look(kSlice, kNow + 4000).busy()) << "it was for what has run already";
+  EXPECT_TRUE(contenders.knock(worker.session, 2 * kNow));
+  EXPECT_TRUE(contenders.look(kSlice, 2 * kNow).pending);
 }
 
-TEST_F(SeatsTest, AKnockForNothingIsForgottenAndTheNextNotBelieved) {
-  worker.sit(seats);
-  EXPECT_TRUE(seats.knock(worker.session, kNow));
-  EXPECT_FALSE(seats.look(kSlice, kNow + Seats::kKnockNs).busy());
-  EXPECT_FALSE(seats.knock(worker.session, 2 * kNow));
-  EXPECT_FALSE(seats.look(kSlice, 2 * kNow).busy());
-  EXPECT_TRUE(seats.knock(worker.session, 3 * kNow)) << "once it is listened to again";
-  EXPECT_TRUE(seats.knock(worker.session + 1, kNow)) << "somebody who has no seat here";
+TEST_F(ContendersTest, AKnockForNothingIsForgottenAndTheNextNotBelieved) {
+  worker.sit(contenders);
+  EXPECT_TRUE(contenders.knock(worker.session, kNow));
+  EXPECT_FALSE(contenders.look(kSlice, kNow + Contenders::kKnockNs).busy());
+  EXPECT_FALSE(contenders.knock(worker.session, 2 * kNow));
+  EXPECT_FALSE(contenders.look(kSlice, 2 * kNow).busy());
+  EXPECT_TRUE(contenders.knock(worker.session, 3 * kNow)) << "once it is listened to again";
+  EXPECT_TRUE(contenders.knock(worker.session + 1, kNow)) << "somebody who has no contender here";
 }
 
-TEST_F(SeatsTest, WhoRestsIsNotFrozen) {
-  worker.sit(seats);
-  seats.revoke(kSlice, kNow);
+TEST_F(ContendersTest, WhoRestsIsNotFrozen) {
+  worker.sit(contenders);
+  contenders.revoke(kSlice, kNow);
   EXPECT_FALSE(worker.may_go());
   EXPECT_FALSE(worker.is_stopped());
 }
 
-TEST_F(SeatsTest, WhoGoesOnWhileBeingParkedKeepsItsGrantAndIsNeverFrozen) {
-  worker.sit(seats);
-  ASSERT_FALSE(seats.look(kSlice, kNow).busy());
+TEST_F(ContendersTest, WhoGoesOnWhileBeingParkedKeepsItsGrantAndIsNeverFrozen) {
+  worker.sit(contenders);
+  ASSERT_FALSE(contenders.look(kSlice, kNow).busy());
   worker.begin();  // between the look and the parking
-  EXPECT_FALSE(seats.park(kSlice, kNow));
+  EXPECT_FALSE(contenders.park(kSlice, kNow));
   EXPECT_TRUE(worker.may_go());
   EXPECT_FALSE(worker.is_stopped());
   worker.end();
-  EXPECT_TRUE(seats.park(kSlice, kNow));
+  EXPECT_TRUE(contenders.park(kSlice, kNow));
   EXPECT_FALSE(worker.may_go());
 }
 
-TEST_F(SeatsTest, OneSessionOfASliceThatGoesOnKeepsTheGrantOfAll) {
+TEST_F(ContendersTest, OneSessionOfASliceThatGoesOnKeepsTheGrantOfAll) {
   StandIn other(2, kSlice);
-  worker.sit(seats);
-  other.sit(seats);
+  worker.sit(contenders);
+  other.sit(contenders);
   other.begin();
-  EXPECT_FALSE(seats.park(kSlice, kNow));
+  EXPECT_FALSE(contenders.park(kSlice, kNow));
   EXPECT_TRUE(worker.may_go());
   EXPECT_TRUE(other.may_go());
 }
 
-TEST_F(SeatsTest, WorkOnAnotherDeviceIsNotFrozenForThisOne) {
-  worker.sit(seats);
+TEST_F(ContendersTest, WorkOnAnotherDeviceIsNotFrozenForThisOne) {
+  worker.sit(contenders);
   worker.begin(0);
   worker.begin(1);
-  seats.revoke(kSlice, kNow);
+  contenders.revoke(kSlice, kNow);
   EXPECT_FALSE(worker.may_go());
   EXPECT_FALSE(worker.is_stopped());
 }
 
-TEST_F(SeatsTest, WhoIsLetGoIsContinuedAndNeverRevoked) {
-  worker.sit(seats);
+TEST_F(ContendersTest, WhoIsLetGoIsContinuedAndNeverRevoked) {
+  worker.sit(contenders);
   worker.begin();
-  seats.revoke(kSlice, kNow);
+  contenders.revoke(kSlice, kNow);
   ASSERT_TRUE(worker.is_stopped());
-  for (Seat& seat : seats) Seats::let_go(seat, kNow);
+  for (Contender& contender : contenders) Contenders::let_go(contender, kNow);
   EXPECT_FALSE(worker.is_stopped());
-  seats.revoke(kSlice, kNow);
+  contenders.revoke(kSlice, kNow);
   EXPECT_TRUE(worker.may_go());
   EXPECT_FALSE(worker.is_stopped());
 }
 
-TEST_F(SeatsTest, WhereTheDeviceIsNotTheProcessorNothingIsFrozen) {
-  Seats drained(false, guardian);
+TEST_F(ContendersTest, WhereTheDeviceIsNotTheProcessorNothingIsFrozen) {
+  Contenders drained(false, guardian);
   worker.sit(drained);
   worker.begin();
   drained.revoke(kSlice, kNow);
@@ -147,20 +147,20 @@ TEST_F(SeatsTest, WhereTheDeviceIsNotTheProcessorNothingIsFrozen) {
 }
 
 /// What a worker is told about its threads.
-struct SeatsAndAnEar : SeatsTest {
+struct SeatsAndAnEar : ContendersTest {
   SeatsAndAnEar() {
     int ends[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     ours = protocol::Channel(UniqueFd(ends[0]));
     theirs = protocol::Channel(UniqueFd(ends[1]));
-    seats.add(seat());
-    seats.grant(kSlice, kNow);
-    seats.run_alone(kSlice, kNow);  // from here on it is looked at
+    contenders.add(contender());
+    contenders.grant(kSlice, kNow);
+    contenders.run_alone(kSlice, kNow);  // from here on it is looked at
   }
-  Seat seat() {
-    Seat seat = worker.seat(2);
-    seat.worker = &ours;
-    return seat;
+  Contender contender() {
+    Contender contender = worker.contender(2);
+    contender.worker = &ours;
+    return contender;
   }
   /// Empty: nothing.
   std::optional<Binding> heard() {
@@ -176,7 +176,7 @@ struct SeatsAndAnEar : SeatsTest {
     worker.counters->device_time_ns[2] += count * each_ns;
   }
   /// A tenth of a second later.
-  void look_again() { seats.run_alone(kSlice, now += 100'000'000); }
+  void look_again() { contenders.run_alone(kSlice, now += 100'000'000); }
   std::optional<Binding> heard_after(uint64_t count, uint64_t each_ns) {
     launch(count, each_ns);
     look_again();
@@ -187,16 +187,16 @@ struct SeatsAndAnEar : SeatsTest {
 };
 
 TEST_F(SeatsAndAnEar, WhoIsFrozenBindsItsThreadsAndLaterFreesThem) {
-  seats.revoke(kSlice, kNow);
+  contenders.revoke(kSlice, kNow);
   EXPECT_EQ(heard(), std::nullopt) << "it rested";
   worker.begin(2);
-  seats.revoke(kSlice, kNow);
+  contenders.revoke(kSlice, kNow);
   EXPECT_EQ(heard(), Binding::kEach);
   look_again();
   EXPECT_EQ(heard(), std::nullopt) << "it is frozen";
-  seats.grant(kSlice, now);
-  seats.revoke(kSlice, now);
-  seats.grant(kSlice, now);
+  contenders.grant(kSlice, now);
+  contenders.revoke(kSlice, now);
+  contenders.grant(kSlice, now);
   worker.end(2);
   look_again();
   EXPECT_EQ(heard(), std::nullopt) << "it knows, and it is too early";
@@ -232,32 +232,32 @@ TEST_F(SeatsAndAnEar, ManyLaunchesThatHardlyUseTheDeviceAreTogetherWhileNobodyEl
   EXPECT_EQ(heard_after(5000, 3'000), std::nullopt) << "not rare enough to begin with";
   EXPECT_EQ(heard_after(10, 1'000), std::nullopt) << "few launches";
   EXPECT_EQ(heard_after(5000, 1'000), Binding::kTogether);
-  seats.run_beside();
+  contenders.run_beside();
   EXPECT_EQ(heard(), Binding::kFree);
-  seats.run_beside();
+  contenders.run_beside();
   EXPECT_EQ(heard(), std::nullopt);
 }
 
 TEST_F(SeatsAndAnEar, AMomentSaysNothing) {
   look_again();
   launch(1, 1'000'000);
-  seats.run_alone(kSlice, now + 1'000'000);
+  contenders.run_alone(kSlice, now + 1'000'000);
   EXPECT_EQ(heard(), std::nullopt);
 }
 
 TEST_F(SeatsAndAnEar, WhereNothingIsFrozenNobodyIsTold) {
-  Seats others(false, guardian);
-  others.add(seat());
+  Contenders others(false, guardian);
+  others.add(contender());
   launch(100, 1'000'000);
   others.run_alone(kSlice, kNow + 2'000'000'000);
   EXPECT_EQ(heard(), std::nullopt);
 }
 
-TEST_F(SeatsTest, ErasedByItsSession) {
-  seats.add(worker.seat());
-  EXPECT_FALSE(seats.erase(2));
-  EXPECT_TRUE(seats.erase(1));
-  EXPECT_EQ(seats.look(kSlice, kNow).idle_for_ns, UINT64_MAX);
+TEST_F(ContendersTest, ErasedByItsSession) {
+  contenders.add(worker.contender());
+  EXPECT_FALSE(contenders.erase(2));
+  EXPECT_TRUE(contenders.erase(1));
+  EXPECT_EQ(contenders.look(kSlice, kNow).idle_for_ns, UINT64_MAX);
 }
 
 /// The guardians among our children: they are orphans, and this process takes orphans in.
@@ -282,11 +282,11 @@ TEST(SeatsWithoutGuardian, FreezeNobodyAnyMore) {
   ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
 
   StandIn worker(1, kSlice);
-  Seats seats(true, guardian);
-  worker.sit(seats);
+  Contenders contenders(true, guardian);
+  worker.sit(contenders);
   worker.begin();
-  seats.revoke(kSlice, kNow);
-  EXPECT_FALSE(seats.freezable());
+  contenders.revoke(kSlice, kNow);
+  EXPECT_FALSE(contenders.freezable());
   EXPECT_FALSE(worker.may_go());
   EXPECT_FALSE(worker.is_stopped());
 }

@@ -179,11 +179,11 @@ TEST_F(SessionTest, ReleasedMemoryStaysUntilTheDriverIsDone) {
   client.send(Release{region});
   auto other = make_region(next, kMiB);
   EXPECT_NE(where.heap_offset, other.heap_offset);
-  EXPECT_EQ(2 * kMiB, purse.used());
+  EXPECT_EQ(2 * kMiB, budget.used());
   client.send(SignalEvent{user, 0});
   EXPECT_EQ(0, end_of(event)->status);
   // Nobody sends anything any more, and still the memory comes back.
-  while (purse.used() != kMiB) std::this_thread::yield();
+  while (budget.used() != kMiB) std::this_thread::yield();
 }
 
 TEST_F(SessionTest, LaunchesCheckTheirArguments) {
@@ -306,11 +306,11 @@ TEST_F(SessionTest, RegionsOverSharedVirtualMemory) {
   EXPECT_EQ(where + 4096 + 1024, part.as<RegionReply>().heap_offset);
   client.send(Release{svm});
   sync();
-  EXPECT_EQ(8192u, purse.used()) << "the memory is still in use";
+  EXPECT_EQ(8192u, budget.used()) << "the memory is still in use";
   client.send(Release{sub});
   client.send(Release{over});
   sync();
-  while (purse.used() != 0) std::this_thread::yield();
+  while (budget.used() != 0) std::this_thread::yield();
 }
 
 TEST_F(SessionTest, DevicesOfOneDriverOnly) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "south/device/opencl/probe.h"
+#include "south/device/opencl/residency_probe.h"
 
 #include <sys/mman.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Seats: the sessions that use one device, and what a decision about it means for their workers: words in their grants
+// Contenders: the sessions that use one device, and what a decision about it means for their workers: words in their grants
 // pages, SIGSTOP and SIGCONT. Decides nothing.
 //
 //   granted ──revoke──▶ revoked, what is in flight runs out                granted ◀─grant─ all others
@@ -25,7 +25,7 @@
 // why): one processor each after a freeze, and with launches that use all processors for a while; all together
 // with many launches that hardly use the device, as long as nobody else wants it; else anywhere.
 //
-// Threads: the caller locks. Blocking: never. Lifetime: pages, pidfd and channel of a seat must stay until its erase().
+// Threads: the caller locks. Blocking: never. Lifetime: pages, pidfd and channel of a contender must stay until its erase().
 #pragma once
 
 #include <sys/types.h>
@@ -42,7 +42,7 @@
 namespace amalgam::daemon {
 
 /// One session on one device.
-struct Seat {
+struct Contender {
   uint64_t session = 0;
   core::SliceId slice = 0;
   uint32_t index = 0;  ///< of the device in the session
@@ -63,15 +63,15 @@ struct Seat {
   model::Grants::Device& grant() const { return grants->devices[index]; }
 };
 
-class Seats {
+class Contenders {
  public:
   /// `freezable`: the device is the CPU, and its workers may be stopped.
-  Seats(bool freezable, const Guardian& guardian) : freezable_(freezable), guardian_(guardian) {}
+  Contenders(bool freezable, const Guardian& guardian) : freezable_(freezable), guardian_(guardian) {}
 
   /// What a slice's workers say.
   struct Sight {
     bool pending = false, in_flight = false;
-    uint64_t idle_for_ns = UINT64_MAX;  ///< since when none of them had anything in flight; UINT64_MAX: it has no seat
+    uint64_t idle_for_ns = UINT64_MAX;  ///< since when none of them had anything in flight; UINT64_MAX: it has no contender
     bool busy() const { return pending || in_flight; }
   };
   Sight look(core::SliceId slice, uint64_t now_ns) const;
@@ -90,25 +90,25 @@ class Seats {
   bool knock(uint64_t session, uint64_t now_ns);
   static constexpr uint64_t kKnockNs = 2'000'000;
   /// Lets one run whatever is decided from now on.
-  static void let_go(Seat& seat, uint64_t now_ns);
-  static void thaw(Seat& seat, uint64_t now_ns);
+  static void let_go(Contender& contender, uint64_t now_ns);
+  static void thaw(Contender& contender, uint64_t now_ns);
 
-  void add(Seat seat) { seats_.push_back(std::move(seat)); }
+  void add(Contender contender) { contenders_.push_back(std::move(contender)); }
   /// Of one session. True if it had one.
   bool erase(uint64_t session);
   /// False from when the guardian was found gone.
   bool freezable() const { return freezable_; }
 
-  auto begin() { return seats_.begin(); }
-  auto end() { return seats_.end(); }
+  auto begin() { return contenders_.begin(); }
+  auto end() { return contenders_.end(); }
 
  private:
-  static void let_pass(Seat& seat, uint64_t now_ns);
-  void freeze(Seat& seat, uint64_t now_ns);
+  static void let_pass(Contender& contender, uint64_t now_ns);
+  void freeze(Contender& contender, uint64_t now_ns);
 
   bool freezable_;
   const Guardian& guardian_;
-  std::vector<Seat> seats_;
+  std::vector<Contender> contenders_;
 };
 
 }  // namespace amalgam::daemon

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/process.h"
+#include "worker/process_setup.h"
 
 #include <fcntl.h>
 #include <signal.h>

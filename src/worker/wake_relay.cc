@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/relay.h"
+#include "worker/wake_relay.h"
 
 namespace amalgam::worker {
 
-bool Relay::is_worth_it(const Rest& rest) {
+bool WakeRelay::is_worth_it(const Rest& rest) {
   if (processors_ > kFew) return false;
   if (rest.stopped) {
     since_ns_ += rest.took_ns;
@@ -24,11 +24,11 @@ bool Relay::is_worth_it(const Rest& rest) {
   return worth_it_;
 }
 
-bool Relay::looks_worth_it(uint64_t window_ns) const {
+bool WakeRelay::looks_worth_it(uint64_t window_ns) const {
   return rests_ >= kRests && 10 * (used_() - used_before_ns_) >= 7 * processors_ * window_ns;
 }
 
-void Relay::begin_window(uint64_t now_ns) {
+void WakeRelay::begin_window(uint64_t now_ns) {
   since_ns_ = now_ns;
   used_before_ns_ = used_();
   rests_ = 0;

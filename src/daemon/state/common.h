@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Context: what every part of the daemon is given. Built once by Daemon, which owns it all; there are no globals.
+// Common: what every part of the daemon is given. Built once by Daemon, which owns it all; there are no globals.
 //
 // Threads: the event loop's alone, except where a member says otherwise.
 #pragma once
@@ -14,7 +14,7 @@
 
 namespace amalgam::daemon {
 
-struct Context {
+struct Common {
   EventLoop& loop;
   spdlog::logger& log;
   Config& config;

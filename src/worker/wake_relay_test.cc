@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/relay.h"
+#include "worker/wake_relay.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@ namespace {
 constexpr unsigned kProcessors = 2;
 uint64_t used_ns = 0;
 
-class RelayTest : public testing::Test {
+class WakeRelayTest : public testing::Test {
  protected:
   void SetUp() override { used_ns = 0; }
   /// A rest that ends so much later than the one before, while this process used a part of the processors.
@@ -22,7 +22,7 @@ class RelayTest : public testing::Test {
   bool window(double used = 0.8, bool at_work = true) {
     constexpr uint64_t kRestNs = 100'000;
     bool said = false;
-    for (uint64_t i = 0; i < Relay::kWindowNs / kRestNs; ++i) said = rest(kRestNs, used, at_work);
+    for (uint64_t i = 0; i < WakeRelay::kWindowNs / kRestNs; ++i) said = rest(kRestNs, used, at_work);
     return said;
   }
   void stop_for(uint64_t ns) {
@@ -31,63 +31,63 @@ class RelayTest : public testing::Test {
   }
 
   uint64_t now_ns_ = 0;
-  Relay relay_{kProcessors, [] { return used_ns; }};
+  WakeRelay relay_{kProcessors, [] { return used_ns; }};
 };
 
-TEST_F(RelayTest, IsWorthItForAProgramThatKeepsTheDeviceAtWork) {
-  constexpr uint64_t kRestNs = Relay::kWindowNs / 20;
+TEST_F(WakeRelayTest, IsWorthItForAProgramThatKeepsTheDeviceAtWork) {
+  constexpr uint64_t kRestNs = WakeRelay::kWindowNs / 20;
   for (int i = 1; i < 20; ++i) EXPECT_FALSE(rest(kRestNs)) << "too little has been seen";
   EXPECT_TRUE(rest(kRestNs));
   EXPECT_TRUE(rest(kRestNs));
 }
 
-TEST_F(RelayTest, NotBesideSomebodyElse) {
+TEST_F(WakeRelayTest, NotBesideSomebodyElse) {
   EXPECT_FALSE(window(0.65));
   EXPECT_TRUE(window());
   EXPECT_FALSE(window(0.65));
 }
 
-TEST_F(RelayTest, NotWhereNothingIsInFlight) {
+TEST_F(WakeRelayTest, NotWhereNothingIsInFlight) {
   EXPECT_FALSE(window(0.8, false));
   EXPECT_TRUE(window());
 }
 
-TEST_F(RelayTest, NotForFewRests) {
-  for (unsigned i = 0; i < 10 * Relay::kRests; ++i) EXPECT_FALSE(rest(Relay::kBriskNs - 1)) << "six in a window";
+TEST_F(WakeRelayTest, NotForFewRests) {
+  for (unsigned i = 0; i < 10 * WakeRelay::kRests; ++i) EXPECT_FALSE(rest(WakeRelay::kBriskNs - 1)) << "six in a window";
 }
 
-TEST_F(RelayTest, ALongRestEndsItForAWhile) {
+TEST_F(WakeRelayTest, ALongRestEndsItForAWhile) {
   ASSERT_TRUE(window());
-  EXPECT_FALSE(rest(Relay::kBriskNs));
-  for (unsigned i = 1; i < Relay::kDoubt; ++i) EXPECT_FALSE(window()) << i;
+  EXPECT_FALSE(rest(WakeRelay::kBriskNs));
+  for (unsigned i = 1; i < WakeRelay::kDoubt; ++i) EXPECT_FALSE(window()) << i;
   EXPECT_TRUE(window());
 }
 
-TEST_F(RelayTest, AProgramThatPausesIsNotDoubted) {
+TEST_F(WakeRelayTest, AProgramThatPausesIsNotDoubted) {
   ASSERT_TRUE(window());
-  EXPECT_FALSE(rest(Relay::kWindowNs, 0, false));
+  EXPECT_FALSE(rest(WakeRelay::kWindowNs, 0, false));
   EXPECT_TRUE(window());
 }
 
-TEST_F(RelayTest, LongRestsBeforeItAreNoReasonToDoubt) {
-  for (int i = 0; i < 100; ++i) EXPECT_FALSE(rest(Relay::kBriskNs));
+TEST_F(WakeRelayTest, LongRestsBeforeItAreNoReasonToDoubt) {
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(rest(WakeRelay::kBriskNs));
   EXPECT_TRUE(window());
 }
 
-TEST_F(RelayTest, TimeThatTheProcessWasStoppedDoesNotCount) {
+TEST_F(WakeRelayTest, TimeThatTheProcessWasStoppedDoesNotCount) {
   ASSERT_TRUE(window());
   for (int turn = 0; turn < 10; ++turn) {
-    stop_for(10 * Relay::kWindowNs);
+    stop_for(10 * WakeRelay::kWindowNs);
     for (int i = 0; i < 30; ++i) EXPECT_TRUE(rest(100'000));
   }
 }
 
-TEST_F(RelayTest, NotWhereThereAreManyProcessors) {
-  Relay many(Relay::kFew + 1, [] { return used_ns; });
+TEST_F(WakeRelayTest, NotWhereThereAreManyProcessors) {
+  WakeRelay many(WakeRelay::kFew + 1, [] { return used_ns; });
   uint64_t now_ns = 0;
   for (int i = 0; i < 1000; ++i) {
     now_ns += 100'000;
-    used_ns += (Relay::kFew + 1) * 100'000;
+    used_ns += (WakeRelay::kFew + 1) * 100'000;
     EXPECT_FALSE(many.is_worth_it({now_ns, 100'000, true, false}));
   }
 }

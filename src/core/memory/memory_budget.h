@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Purse: the worker's side of the ledger: what the daemon has granted, and what live objects use of it.
+// MemoryBudget: the worker's side of the ledger: what the daemon has granted, and what live objects use of it.
 //
 //   take ──▶ granted - used enough? ── yes ─▶ used grows
 //                   │ no
@@ -29,22 +29,22 @@
 
 namespace amalgam::core {
 
-class Purse {
+class MemoryBudget {
  public:
-  /// The way to the daemon. Called with the purse's lock held; must not call back. A message that cannot be sent is lost
+  /// The way to the daemon. Called with the budget's lock held; must not call back. A message that cannot be sent is lost
   /// together with the connection, which on_lost() then says.
-  class Ledger {
+  class Daemon {
    public:
-    virtual ~Ledger() = default;
+    virtual ~Daemon() = default;
     virtual void send(const protocol::Reserve& reserve) = 0;
     virtual void send(const protocol::Return& give) = 0;
   };
 
   /// `counters` may be null. Begins as lost or connected; `quota_bytes` 0: none.
-  Purse(Ledger& ledger, model::Counters* counters, uint64_t quota_bytes, bool connected = true,
-        uint64_t patience_ms = kDaemonGoneMs);
-  Purse(const Purse&) = delete;
-  Purse& operator=(const Purse&) = delete;
+  MemoryBudget(Daemon& daemon, model::Counters* counters, uint64_t quota_bytes, bool connected = true,
+               uint64_t patience_ms = kDaemonGoneMs);
+  MemoryBudget(const MemoryBudget&) = delete;
+  MemoryBudget& operator=(const MemoryBudget&) = delete;
 
   /// Reserves `bytes` exactly. kOutOfMemory: refused, the message says who holds what; kUnavailable: no daemon.
   Result<void> take(uint64_t bytes);
@@ -76,7 +76,7 @@ class Purse {
   void trim();
   void publish();
 
-  Ledger& ledger_;
+  Daemon& daemon_;
   model::Counters* counters_;
   const uint64_t slack_;
   const uint64_t patience_ms_;

@@ -2,33 +2,33 @@
 // The templates behind Session's dispatcher: decode a frame, execute it, answer its call. Included by session's own sources.
 #pragma once
 
-#include "core/session/execute/session.h"
+#include "core/session/execute/executor.h"
 #include "core/session/state/natives.h"
 
 namespace amalgam::core {
 
 template <typename M>
-bool Session::decode(const protocol::Frame& frame, M& message) {
+bool Executor::decode(const protocol::Frame& frame, M& message) {
   if (protocol::decode(frame.payload(), message)) return true;
   break_session("a command is malformed");
   return false;
 }
 
 template <typename M, typename F>
-void Session::with(const protocol::Frame& frame, F act) {
+void Executor::with(const protocol::Frame& frame, F act) {
   M message;
   if (decode(frame, message)) act(message, frame.header.call);
 }
 
 template <typename M>
-void Session::handle(const protocol::Frame& frame) {
+void Executor::handle(const protocol::Frame& frame) {
   M message;
   if (!decode(frame, message)) return;
   reply_message(frame.header.call, execute(message));
 }
 
 template <typename M>
-void Session::reply_message(uint32_t call, const Result<M>& result) {
+void Executor::reply_message(uint32_t call, const Result<M>& result) {
   if constexpr (std::is_void_v<M>) {
     reply(call, result);
   } else if constexpr (std::is_same_v<M, Payload>) {
@@ -46,7 +46,7 @@ void Session::reply_message(uint32_t call, const Result<M>& result) {
 }
 
 template <typename T>
-Result<T*> Session::need(protocol::ObjectId id) const {
+Result<T*> Executor::need(protocol::ObjectId id) const {
   if (T* object = table_.find<T>(id)) return object;
   return fail(Code::kInvalidArgument, "the id names no such object", native::not_a(T::kKind));
 }
