@@ -35,9 +35,6 @@ INNER = {
 }
 # Arrows that run up today, each with what will mend it.
 UPWARD = {
-    ("core/session/cutting/cutting.cc", "core/session/execute/enqueue.h"),
-    ("core/session/cutting/pieces.cc", "core/session/execute/enqueue.h"),
-    ("core/session/telling/completion.cc", "core/session/execute/dispatch.h"),
     ("daemon/host/launcher.h", "daemon/config/config.h"),
     ("daemon/slices/slice_registry.cc", "daemon/sessions/worker_pool.h"),
 }

@@ -122,14 +122,14 @@ Result<void> Executor::execute(const protocol::CreateUserEvent& m) {
   if (auto free = table_.check_free(m.id); !free) return free;
   auto context = need<ContextObject>(m.context);
   if (!context) return std::unexpected(std::move(context.error()));
-  auto made = user_event(**context);
+  auto made = users_.make(**context);
   if (!made) return std::unexpected(std::move(made.error()));
   auto event = make_object<EventObject>(deleter_);
   event->context = Ref(*context);
   event->event = *made;
   event->is_user = true;
   if (auto inserted = table_.insert(m.id, std::move(event)); !inserted) return inserted;
-  (*made)->on_complete([this, id = m.id, pending = pending_callback()](const south::Outcome& outcome) mutable {
+  (*made)->on_complete([this, id = m.id, pending = callbacks_.one()](const south::Outcome& outcome) mutable {
     outbox_.post(protocol::EventDone{id, outcome.status, 0, 0, outcome.times});
     outbox_.wake();
     pending.reset();
@@ -146,12 +146,7 @@ Result<void> Executor::execute(const protocol::SignalEvent& m) {
   auto event = need<EventObject>(m.event);
   if (!event) return std::unexpected(std::move(event.error()));
   if (!(*event)->is_user || m.status > 0) return fail(Code::kInvalidArgument, "no user event", native::kInvalidEvent);
-  {
-    std::lock_guard lock(users_mutex_);
-    if (users_.erase((*event)->event.get()) == 0)
-      return fail(Code::kInvalidArgument, "the event has ended before", native::kInvalidOperation);
-  }
-  return (*event)->event->signal(m.status);
+  return users_.signal((*event)->event, m.status);
 }
 
 Result<void> Executor::execute(const protocol::WatchEvent& m) {
@@ -159,7 +154,7 @@ Result<void> Executor::execute(const protocol::WatchEvent& m) {
   if (!event) return std::unexpected(std::move(event.error()));
   if (!(*event)->event || m.status <= 0) return fail(Code::kInvalidArgument, "nothing to watch", native::kInvalidValue);
   config_.counters->waits.fetch_add(1, std::memory_order_relaxed);
-  (*event)->event->on_status(m.status, [this, id = m.event, pending = pending_callback()](int32_t status) mutable {
+  (*event)->event->on_status(m.status, [this, id = m.event, pending = callbacks_.one()](int32_t status) mutable {
     outbox_.post(protocol::EventStatus{id, status});
     outbox_.wake();
     pending.reset();

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "core/session/execute/image_layout.h"
+#include "core/session/state/stand_in.h"
 
 namespace amalgam::core {
 
@@ -24,10 +25,10 @@ void Executor::enqueue(const protocol::Frame& frame) {
   if (!decode(frame, message)) return;
   Ticket ticket;
   ticket.behind = behind_of(message.head);
-  ticket.flight = flights_.take();
+  ticket.flight = teller_.take();
   if constexpr (std::is_same_v<M, protocol::Launch>) {
     ticket.flight->taken_ns = protocol::monotonic_ns();
-    ticket.cutting = cutting_of(message);
+    ticket.cutting = planner_.cut(message, view());
   }
   if constexpr (kWorksOnDevice<M>) {
     // What can only run after a cut launch passes when that is released.
@@ -61,9 +62,16 @@ template void Executor::enqueue<protocol::Gate>(const protocol::Frame&);
 bool Executor::take_turn(uint32_t device) {
   while (!turnstile_.enter(device)) {
     if (!await_turn(device)) return false;
-    (void)start_pieces();
+    (void)pieces_.start();
   }
   return true;
+}
+
+/// Gives the devices what they may have of launches that are cut, and waits where it is not the session's turn. The client's
+/// further commands wait with it.
+void Executor::feed() {
+  while (auto refused = pieces_.start())
+    if (!await_turn(*refused)) return;
 }
 
 /// Sleeps until the session may have its turn, or has mail. False if it is ending.
@@ -129,8 +137,7 @@ Result<void> Executor::admit(const protocol::Enqueue& head, Ticket& ticket) {
     std::lock_guard lock((*stream)->mutex);
     ticket.number = (*stream)->progress.start();
   }
-  if (in_flight_.load(std::memory_order_relaxed) >= kMaxInFlight)
-    return fail(Code::kLimit, "in-flight-commands", native::kOutOfResources);
+  if (teller_.in_flight() >= kMaxInFlight) return fail(Code::kLimit, "in-flight-commands", native::kOutOfResources);
   if (head.event != 0) {
     if (auto free = table_.check_free(head.event); !free) return free;
   }
@@ -151,10 +158,10 @@ Result<void> Executor::resolve_waits(const protocol::Enqueue& head, Ticket& tick
       continue;
     }
     // Another driver's event: a user event of this one ends with it.
-    auto bridge = user_event(context);
+    auto bridge = users_.make(context);
     if (!bridge) return std::unexpected(std::move(bridge.error()));
-    event->event->on_complete([this, user = *bridge, pending = pending_callback()](const south::Outcome& outcome) mutable {
-      end_user(user, outcome.status);
+    event->event->on_complete([this, user = *bridge, pending = callbacks_.one()](const south::Outcome& outcome) mutable {
+      users_.end(user, outcome.status);
       pending.reset();
     });
     bridges_.push_back(*bridge);
@@ -181,15 +188,12 @@ Result<void> Executor::launch_flight(const protocol::Enqueue& head, Ticket& tick
   }
   note_order(ticket, named);
   note_telling(head, ticket, named);
-  Flight* flight = ticket.flight.release();
-  flight->session = this;
+  std::unique_ptr<Flight> flight = std::move(ticket.flight);
   flight->stream = Ref(&stream);
   flight->number = ticket.number;
   flight->event = head.event;
   if (ticket.is_gate) flight->gate = event;
-  in_flight_.fetch_add(1, std::memory_order_relaxed);
-  config_.counters->in_flight_now.fetch_add(1, std::memory_order_relaxed);
-  event->on_complete([flight](const south::Outcome& outcome) { flight->session->finish(flight, outcome); });
+  teller_.follow(std::move(flight), *event);
   return {};
 }
 
@@ -198,7 +202,7 @@ void Executor::refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t nat
   outcome.status = native < 0 ? native : native::kOutOfResources;
   if (ticket.flight) {
     if (ticket.flight->in_turn && ticket.stream != nullptr) turnstile_.leave(ticket.stream->device->index);
-    flights_.give_back(std::move(ticket.flight));
+    teller_.give_back(std::move(ticket.flight));
   }
   if (head.event != 0 && table_.check_free(head.event)) {
     auto object = make_object<EventObject>(deleter_);
@@ -214,24 +218,8 @@ void Executor::refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t nat
     stream.touched = true;
     touched_.emplace_back(&stream);
   }
-  {
-    std::lock_guard lock(stream.mutex);  // nothing waits for this number yet
-    end_number(stream, ticket.number, head.event, outcome);
-  }
+  teller_.refused(stream, ticket.number, head.event, outcome);
   outbox_.wake();
-}
-
-Result<south::EventPtr> Executor::user_event(ContextObject& context) {
-  auto made = context.context->create_user_event();
-  if (!made) return made;
-  std::lock_guard lock(users_mutex_);
-  constexpr size_t kSweepFrom = 1024;
-  if (users_.size() >= std::max(kSweepFrom, sweep_users_at_)) {
-    std::erase_if(users_, [](const auto& entry) { return entry.second.expired(); });
-    sweep_users_at_ = 2 * users_.size();
-  }
-  users_[made->get()] = *made;
-  return made;
 }
 
 Result<south::EventPtr> Executor::issue(const protocol::Launch& m, Ticket& ticket) {
@@ -249,6 +237,15 @@ Result<south::EventPtr> Executor::issue(const protocol::Launch& m, Ticket& ticke
   config_.counters->launches.fetch_add(1, std::memory_order_relaxed);
   south::LaunchRange range{m.dimensions, m.has_offset, m.has_local, m.offset, m.global, m.local};
   return ticket.stream->stream->launch(*(*kernel)->kernel, range, ticket.waits);
+}
+
+Result<south::EventPtr> Executor::issue_cut(const CutPtr& cut, Ticket& ticket) {
+  ticket.hold(cut->kernel.get());
+  for (auto& object : cut->held) ticket.flight->held.push_back(std::move(object));
+  cut->held.clear();
+  ticket.flight->prints = cut->kernel->module->may_print;
+  ticket.flight->cut = cut;
+  return pieces_.issue(cut, *ticket.stream, ticket.waits);
 }
 
 Result<void> Executor::resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out,
@@ -368,30 +365,6 @@ Result<south::EventPtr> Executor::issue(const protocol::Marker& m, Ticket& ticke
   return made;
 }
 
-/// A place in the stream's order for work that is done outside of it: the event that says that its turn has come, null if
-/// it has; and what makes the stream wait for `user`, which ends the work: `follower`. Who ends `user` holds that until
-/// then: PoCL 3.1 aborts where something fails twice whose event nobody holds (here by its place in the stream, then by
-/// `user`).
-Result<south::EventPtr> Executor::stand_in(StreamObject& stream, south::Waits waits, south::Event& user,
-                                           south::EventPtr& follower) {
-  std::vector<south::Event*> before(waits.begin(), waits.end());
-  if (stream.barrier != nullptr) before.push_back(stream.barrier.get());
-  south::EventPtr reached;
-  // A marker without waits would wait for everything, which out of order nobody asked for.
-  if (stream.in_order || !before.empty()) {
-    auto made = stream.stream->marker(protocol::MarkerKind::kMarker, before);
-    if (!made) return made;
-    reached = std::move(*made);
-  }
-  // In order, all that follows waits. Out of order, this stands for the work in later barriers and markers.
-  south::Event* gate = &user;
-  auto kind = stream.in_order ? protocol::MarkerKind::kBarrier : protocol::MarkerKind::kMarker;
-  auto after = stream.stream->marker(kind, {&gate, 1});
-  if (!after) return after;
-  follower = std::move(*after);
-  return reached;
-}
-
 Result<south::EventPtr> Executor::issue(const protocol::Migrate& m, Ticket& ticket) {
   std::vector<south::Region*> regions;
   for (protocol::ObjectId id : m.regions) {
@@ -407,7 +380,7 @@ Result<south::EventPtr> Executor::issue(const protocol::Migrate& m, Ticket& tick
 Result<south::EventPtr> Executor::issue(const protocol::Gate& m, Ticket& ticket) {
   if (m.head.event == 0) return fail(Code::kInvalidArgument, "a gate names its event", native::kInvalidEvent);
   StreamObject& stream = *ticket.stream;
-  auto user = user_event(*stream.context);
+  auto user = users_.make(*stream.context);
   if (!user) return user;
   ticket.is_gate = true;
   protocol::ObjectId id = m.head.event;
@@ -419,11 +392,17 @@ Result<south::EventPtr> Executor::issue(const protocol::Gate& m, Ticket& ticket)
     return user;
   }
   (*reached)->on_complete(
-      [this, id, user = *user, follower, pending = pending_callback()](const south::Outcome& outcome) mutable {
+      [this, id, user = *user, follower, pending = callbacks_.one()](const south::Outcome& outcome) mutable {
         gate_reached(id, user, outcome.status);
         pending.reset();
       });
   return user;
+}
+
+void Executor::gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status) {
+  outbox_.post(protocol::GateReady{gate, std::min(status, 0)});
+  outbox_.wake();
+  if (status < 0) users_.end(user, status);
 }
 
 void Executor::notify(const protocol::Notify& m) {
@@ -431,7 +410,7 @@ void Executor::notify(const protocol::Notify& m) {
   if (stream == nullptr) return;
   config_.counters->waits.fetch_add(1, std::memory_order_relaxed);
   stream->stream->flush();
-  ask_retired(*stream, Progress::Asked::kNotify);
+  teller_.ask_retired(*stream, Progress::Asked::kNotify);
   outbox_.wake();
 }
 

@@ -6,13 +6,6 @@
 
 namespace amalgam::core {
 
-/// What becomes of a launch where launches are cut.
-struct Executor::Cutting {
-  CutPtr cut;                  ///< it is cut
-  std::shared_ptr<Pace> pace;  ///< it is not, and this learns from it
-  uint64_t groups = 0;
-};
-
 struct Executor::Ticket {
   StreamObject* stream = nullptr;
   uint64_t number = 0;

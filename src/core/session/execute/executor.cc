@@ -52,27 +52,32 @@ Executor::Executor(ExecutorConfig config)
                 if (config_.on_congested) config_.on_congested();
               }),
       output_(config_.output_fd, outbox_), deleter_([this] { poke(); }),
-      heap_(config_.heap_fd, kStagingBytes, std::max(kStagingBytes, config_.heap_bytes & ~(Heap::kPage - 1))) {
+      heap_(config_.heap_fd, kStagingBytes, std::max(kStagingBytes, config_.heap_bytes & ~(Heap::kPage - 1))),
+      mailbox_([this] { poke(); }), time_(turnstile_, *config_.counters),
+      planner_({config_.grants, config_.plan_program,
+                [this](std::function<void()> job, std::function<void()> after) {
+                  auto work = [job = std::move(job)]() -> Result<void> {
+                    job();
+                    return {};
+                  };
+                  on_slow_lane({}, work, [after = std::move(after)](const Result<void>&) { after(); });
+                }},
+               table_, deleter_),
+      pieces_({static_cast<uint32_t>(config_.devices.size()), planner_, turnstile_, time_, *config_.counters, mailbox_,
+               users_, callbacks_}),
+      teller_({outbox_, output_, turnstile_, time_, *config_.counters, [this] { wake_client(); }}) {
   AMALGAM_ASSERT(config_.counters != nullptr && config_.budget != nullptr);
 }
 
 Executor::~Executor() {
   close();
-  std::vector<south::EventPtr> pending;
-  {
-    std::lock_guard lock(users_mutex_);
-    for (auto& [raw, weak] : users_)
-      if (auto event = weak.lock()) pending.push_back(std::move(event));
-  }
-  for (auto& event : pending) (void)event->signal(native::kOutOfResources);
+  users_.end_all(native::kOutOfResources);
   auto busy = [this] {
-    return in_flight_.load(std::memory_order_acquire) + pending_callbacks_.load(std::memory_order_acquire) +
-               lane_jobs_.load(std::memory_order_acquire) !=
-           0;
+    return teller_.in_flight() != 0 || callbacks_.any() || lane_jobs_.load(std::memory_order_acquire) != 0;
   };
   while (busy()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  run_mail();
-  feeder_.clear();
+  mailbox_.run();
+  pieces_.clear();
   touched_.clear();
   table_.clear();
   deleter_.clear();
@@ -145,7 +150,7 @@ void Executor::settle_batch() {
   for (Ref<StreamObject>& stream : touched_) {
     stream->touched = false;
     stream->stream->flush();
-    if (stream->in_order) ask_retired(*stream, Progress::Asked::kBatch);
+    if (stream->in_order) teller_.ask_retired(*stream, Progress::Asked::kBatch);
   }
   touched_.clear();
 }
@@ -171,25 +176,8 @@ bool Executor::take_interrupt() {
   if (interrupt_.load(std::memory_order_seq_cst) == 0) return false;
   interrupt_.store(0, std::memory_order_seq_cst);
   outbox_.wake();
-  run_mail();
+  mailbox_.run();
   return true;
-}
-
-void Executor::mail(std::function<void()> job) {
-  {
-    std::lock_guard lock(mail_mutex_);
-    mail_.push_back(std::move(job));
-  }
-  poke();
-}
-
-void Executor::run_mail() {
-  std::vector<std::function<void()>> jobs;
-  {
-    std::lock_guard lock(mail_mutex_);
-    jobs.swap(mail_);
-  }
-  for (auto& job : jobs) job();
 }
 
 void Executor::break_session(const char* why) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Executor: executes what one client sends, on any backend. The heart of a worker.
 //
-//   command ring ─▶ run(): decode, look up ids, call south ─▶ driver ─ callback ─▶ finish(): count, EventDone … ─▶ outbox
+//   command ring ─▶ run(): decode, look up ids, call south ─▶ driver ─ callback ─▶ Teller: count, EventDone … ─▶ outbox
 //                        │                                                                                    ▲
+//                        ├─ long launches ─▶ CutPlanner, PieceRunner ─▶ driver                                │
 //                        ├─ builds ─▶ slow lane ─ mail ─▶ dispatcher ─▶ Reply ────────────────────────────────┤
 //                        └─ Reply ────────────────────────────────────────────────────────────────────────────┘
 //
@@ -31,14 +32,15 @@
 #include "base/unique_fd.h"
 #include "core/memory/heap.h"
 #include "core/memory/memory_budget.h"
-#include "core/session/cutting/splitter.h"
-#include "core/session/execute/arguments.h"
+#include "core/session/cutting/cut_planner.h"
+#include "core/session/cutting/piece_runner.h"
 #include "core/session/execute/slow_lane.h"
+#include "core/session/state/arguments.h"
 #include "core/session/state/object_table.h"
 #include "core/session/state/objects.h"
-#include "core/session/telling/flight.h"
 #include "core/session/telling/outbox.h"
 #include "core/session/telling/output_pipe.h"
+#include "core/session/telling/teller.h"
 #include "core/session/turns/dispatcher_placer.h"
 #include "core/session/turns/turnstile.h"
 #include "model/counters.h"
@@ -93,8 +95,6 @@ class Executor {
   void poke();
   bool take_interrupt();
   void wake_client();
-  void run_mail();
-  void mail(std::function<void()> job);
   void break_session(const char* why);
 
   // session.cc: answers
@@ -171,6 +171,7 @@ class Executor {
   Result<south::EventPtr> issue(const protocol::Gate&, Ticket&);
   template <typename M>
   void enqueue(const protocol::Frame& frame);
+  void feed();
   bool take_turn(uint32_t device);
   bool await_turn(uint32_t device);
   Result<void> admit(const protocol::Enqueue& head, Ticket& ticket);
@@ -179,47 +180,11 @@ class Executor {
   Result<void> launch_flight(const protocol::Enqueue& head, Ticket& ticket, south::EventPtr event);
   void refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t native);
   void notify(const protocol::Notify&);
-  Result<south::EventPtr> user_event(ContextObject& context);
-
-  Result<south::EventPtr> stand_in(StreamObject& stream, south::Waits waits, south::Event& user, south::EventPtr& follower);
+  Result<south::EventPtr> issue_cut(const CutPtr& cut, Ticket& ticket);
+  void gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status);
   BacklogPtr behind_of(const protocol::Enqueue& head) const;
   void note_order(Ticket& ticket, EventObject* event) const;
   void note_telling(const protocol::Enqueue& head, Ticket& ticket, EventObject* event) const;
-
-  // cutting.cc: which launches are cut
-  struct Cutting;
-  Cutting cutting_of(const protocol::Launch&);
-  ModuleSplit* split_of(ModuleObject& module, DeviceObject& device);
-  /// Where launches are cut, a long one shall not run whole because its module is new: plans, then calls `after`.
-  void plan_before(ModuleObject& module, std::function<void()> after);
-  void plan_split(ModuleObject& module, DeviceObject& device, std::function<void()> after);
-  uint32_t piece_us(const DeviceObject& device) const;
-  Result<Ref<KernelObject>> instance_of(KernelObject& kernel, const ModuleSplit& split, const KernelSplit& how);
-
-  // pieces.cc: how they run
-  Result<south::EventPtr> issue_cut(const CutPtr& cut, Ticket& ticket);
-  Result<south::Stream*> lane_of(const StreamObject& stream);
-  void reached(const CutPtr& cut, const south::Outcome& outcome);
-  void feed();
-  std::optional<uint32_t> start_pieces();
-  void start_piece(const CutPtr& cut);
-  void piece_ended(const CutPtr& cut, const south::Outcome& outcome);
-  void abandon(const CutPtr& cut, int32_t status);
-  bool release(const CutPtr& cut);
-
-  // completion.cc: on any thread
-  uint64_t count_time(uint32_t device, const south::Outcome& outcome);
-  friend struct Flight;
-  void finish(Flight* flight, south::Outcome outcome);
-  void tell(Flight* ended);
-  void tell(std::unique_ptr<Flight> flight, std::vector<Flight*>& due);
-  bool waits_to_be_told(Flight& flight);
-  void end_number(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome);
-  void ask_retired(StreamObject& stream, Progress::Asked by);
-  void gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status);
-  void end_user(const south::EventPtr& user, int32_t status);
-  /// Counts a callback other than a flight's, from now until it has run or was dropped.
-  std::shared_ptr<void> pending_callback();
 
   ExecutorConfig config_;
   DispatcherPlacer nobody_;
@@ -237,11 +202,13 @@ class Executor {
   Heap heap_;
   std::byte* heap_base_ = nullptr;
   ObjectTable table_;
-  FlightPool flights_;
-  Feeder feeder_;
-  MacroCache macros_;
-  std::atomic<uint64_t> in_flight_{0};          ///< commands that the driver has not finished
-  std::atomic<uint64_t> pending_callbacks_{0};  ///< other callbacks that will still use this session
+  PendingCallbacks callbacks_;  ///< other than the teller's
+  UserEvents users_;
+  Mailbox mailbox_;
+  DeviceTime time_;
+  CutPlanner planner_;
+  PieceRunner pieces_;
+  Teller teller_;
   std::atomic<uint64_t> lane_jobs_{0};
   std::vector<Ref<StreamObject>> touched_;
   std::vector<south::Event*> waits_;      ///< scratch of the enqueue that is being executed
@@ -249,12 +216,6 @@ class Executor {
   const char* broken_ = nullptr;
   protocol::SpinBudget spin_;
 
-  std::mutex users_mutex_;
-  std::unordered_map<south::Event*, std::weak_ptr<south::Event>> users_;  ///< user events that nobody has ended
-  size_t sweep_users_at_ = 0;
-
-  std::mutex mail_mutex_;
-  std::vector<std::function<void()>> mail_;
   SlowLane slow_lane_;  ///< last: its threads use everything above
 };
 

@@ -93,7 +93,7 @@ Result<void> Executor::make_module(const protocol::CreateModule& m, std::vector<
     copies.emplace_back(data->begin(), data->end());
     if (mentions_printf(copies.back())) module->may_print = true;
   }
-  if (config_.plan_program) keep_source(*module, m.format, copies, total);
+  if (planner_.plans()) keep_source(*module, m.format, copies, total);
   for (const auto& copy : copies) spec.blobs.emplace_back(copy);
   spec.format = m.format;
   spec.devices = std::move(*devices);
@@ -118,7 +118,7 @@ void Executor::on_slow_lane(std::vector<Ref<ModuleObject>> users, std::function<
   slow_lane_.submit([this, users = std::move(users), job = std::move(job), after = std::move(after)]() mutable {
     Result<void> result = job();
     job = nullptr;
-    mail([users = std::move(users), result = std::move(result), after = std::move(after)] {
+    mailbox_.send([users = std::move(users), result = std::move(result), after = std::move(after)] {
       for (const auto& user : users) --user->busy;
       after(result);
     });
@@ -143,7 +143,7 @@ void Executor::build(const protocol::BuildModule& m, uint32_t call) {
   on_slow_lane({Ref(*module)}, std::move(job), [this, call, options, module = Ref(*module)](const Result<void>& result) {
     if (!result) return reply(call, result);
     note_build(*module, options);
-    plan_before(*module, [this, call] { reply(call, {}); });
+    planner_.plan_before(*module, [this, call] { reply(call, {}); });
   });
 }
 
@@ -220,7 +220,7 @@ void Executor::link(const protocol::LinkModule& m, uint32_t call) {
     else
       table_.erase(id);
     if (!result || !created) return answer(result, created);
-    plan_before(*linked, [answer] { answer({}, true); });
+    planner_.plan_before(*linked, [answer] { answer({}, true); });
   });
 }
 

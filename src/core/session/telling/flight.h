@@ -21,7 +21,7 @@
 
 namespace amalgam::core {
 
-class Executor;
+class Teller;
 struct Flight;
 
 /// Whether the client has been told of a command's end, and who waits for that.
@@ -33,7 +33,7 @@ struct EndReport {
 using EndReportPtr = std::shared_ptr<EndReport>;
 
 struct Flight {
-  Executor* session = nullptr;
+  Teller* teller = nullptr;
   Ref<StreamObject> stream;
   uint64_t number = 0;
   protocol::ObjectId event = 0;

@@ -1,30 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// Completions: what happens on the driver's thread when a command has ended.
-//
-// Order on the way out: what the kernel printed, then its EventDone, then StreamRetired; and each command after what it came
-// after (flight.h). A stream's mutex is held while its completions are posted, so that a later one cannot overtake; the
-// client is woken after it is free again.
+#include "core/session/telling/teller.h"
+
 #include <algorithm>
 
-#include "core/session/execute/dispatch.h"
+#include "protocol/link/ring.h"
 
 namespace amalgam::core {
 
-void Executor::finish(Flight* raw, south::Outcome outcome) {
+void Teller::follow(std::unique_ptr<Flight> flight, south::Event& event) {
+  flight->teller = this;
+  in_flight_.fetch_add(1, std::memory_order_relaxed);
+  parts_.counters.in_flight_now.fetch_add(1, std::memory_order_relaxed);
+  event.on_complete([raw = flight.release()](const south::Outcome& outcome) { raw->teller->finish(raw, outcome); });
+}
+
+void Teller::finish(Flight* raw, south::Outcome outcome) {
   std::unique_ptr<Flight> flight(raw);
-  model::Counters& counters = *config_.counters;
+  model::Counters& counters = parts_.counters;
   uint32_t device = flight->stream->device->index;
-  if (flight->in_turn) turnstile_.leave(device);
+  if (flight->in_turn) parts_.turnstile.leave(device);
   if (flight->behind != nullptr) {
     std::lock_guard lock(flight->behind->mutex);
     if (flight->behind->released)
-      turnstile_.leave(device);
+      parts_.turnstile.leave(device);
     else
       --flight->behind->count;  // it has failed before it could run
   }
   if (flight->cut != nullptr) {
     if (outcome.status >= 0) outcome.times = flight->cut->times;  // its pieces' time is counted
-  } else if (uint64_t ran_ns = count_time(device, outcome); flight->pace != nullptr) {
+  } else if (uint64_t ran_ns = parts_.time.count(device, outcome); flight->pace != nullptr) {
     flight->pace->learn(flight->groups, ran_ns);
   }
   if (flight->taken_ns != 0 && device < model::kMaxSessionDevices) {
@@ -33,15 +37,15 @@ void Executor::finish(Flight* raw, south::Outcome outcome) {
   }
   if (outcome.status < 0) counters.errors.fetch_add(1, std::memory_order_relaxed);
   counters.in_flight_now.fetch_sub(1, std::memory_order_relaxed);
-  if (flight->prints) output_.drain();
+  if (flight->prints) parts_.output.drain();
   flight->held.clear();  // before the client hears of it: what it releases then is really unused
   flight->outcome = outcome;
   tell(flight.release());
-  wake_client();
+  parts_.wake();
 }
 
 /// Posts the end of a command, and of those that waited for this one to be told.
-void Executor::tell(Flight* ended) {
+void Teller::tell(Flight* ended) {
   std::vector<Flight*> due;
   tell(std::unique_ptr<Flight>(ended), due);
   while (!due.empty()) {
@@ -52,7 +56,7 @@ void Executor::tell(Flight* ended) {
 }
 
 /// The same of one, or leaves it to what it waits for. `due` gains those that waited for it.
-void Executor::tell(std::unique_ptr<Flight> flight, std::vector<Flight*>& due) {
+void Teller::tell(std::unique_ptr<Flight> flight, std::vector<Flight*>& due) {
   bool failed = flight->outcome.status < 0;  // a failure has not waited for anything
   if (!failed && waits_to_be_told(*flight)) {
     (void)flight.release();
@@ -81,12 +85,12 @@ void Executor::tell(std::unique_ptr<Flight> flight, std::vector<Flight*>& due) {
     due.insert(due.end(), flight->report->followers.begin(), flight->report->followers.end());
     flight->report->followers.clear();
   }
-  flights_.give_back(std::move(flight));
+  pool_.give_back(std::move(flight));
   in_flight_.fetch_sub(1, std::memory_order_release);  // last: the destructor waits for it
 }
 
 /// True if it now hangs on a command that it came after and that has not been told.
-bool Executor::waits_to_be_told(Flight& flight) {
+bool Teller::waits_to_be_told(Flight& flight) {
   while (!flight.predecessors.empty()) {
     EndReportPtr report = std::move(flight.predecessors.back());
     flight.predecessors.pop_back();
@@ -98,57 +102,35 @@ bool Executor::waits_to_be_told(Flight& flight) {
   return false;
 }
 
-uint64_t Executor::count_time(uint32_t device, const south::Outcome& outcome) {
-  if (outcome.times.started == 0 || outcome.times.ended <= outcome.times.started || device >= model::kMaxSessionDevices)
-    return 0;
-  uint64_t ran_ns = turnstile_.without_frozen(device, outcome.times.ended - outcome.times.started);
-  config_.counters->device_time_ns[device].fetch_add(ran_ns, std::memory_order_relaxed);
-  return ran_ns;
-}
-
 /// The caller holds the stream's mutex.
-void Executor::end_number(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome) {
+void Teller::end_number(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome) {
   Progress::Asked asked = stream.progress.finish(number);
   uint64_t retired = stream.progress.retired();
   if (event != 0) {
     // In-order streams: a number says that everything up to it has ended. A command that failed early cannot say that.
     bool reached = !stream.in_order || retired >= number;
-    outbox_.post(protocol::EventDone{event, outcome.status, stream.id, reached ? number : 0, outcome.times});
+    parts_.outbox.post(protocol::EventDone{event, outcome.status, stream.id, reached ? number : 0, outcome.times});
     if (stream.in_order && reached && number > stream.told) stream.told = number;
   }
   bool tell = asked == Progress::Asked::kNotify || (asked == Progress::Asked::kBatch && stream.told < retired);
   if (!tell) return;
-  outbox_.post(protocol::StreamRetired{stream.id, retired});
+  parts_.outbox.post(protocol::StreamRetired{stream.id, retired});
   stream.told = retired;
 }
 
-void Executor::ask_retired(StreamObject& stream, Progress::Asked by) {
+void Teller::ask_retired(StreamObject& stream, Progress::Asked by) {
   std::lock_guard lock(stream.mutex);
   if (!stream.progress.ask(by)) return;
   uint64_t retired = stream.progress.retired();
   if (by == Progress::Asked::kBatch && stream.told >= retired) return;
-  outbox_.post(protocol::StreamRetired{stream.id, retired});
+  parts_.outbox.post(protocol::StreamRetired{stream.id, retired});
   stream.told = retired;
-  outbox_.wake();
+  parts_.outbox.wake();
 }
 
-void Executor::gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status) {
-  outbox_.post(protocol::GateReady{gate, status < 0 ? status : 0});
-  outbox_.wake();
-  if (status < 0) end_user(user, status);
-}
-
-void Executor::end_user(const south::EventPtr& user, int32_t status) {
-  {
-    std::lock_guard lock(users_mutex_);
-    if (users_.erase(user.get()) == 0) return;
-  }
-  (void)user->signal(status < 0 ? status : 0);
-}
-
-std::shared_ptr<void> Executor::pending_callback() {
-  pending_callbacks_.fetch_add(1, std::memory_order_relaxed);
-  return {nullptr, [this](void*) { pending_callbacks_.fetch_sub(1, std::memory_order_release); }};
+void Teller::refused(StreamObject& stream, uint64_t number, protocol::ObjectId event, const south::Outcome& outcome) {
+  std::lock_guard lock(stream.mutex);
+  end_number(stream, number, event, outcome);
 }
 
 }  // namespace amalgam::core

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/session/execute/arguments.h"
+#include "core/session/state/arguments.h"
 
 #include <cstring>
 

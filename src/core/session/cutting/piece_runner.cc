@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// How cut launches run: cut_launch.h draws it. Everything here is the dispatcher's, and nothing waits for the client; the
-// one wait is for the session's turn, as any command's.
+#include "core/session/cutting/piece_runner.h"
+
 #include <algorithm>
 
-#include "core/session/execute/enqueue.h"
+#include "core/session/state/natives.h"
+#include "core/session/state/stand_in.h"
 
 namespace amalgam::core {
 namespace {
@@ -19,31 +20,25 @@ void add_times(CutLaunch& cut, const protocol::Timestamps& piece) {
 
 }  // namespace
 
-Result<south::EventPtr> Executor::issue_cut(const CutPtr& cut, Ticket& ticket) {
-  StreamObject& stream = *ticket.stream;
-  auto user = user_event(*stream.context);
+Result<south::EventPtr> PieceRunner::issue(const CutPtr& cut, StreamObject& stream, south::Waits waits) {
+  auto user = parts_.users.make(*stream.context);
   if (!user) return user;
   cut->user = *user;
-  ticket.hold(cut->kernel.get());
-  for (auto& object : cut->held) ticket.flight->held.push_back(std::move(object));
-  cut->held.clear();
-  ticket.flight->prints = cut->kernel->module->may_print;
-  ticket.flight->cut = cut;
-  auto reached_event = stand_in(stream, ticket.waits, **user, cut->follower);
+  auto reached_event = stand_in(stream, waits, **user, cut->follower);
   if (!reached_event) return reached_event;
-  config_.counters->launches.fetch_add(1, std::memory_order_relaxed);
+  parts_.counters.launches.fetch_add(1, std::memory_order_relaxed);
   if (*reached_event == nullptr) {
     feeder_.add(cut);
     return user;
   }
-  (*reached_event)->on_complete([this, cut, pending = pending_callback()](const south::Outcome& outcome) mutable {
-    mail([this, cut, outcome] { reached(cut, outcome); });
+  (*reached_event)->on_complete([this, cut, pending = parts_.callbacks.one()](const south::Outcome& outcome) mutable {
+    parts_.mailbox.send([this, cut, outcome] { reached(cut, outcome); });
     pending.reset();
   });
   return user;
 }
 
-void Executor::reached(const CutPtr& cut, const south::Outcome& outcome) {
+void PieceRunner::reached(const CutPtr& cut, const south::Outcome& outcome) {
   if (outcome.status < 0) return abandon(cut, outcome.status);
   cut->is_placed = outcome.times.ended != 0;
   cut->times.queued = outcome.times.queued;
@@ -51,7 +46,7 @@ void Executor::reached(const CutPtr& cut, const south::Outcome& outcome) {
   feeder_.add(cut);
 }
 
-Result<south::Stream*> Executor::lane_of(const StreamObject& stream) {
+Result<south::Stream*> PieceRunner::lane_of(const StreamObject& stream) {
   auto& lanes = stream.context->lanes;
   for (auto& [device, lane] : lanes)
     if (device.get() == stream.device.get()) return lane.get();
@@ -62,17 +57,9 @@ Result<south::Stream*> Executor::lane_of(const StreamObject& stream) {
   return lanes.emplace_back(stream.device, std::move(*made)).second.get();
 }
 
-/// Gives the devices what they may have now, and waits where it is not the session's turn. The client's further commands
-/// wait with it.
-void Executor::feed() {
-  while (auto refused = start_pieces())
-    if (!await_turn(*refused)) return;
-}
-
-/// A device whose turn it is not, though there is something for it.
-std::optional<uint32_t> Executor::start_pieces() {
+std::optional<uint32_t> PieceRunner::start() {
   std::optional<uint32_t> refused;
-  const size_t devices = std::min<size_t>(config_.devices.size(), model::kMaxSessionDevices);
+  const uint32_t devices = std::min(parts_.devices, model::kMaxSessionDevices);
   for (uint32_t device = 0; device < devices; ++device) {
     while (CutPtr cut = feeder_.next_finished(device)) {
       if (!release(cut)) {
@@ -81,7 +68,7 @@ std::optional<uint32_t> Executor::start_pieces() {
       }
     }
     while (CutPtr cut = feeder_.next(device)) {
-      if (!turnstile_.enter(device)) {
+      if (!parts_.turnstile.enter(device)) {
         refused = device;
         break;
       }
@@ -92,9 +79,9 @@ std::optional<uint32_t> Executor::start_pieces() {
 }
 
 /// Has passed the turnstile.
-void Executor::start_piece(const CutPtr& cut) {
+void PieceRunner::start_piece(const CutPtr& cut) {
   const uint32_t device = cut->stream->device->index;
-  uint32_t now_us = piece_us(*cut->stream->device);
+  uint32_t now_us = parts_.planner.piece_us(*cut->stream->device);
   uint64_t target_ns = now_us == 0 ? cut->target_ns : uint64_t{now_us} * 1000;
   uint64_t most = cut->smallest ? 1 : cut->pace->next(target_ns, cut->last, cut->kernel->bounds.compute_units);
   auto box = cut->grid.box_at(cut->next, std::max(most, cut->least), cut->grid.groups());
@@ -116,24 +103,24 @@ void Executor::start_piece(const CutPtr& cut) {
   };
   auto event = launch();
   if (!event) {
-    turnstile_.leave(device);
+    parts_.turnstile.leave(device);
     return abandon(cut, event.error().native < 0 ? event.error().native : native::kOutOfResources);
   }
   cut->next += box.groups;
   cut->last = box.groups;
   ++cut->in_flight;
   feeder_.started(cut);
-  config_.counters->pieces.fetch_add(1, std::memory_order_relaxed);
+  parts_.counters.pieces.fetch_add(1, std::memory_order_relaxed);
   (*event)->on_complete(
-      [this, cut, device, groups = box.groups, pending = pending_callback()](const south::Outcome& outcome) mutable {
-        turnstile_.leave(device);
-        cut->pace->learn(groups, count_time(device, outcome));
-        mail([this, cut, outcome] { piece_ended(cut, outcome); });
+      [this, cut, device, groups = box.groups, pending = parts_.callbacks.one()](const south::Outcome& outcome) mutable {
+        parts_.turnstile.leave(device);
+        cut->pace->learn(groups, parts_.time.count(device, outcome));
+        parts_.mailbox.send([this, cut, outcome] { piece_ended(cut, outcome); });
         pending.reset();
       });
 }
 
-void Executor::piece_ended(const CutPtr& cut, const south::Outcome& outcome) {
+void PieceRunner::piece_ended(const CutPtr& cut, const south::Outcome& outcome) {
   feeder_.ended(*cut);
   --cut->in_flight;
   add_times(*cut, outcome.times);
@@ -142,7 +129,7 @@ void Executor::piece_ended(const CutPtr& cut, const south::Outcome& outcome) {
 }
 
 /// No further piece; it fails when those in flight have ended.
-void Executor::abandon(const CutPtr& cut, int32_t status) {
+void PieceRunner::abandon(const CutPtr& cut, int32_t status) {
   if (cut->status == 0) cut->status = status;
   feeder_.take_out(cut);
   cut->next = cut->grid.groups();
@@ -150,13 +137,13 @@ void Executor::abandon(const CutPtr& cut, int32_t status) {
 }
 
 /// Ends it, if what comes after it may go to the device now.
-bool Executor::release(const CutPtr& cut) {
+bool PieceRunner::release(const CutPtr& cut) {
   const uint32_t device = cut->stream->device->index;
   {
     std::lock_guard lock(cut->backlog->mutex);
     for (uint64_t entered = 0; entered < cut->backlog->count; ++entered) {
-      if (turnstile_.enter(device)) continue;
-      for (; entered > 0; --entered) turnstile_.leave(device);
+      if (parts_.turnstile.enter(device)) continue;
+      for (; entered > 0; --entered) parts_.turnstile.leave(device);
       return false;
     }
     cut->backlog->released = true;
@@ -164,7 +151,7 @@ bool Executor::release(const CutPtr& cut) {
   feeder_.released(*cut);
   auto& idle = cut->kernel->instances;
   if (idle.size() < kMaxSpareKernels) idle.push_back(std::move(cut->instance));
-  end_user(cut->user, cut->status);
+  parts_.users.end(cut->user, cut->status);
   cut->follower.reset();
   return true;
 }

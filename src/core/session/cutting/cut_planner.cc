@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which launches are cut. Only those that are surely legal: an illegal one goes to the driver whole, which refuses it in its
-// own words. What is not known makes a launch whole, never wrong.
+#include "core/session/cutting/cut_planner.h"
+
 #include <algorithm>
 #include <cstring>
-
-#include "core/session/execute/enqueue.h"
 
 namespace amalgam::core {
 namespace {
@@ -121,25 +119,25 @@ bool local_memory_fits(const KernelObject& instance, const LaunchBounds& bounds)
 
 }  // namespace
 
-uint32_t Executor::piece_us(const DeviceObject& device) const {
-  if (config_.grants == nullptr || device.index >= model::kMaxSessionDevices || !config_.plan_program) return 0;
-  return config_.grants->devices[device.index].piece_us.load(std::memory_order_relaxed);
+uint32_t CutPlanner::piece_us(const DeviceObject& device) const {
+  if (parts_.grants == nullptr || device.index >= model::kMaxSessionDevices || !parts_.plan_program) return 0;
+  return parts_.grants->devices[device.index].piece_us.load(std::memory_order_relaxed);
 }
 
-ModuleSplit* Executor::split_of(ModuleObject& module, DeviceObject& device) {
+ModuleSplit* CutPlanner::split_of(ModuleObject& module, DeviceObject& device) {
   auto found = std::ranges::find_if(module.splits, [&](const auto& split) { return split->device.get() == &device; });
   if (found != module.splits.end()) return found->get();
   plan_split(module, device, [] {});
   return module.splits.empty() ? nullptr : module.splits.back().get();
 }
 
-void Executor::plan_before(ModuleObject& module, std::function<void()> after) {
+void CutPlanner::plan_before(ModuleObject& module, std::function<void()> after) {
   for (const auto& device : module.context->devices)
     if (piece_us(*device) != 0) return plan_split(module, *device, std::move(after));
   after();
 }
 
-void Executor::plan_split(ModuleObject& module, DeviceObject& device, std::function<void()> after) {
+void CutPlanner::plan_split(ModuleObject& module, DeviceObject& device, std::function<void()> after) {
   auto split = std::make_shared<ModuleSplit>();
   split->device = Ref(&device);
   module.splits.push_back(split);
@@ -153,22 +151,19 @@ void Executor::plan_split(ModuleObject& module, DeviceObject& device, std::funct
   job->module = Ref(&module);
   job->device = Ref(&device);
   job->options = module.options;
-  job->plan_program = config_.plan_program;
+  job->plan_program = parts_.plan_program;
   job->macros = &macros_;
-  auto work = [job]() -> Result<void> {
-    make_split_plan(*job);
-    return {};
-  };
-  on_slow_lane({}, work, [split, job, after = std::move(after)](const Result<void>&) {
-    split->plan = std::move(job->plan);
-    split->variant = std::move(job->variant);
-    split->ready = true;
-    after();
-  });
+  parts_.aside([job] { make_split_plan(*job); },
+               [split, job, after = std::move(after)] {
+                 split->plan = std::move(job->plan);
+                 split->variant = std::move(job->variant);
+                 split->ready = true;
+                 after();
+               });
 }
 
 /// A kernel of the driver's that nothing else uses. The error says why there is none.
-Result<Ref<KernelObject>> Executor::instance_of(KernelObject& kernel, const ModuleSplit& split, const KernelSplit& how) {
+Result<Ref<KernelObject>> CutPlanner::instance_of(KernelObject& kernel, const ModuleSplit& split, const KernelSplit& how) {
   if (!kernel.instances.empty()) {
     auto idle = std::move(kernel.instances.back());
     kernel.instances.pop_back();
@@ -184,7 +179,7 @@ Result<Ref<KernelObject>> Executor::instance_of(KernelObject& kernel, const Modu
   return instance;
 }
 
-Executor::Cutting Executor::cutting_of(const protocol::Launch& m) {
+Cutting CutPlanner::cut(const protocol::Launch& m, HeapView heap) {
   auto* stream = table_.find<StreamObject>(m.head.stream);
   auto* kernel = table_.find<KernelObject>(m.kernel);
   if (stream == nullptr || kernel == nullptr) return {};
@@ -212,7 +207,7 @@ Executor::Cutting Executor::cutting_of(const protocol::Launch& m) {
   if (!instance) return whole(instance.error().message);
   auto cut = std::make_shared<CutLaunch>();
   // Arguments that are refused are left to the driver, on the program's own kernel.
-  auto applied = apply_arguments(**instance, m.args, table_, view(), cut->held);
+  auto applied = apply_arguments(**instance, m.args, table_, heap, cut->held);
   if (!applied || (*instance)->args_set != how.plan.arguments) return whole("its arguments are not complete");
   if (!local_memory_fits(**instance, kernel->bounds)) return whole("it asks for too much local memory");
   kernel->whole_because.clear();
