@@ -120,7 +120,7 @@ void Daemon::join_parts() {
     check_idle();
   };
   slices_->on_terms_changed = [this](const Slice& slice) {
-    auto set = arbitration_->set_terms(slice.id, core::terms_of(slice.terms));
+    auto set = arbitration_->set_terms(slice.id, slice.terms);
     if (!set) log_.error("slice {}: {}", slice.name, set.error().text());
   };
   sessions_->listener.message = [this](SessionRecord& session, const protocol::Packet& packet) {
@@ -146,7 +146,7 @@ void Daemon::govern(const SessionRecord& session) {
   member.session = session.id;
   member.slice = session.slice;
   member.slice_name = slice.name;
-  member.terms = core::terms_of(slice.terms);
+  member.terms = slice.terms;
   for (const std::string& id : session.devices) {
     const model::Device* device = devices_.find(id);
     member.devices.push_back({id, device != nullptr && device->kind == model::DeviceKind::kCpu});

@@ -1,54 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/terms.h"
 
-#include <charconv>
-#include <cmath>
-#include <cstdio>
-
 #include "base/limits.h"
 
 namespace amalgam::model {
 namespace {
 
-constexpr double kPpmPerPercent = 10'000;
 constexpr std::string_view kNone = "none";
+constexpr uint32_t kLeastQuantilePpm = 500'000, kMostQuantilePpm = 999'900;
 
-struct TimeUnit {
-  std::string_view name;
-  uint64_t ns;
-};
-constexpr TimeUnit kTimeUnits[] = {{"s", 1'000'000'000}, {"ms", 1'000'000}, {"us", 1'000}, {"ns", 1}};
-
-/// A plain decimal number at the start of `text`, which then begins after it. Signs and exponents are not numbers here.
-bool take_number(std::string_view& text, double& number) {
-  if (text.empty() || text[0] < '0' || text[0] > '9') return false;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  if (error != std::errc{}) return false;
-  text.remove_prefix(static_cast<size_t>(end - text.data()));
-  return true;
-}
-
-/// "5", "12.5": as many decimals as say something, at most `decimals`.
-std::string plain(double number, int decimals) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", decimals, number);
-  std::string out = text;
-  if (out.find('.') == std::string::npos) return out;
-  out.erase(out.find_last_not_of('0') + 1);
-  if (out.ends_with('.')) out.pop_back();
-  return out;
-}
-
-std::string format_time(uint64_t ns) {
-  for (const TimeUnit& unit : kTimeUnits)
-    if (ns >= unit.ns) return plain(static_cast<double>(ns) / static_cast<double>(unit.ns), 6) + std::string(unit.name);
-  return "0";
-}
-
-std::string percent_range() { return "between " + format_percent(kMinSharePpm) + " and 100%"; }
+std::string part_range() { return "between " + format_percent(kMinSharePpm) + " and 100%"; }
 std::string slo_range() { return "between " + format_time(kMinSloNs) + " and " + format_time(kMaxSloNs); }
 
-bool is_fraction(uint32_t ppm) { return ppm == 0 || (ppm >= kMinSharePpm && ppm <= kWholePpm); }
+bool is_part(uint32_t ppm) { return ppm == 0 || (ppm >= kMinSharePpm && ppm <= kWholePpm); }
+
+std::string percentile(uint32_t ppm) {
+  std::string text = format_percent(ppm);
+  text.pop_back();
+  return "p" + text;
+}
+
+Result<void> check_slo(const Slo& slo, Priority priority) {
+  if (slo.bound_ns == 0) return {};
+  if (slo.bound_ns < kMinSloNs || slo.bound_ns > kMaxSloNs)
+    return fail(Code::kInvalidArgument, "slo " + format_slo(slo) + ": " + slo_range());
+  if (slo.quantile_ppm < kLeastQuantilePpm || slo.quantile_ppm > kMostQuantilePpm)
+    return fail(Code::kInvalidArgument, "slo " + format_slo(slo) + ": for p50 to p99.99 of the launches");
+  if (priority == Priority::kIdle)
+    return fail(Code::kInvalidArgument, "slo " + format_slo(slo) +
+                                            " with priority idle: who goes before nobody cannot keep a latency; raise the "
+                                            "priority, or give no slo");
+  return {};
+}
 
 }  // namespace
 
@@ -56,7 +39,7 @@ void TermsPatch::fill_from(const TermsPatch& other) {
   if (!gives(Term::kShare) && other.gives(Term::kShare)) set_share(other.terms.share_ppm);
   if (!gives(Term::kCap) && other.gives(Term::kCap)) set_cap(other.terms.cap_ppm);
   if (!gives(Term::kPriority) && other.gives(Term::kPriority)) set_priority(other.terms.priority);
-  if (!gives(Term::kSlo) && other.gives(Term::kSlo)) set_slo(other.terms.slo_p99_ns);
+  if (!gives(Term::kSlo) && other.gives(Term::kSlo)) set_slo(other.terms.slo);
   if (!gives(Term::kMemory) && other.gives(Term::kMemory)) set_memory(other.memory_bytes);
 }
 
@@ -64,23 +47,24 @@ void TermsPatch::apply(Terms& to, uint64_t& quota_bytes) const {
   if (gives(Term::kShare)) to.share_ppm = terms.share_ppm;
   if (gives(Term::kCap)) to.cap_ppm = terms.cap_ppm;
   if (gives(Term::kPriority)) to.priority = terms.priority;
-  if (gives(Term::kSlo)) to.slo_p99_ns = terms.slo_p99_ns;
+  if (gives(Term::kSlo)) to.slo = terms.slo;
   if (gives(Term::kMemory)) quota_bytes = memory_bytes;
 }
 
 Result<void> check(const Terms& terms) {
-  if (!is_fraction(terms.share_ppm))
-    return fail(Code::kInvalidArgument, "share " + format_percent(terms.share_ppm) + ": " + percent_range());
-  if (!is_fraction(terms.cap_ppm))
-    return fail(Code::kInvalidArgument, "cap " + format_percent(terms.cap_ppm) + ": " + percent_range());
-  if (terms.cap_ppm != 0 && terms.cap_ppm < terms.share_ppm)
+  if (!is_part(terms.share_ppm))
+    return fail(Code::kInvalidArgument, "share " + format_percent(terms.share_ppm) + ": " + part_range());
+  if (!is_part(terms.cap_ppm))
+    return fail(Code::kInvalidArgument, "cap " + format_percent(terms.cap_ppm) + ": " + part_range());
+  if (terms.share_ppm > terms.most_ppm())
     return fail(Code::kInvalidArgument, "cap " + format_percent(terms.cap_ppm) + " is below share " +
                                             format_percent(terms.share_ppm) + "; raise the cap, or lower the share");
   if (static_cast<uint8_t>(terms.priority) >= std::size(kPriorities))
     return fail(Code::kInvalidArgument, "priority " + std::to_string(static_cast<unsigned>(terms.priority)) + " is none");
-  if (terms.slo_p99_ns != 0 && (terms.slo_p99_ns < kMinSloNs || terms.slo_p99_ns > kMaxSloNs))
-    return fail(Code::kInvalidArgument, "slo " + format_slo(terms.slo_p99_ns) + ": " + slo_range());
-  return {};
+  if (terms.weight == 0 || terms.weight > Terms::kMostWeight)
+    return fail(Code::kInvalidArgument,
+                "weight " + std::to_string(terms.weight) + ": between 1 and " + std::to_string(Terms::kMostWeight));
+  return check_slo(terms.slo, terms.priority);
 }
 
 std::string_view priority_name(Priority priority) {
@@ -94,9 +78,11 @@ std::string_view priority_name(Priority priority) {
   return "unknown";
 }
 
-std::string format_percent(uint32_t ppm) { return plain(ppm / kPpmPerPercent, 4) + "%"; }
+std::string format_part(uint32_t ppm) { return ppm == 0 ? std::string(kNone) : format_percent(ppm); }
 
-std::string format_slo(uint64_t p99_ns) { return p99_ns == 0 ? std::string(kNone) : "p99=" + format_time(p99_ns); }
+std::string format_slo(const Slo& slo) {
+  return slo.bound_ns == 0 ? std::string(kNone) : percentile(slo.quantile_ppm) + "=" + format_time(slo.bound_ns);
+}
 
 Result<Priority> parse_priority(std::string_view text) {
   for (Priority priority : kPriorities)
@@ -104,31 +90,36 @@ Result<Priority> parse_priority(std::string_view text) {
   return fail(Code::kInvalidArgument, "one of realtime, high, normal, low, idle");
 }
 
-Result<uint32_t> parse_percent(std::string_view text) {
+Result<uint32_t> parse_part(std::string_view text) {
   if (text == kNone) return 0;
-  double percent = 0;
-  if (!take_number(text, percent)) return fail(Code::kInvalidArgument, "per cent, such as 30% or 12.5%, or none");
-  if (text != "%") return fail(Code::kInvalidArgument, "per cent, with its sign, such as 30% or 12.5%, or none");
-  double ppm = std::round(percent * kPpmPerPercent);
-  if (!(ppm >= kMinSharePpm) || ppm > kWholePpm) return fail(Code::kInvalidArgument, percent_range());
-  return static_cast<uint32_t>(ppm);
+  auto ppm = parse_percent(text, kMinSharePpm);
+  if (!ppm) return fail(Code::kInvalidArgument, ppm.error().message + ", or none");
+  return ppm;
 }
 
-Result<uint64_t> parse_slo(std::string_view text) {
+Result<Slo> parse_slo(std::string_view text) {
+  Slo slo;
+  if (text == kNone) return slo;
+  auto wrong = [] {
+    return fail(Code::kInvalidArgument, "a latency for 99 of 100 launches, such as p99=5ms or p99=800us, or none");
+  };
+  size_t equals = text.find('=');
+  if (!text.starts_with('p') || equals == std::string_view::npos) return wrong();
+  auto quantile = parse_percent(std::string(text.substr(1, equals - 1)) + "%");
+  auto bound = parse_time(text.substr(equals + 1));
+  if (!quantile || !bound) return wrong();
+  slo.quantile_ppm = *quantile;
+  slo.bound_ns = *bound;
+  if (slo.bound_ns < kMinSloNs || slo.bound_ns > kMaxSloNs) return fail(Code::kInvalidArgument, slo_range());
+  if (auto good = check_slo(slo, Priority::kNormal); !good) return std::unexpected(std::move(good.error()));
+  return slo;
+}
+
+Result<uint64_t> parse_quota(std::string_view text) {
   if (text == kNone) return 0;
-  constexpr std::string_view kPrefix = "p99=";
-  double number = 0;
-  if (text.starts_with(kPrefix)) {
-    text.remove_prefix(kPrefix.size());
-    if (take_number(text, number))
-      for (const TimeUnit& unit : kTimeUnits) {
-        if (text != unit.name) continue;
-        double ns = std::round(number * static_cast<double>(unit.ns));
-        if (!(ns >= kMinSloNs) || ns > kMaxSloNs) return fail(Code::kInvalidArgument, slo_range());
-        return static_cast<uint64_t>(ns);
-      }
-  }
-  return fail(Code::kInvalidArgument, "a latency for 99 of 100 launches, such as p99=5ms or p99=800us, or none");
+  auto bytes = parse_bytes(text);
+  if (!bytes) return fail(Code::kInvalidArgument, bytes.error().message + ", or none");
+  return bytes;
 }
 
 }  // namespace amalgam::model

@@ -17,7 +17,7 @@
 
 namespace {
 
-using amalgam::model::kWholePpm;
+using amalgam::kWholePpm;
 using Clock = std::chrono::steady_clock;
 
 struct Storm {

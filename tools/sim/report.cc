@@ -9,8 +9,9 @@
 #include <fstream>
 
 #include "base/limits.h"
+#include "base/units.h"
 #include "north/cli/table.h"
-#include "north/cli/units.h"
+#include "north/cli/text.h"
 
 namespace amalgam::simtool {
 
@@ -19,8 +20,8 @@ Result<std::string> read_trace(const std::string& path) {
   uint64_t bytes = std::filesystem::file_size(path, error);
   if (error) return fail(system_error("open " + path, error.value()));
   if (bytes > kTraceBytes)
-    return fail(Code::kLimit, path + " has " + cli::format_bytes(bytes) + ": a trace has at most " +
-                                  cli::format_bytes(kTraceBytes) + " (trace-bytes of `amalgam limits`)");
+    return fail(Code::kLimit, path + " has " + format_bytes(bytes) + ": a trace has at most " + format_bytes(kTraceBytes) +
+                                  " (trace-bytes of `amalgam limits`)");
   std::string text(bytes, '\0');
   std::ifstream in(path, std::ios::binary);
   if (!in) return fail(system_error("open " + path, errno));
@@ -59,7 +60,7 @@ std::vector<std::string> compare_lines(const std::vector<core::ReplayReport>& re
   std::vector<std::string> lines;
   for (const core::ReplayReport& report : reports)
     lines.push_back(fmt::format("{}: all done after {}, the device busy for {:.1f}% of it, {} decisions", report.policy,
-                                cli::format_duration(report.end_ns), 100 * report.busy, report.decisions));
+                                format_duration(report.end_ns), 100 * report.busy, report.decisions));
   lines.emplace_back();
   cli::Table table({{"SLICE", false, true},
                     {"POLICY"},
@@ -77,10 +78,9 @@ std::vector<std::string> compare_lines(const std::vector<core::ReplayReport>& re
     for (const core::ReplayReport& report : reports) {
       const core::ReplayRow& row = report.rows[slice];
       table.add({cli::printable(row.name), report.policy, row.asked == 0 ? "none" : percent(row.asked), percent(row.got),
-                 cli::format_count(row.completed), cli::format_duration(row.wait_p50_ns),
-                 cli::format_duration(row.wait_p99_ns), cli::format_duration(row.wait_most_ns),
-                 cli::format_duration(row.latency_p99_ns), cli::format_duration(row.throttled_ns),
-                 cli::format_count(row.preemptions)});
+                 format_count(row.completed), format_duration(row.wait_p50_ns), format_duration(row.wait_p99_ns),
+                 format_duration(row.wait_most_ns), format_duration(row.latency_p99_ns), format_duration(row.throttled_ns),
+                 format_count(row.preemptions)});
     }
   }
   for (std::string& line : table.lines(width)) lines.push_back(std::move(line));

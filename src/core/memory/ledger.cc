@@ -2,9 +2,9 @@
 #include "core/memory/ledger.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/assert.h"
+#include "base/units.h"
 
 namespace amalgam::core {
 namespace {
@@ -24,11 +24,11 @@ std::string name_holders(std::vector<Holder> holders) {
   std::ranges::sort(holders, std::greater{}, &Holder::bytes);
   std::string text;
   for (size_t i = 0; i < std::min(holders.size(), kNamedHolders); ++i)
-    text += (i == 0 ? "" : ", ") + holders[i].text + " holds " + human_bytes(holders[i].bytes);
+    text += (i == 0 ? "" : ", ") + holders[i].text + " holds " + format_bytes(holders[i].bytes);
   if (holders.size() > kNamedHolders) {
     uint64_t rest = 0;
     for (size_t i = kNamedHolders; i < holders.size(); ++i) rest += holders[i].bytes;
-    text += ", and " + std::to_string(holders.size() - kNamedHolders) + " more hold " + human_bytes(rest);
+    text += ", and " + std::to_string(holders.size() - kNamedHolders) + " more hold " + format_bytes(rest);
   }
   return text;
 }
@@ -36,23 +36,6 @@ std::string name_holders(std::vector<Holder> holders) {
 uint64_t free_of(const Ledger::PoolState& pool) { return pool.capacity > pool.held ? pool.capacity - pool.held : 0; }
 
 }  // namespace
-
-std::string human_bytes(uint64_t bytes) {
-  struct Unit {
-    uint64_t size;
-    const char* name;
-  };
-  static constexpr Unit kUnits[] = {{kGiB * 1024, "TiB"}, {kGiB, "GiB"}, {kMiB, "MiB"}, {kKiB, "KiB"}};
-  for (const Unit& unit : kUnits) {
-    if (bytes < unit.size) continue;
-    char text[48];
-    bool whole = bytes % unit.size == 0;
-    std::snprintf(text, sizeof text, whole ? "%.0f %s" : "%.1f %s",
-                  static_cast<double>(bytes) / static_cast<double>(unit.size), unit.name);
-    return text;
-  }
-  return std::to_string(bytes) + " bytes";
-}
 
 void Ledger::set_pool(const std::string& pool, uint64_t capacity) { pools_[pool].capacity = capacity; }
 
@@ -65,9 +48,9 @@ Result<void> Ledger::create_slice(uint64_t slice, const std::string& name, std::
     if (found == pools_.end()) return fail(Code::kNotFound, "there is no memory pool " + pool);
     if (quota <= free_of(found->second)) continue;
     std::string holders = pool_holders(pool);
-    return fail(Code::kOutOfMemory, "slice \"" + name + "\" asks for " + human_bytes(quota) + ", but pool " + pool +
-                                        " has " + human_bytes(free_of(found->second)) + " free of " +
-                                        human_bytes(found->second.capacity) + (holders.empty() ? "" : "; " + holders));
+    return fail(Code::kOutOfMemory, "slice \"" + name + "\" asks for " + format_bytes(quota) + ", but pool " + pool +
+                                        " has " + format_bytes(free_of(found->second)) + " free of " +
+                                        format_bytes(found->second.capacity) + (holders.empty() ? "" : "; " + holders));
   }
   for (const std::string& pool : pools) pools_[pool].held += quota;
   slices_.emplace(slice, Slice{name, std::move(pools), quota, 0, 0});
@@ -80,8 +63,8 @@ Result<void> Ledger::set_quota(uint64_t slice, uint64_t quota) {
   Slice& of = found->second;
   if (quota != 0 && of.granted > quota) {
     std::string holders = slice_holders(of);
-    return fail(Code::kOutOfMemory, "slice \"" + of.name + "\" holds " + human_bytes(of.granted) +
-                                        ", more than a quota of " + human_bytes(quota) + (holders.empty() ? "" : "; ") +
+    return fail(Code::kOutOfMemory, "slice \"" + of.name + "\" holds " + format_bytes(of.granted) +
+                                        ", more than a quota of " + format_bytes(quota) + (holders.empty() ? "" : "; ") +
                                         holders);
   }
   // What the slice counts for in each of its pools, before and after.
@@ -91,8 +74,8 @@ Result<void> Ledger::set_quota(uint64_t slice, uint64_t quota) {
     const PoolState& pool = pools_.at(name);
     if (more <= free_of(pool)) continue;
     std::string holders = pool_holders(name);
-    return fail(Code::kOutOfMemory, "slice \"" + of.name + "\" asks for " + human_bytes(more) + " more, but pool " + name +
-                                        " has " + human_bytes(free_of(pool)) + " free of " + human_bytes(pool.capacity) +
+    return fail(Code::kOutOfMemory, "slice \"" + of.name + "\" asks for " + format_bytes(more) + " more, but pool " + name +
+                                        " has " + format_bytes(free_of(pool)) + " free of " + format_bytes(pool.capacity) +
                                         (holders.empty() ? "" : "; ") + holders);
   }
   for (const std::string& name : of.pools) pools_[name].held = pools_[name].held - before + after;
@@ -194,8 +177,8 @@ Result<void> Ledger::give_back(uint64_t session, uint64_t bytes) {
   auto found = sessions_.find(session);
   AMALGAM_ASSERT(found != sessions_.end());
   if (bytes > found->second.granted)
-    return fail(Code::kProtocol, "session " + std::to_string(session) + " returns " + human_bytes(bytes) + " and holds " +
-                                     human_bytes(found->second.granted));
+    return fail(Code::kProtocol, "session " + std::to_string(session) + " returns " + format_bytes(bytes) + " and holds " +
+                                     format_bytes(found->second.granted));
   subtract(found->second, bytes);
   return {};
 }
@@ -208,8 +191,8 @@ Result<void> Ledger::restore(uint64_t session, uint64_t granted) {
   Bound bound = bound_of(slices_.at(found->second.slice));
   if (granted > bound.free) {
     add(found->second, before);
-    return fail(Code::kOutOfMemory, "session " + std::to_string(session) + " says that it holds " + human_bytes(granted) +
-                                        ", but only " + human_bytes(bound.free) + " can be its own");
+    return fail(Code::kOutOfMemory, "session " + std::to_string(session) + " says that it holds " + format_bytes(granted) +
+                                        ", but only " + format_bytes(bound.free) + " can be its own");
   }
   add(found->second, granted);
   return {};
@@ -237,13 +220,14 @@ std::string Ledger::slice_holders(const Slice& slice) const {
 }
 
 std::string Ledger::refusal(const Slice& slice, const Bound& bound, uint64_t bytes) const {
-  std::string text = human_bytes(bytes) + " asked for, but ";
+  std::string text = format_bytes(bytes) + " asked for, but ";
   std::string holders;
   if (bound.pool.empty()) {
-    text += "slice \"" + slice.name + "\" has " + human_bytes(bound.free) + " free of its quota " + human_bytes(slice.quota);
+    text +=
+        "slice \"" + slice.name + "\" has " + format_bytes(bound.free) + " free of its quota " + format_bytes(slice.quota);
     holders = slice_holders(slice);
   } else {
-    text += "pool " + bound.pool + " has " + human_bytes(bound.free) + " free of " + human_bytes(bound.limit);
+    text += "pool " + bound.pool + " has " + format_bytes(bound.free) + " free of " + format_bytes(bound.limit);
     holders = pool_holders(bound.pool);
   }
   return text + (holders.empty() ? "" : "; " + holders);

@@ -101,7 +101,4 @@ class Ledger {
   std::map<uint64_t, Session> sessions_;
 };
 
-/// "1.5 GiB", "300 MiB", "17 bytes".
-std::string human_bytes(uint64_t bytes);
-
 }  // namespace amalgam::core

@@ -47,7 +47,7 @@ TEST_F(LedgerTest, QuotaIsExactAndTheRefusalNamesTheHolders) {
   auto answer = ledger.reserve(8, 1, 0, true);
   EXPECT_EQ(answer.verdict, Verdict::kRefused);
   EXPECT_EQ(answer.reason,
-            "1 bytes asked for, but slice \"a\" has 0 bytes free of its quota 100 MiB; "
+            "1 B asked for, but slice \"a\" has 0 free of its quota 100 MiB; "
             "session 7 (hashcat, pid 3) holds 60 MiB, session 8 (clpeak, pid 4) holds 40 MiB");
   EXPECT_EQ(ledger.end_session(7), 60 * kMiB);
   EXPECT_EQ(ledger.reserve(8, 60 * kMiB, 0, false).verdict, Verdict::kGranted);
@@ -156,7 +156,7 @@ TEST_F(LedgerTest, AQuotaGrowsByWhatIsFree) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kOutOfMemory);
   EXPECT_EQ(refused.error().message,
-            "slice \"a\" asks for 1 MiB more, but pool card has 0 bytes free of 256 MiB; "
+            "slice \"a\" asks for 1 MiB more, but pool card has 0 free of 256 MiB; "
             "slice \"a\" holds 156 MiB, slice \"b\" holds 100 MiB");
   EXPECT_EQ(ledger.pool("host").held, 156 * kMiB) << "a refusal changes nothing";
   ledger.open_session(7, 1, "x");
@@ -170,7 +170,7 @@ TEST_F(LedgerTest, AQuotaShrinksToWhatIsHeldAndNoFurther) {
   auto refused = ledger.set_quota(1, 60 * kMiB - 1);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message,
-            "slice \"a\" holds 60 MiB, more than a quota of 60.0 MiB; session 7 (hashcat, pid 3) holds 60 MiB");
+            "slice \"a\" holds 60 MiB, more than a quota of 60 MiB; session 7 (hashcat, pid 3) holds 60 MiB");
   ASSERT_TRUE(ledger.set_quota(1, 60 * kMiB));
   EXPECT_EQ(ledger.pool("host").held, 60 * kMiB);
   EXPECT_EQ(ledger.reserve(7, 1, 0, true).verdict, Verdict::kRefused);

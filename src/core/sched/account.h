@@ -20,7 +20,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/sched/terms.h"
+#include "core/sched/shares.h"
 
 namespace amalgam::core {
 

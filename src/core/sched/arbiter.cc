@@ -26,7 +26,7 @@ Result<void> Arbiter::add_slice(uint64_t now_ns, SliceId slice, std::string name
   slices_.push_back({.id = slice,
                      .name = std::move(name),
                      .terms = terms,
-                     .account = Account(standing, terms.cap_ppm, virtual_now(terms.priority)),
+                     .account = Account(standing, terms.most_ppm(), virtual_now(terms.priority)),
                      .idle_since_ns = now_ns_});
   divide_again(means, slice, terms.priority);
   return {};

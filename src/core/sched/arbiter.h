@@ -42,7 +42,7 @@
 #include "core/sched/explain.h"
 #include "core/sched/gap.h"
 #include "core/sched/policy.h"
-#include "core/sched/terms.h"
+#include "core/sched/shares.h"
 
 namespace amalgam::core {
 

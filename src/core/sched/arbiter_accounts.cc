@@ -109,7 +109,7 @@ void Arbiter::divide_again(const std::array<int64_t, kPriorities>& means, SliceI
     Slice& slice = slices_[i];
     int64_t to = means[static_cast<size_t>(slice.terms.priority)];
     int64_t from = slice.id == moved ? means[static_cast<size_t>(from_class)] : to;
-    slice.account.restand(standings[i], slice.terms.cap_ppm, from, to);
+    slice.account.restand(standings[i], slice.terms.most_ppm(), from, to);
   }
 }
 

@@ -285,7 +285,7 @@ TEST_F(ArbiterTest, RefusalsChangeNothing) {
   EXPECT_EQ(arbiter.add_slice(0, 1, "again", {}).error().code, Code::kInvalidArgument);
   EXPECT_EQ(arbiter.add_slice(0, 0, "nobody", {}).error().code, Code::kInvalidArgument);
   EXPECT_EQ(arbiter.add_slice(0, 2, "much", {.share_ppm = 400'000}).error().message,
-            "add slice: slice \"much\" asks for 40 % of the device, but 30 % is free; slice \"s\" holds 70 %");
+            "add slice: a share of 40% is asked for, but the device has 30% free; slice 1 \"s\" holds 70%");
   EXPECT_EQ(arbiter.set_terms(0, 9, {}).error().code, Code::kNotFound);
   EXPECT_EQ(arbiter.set_terms(0, 1, {.cap_ppm = 1}).error().code, Code::kInvalidArgument);
   EXPECT_EQ(arbiter.set_policy(0, "magic").error().code, Code::kNotFound);

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/sched/terms.h"
+#include "core/sched/shares.h"
 
 namespace amalgam::core {
 

@@ -11,7 +11,7 @@ uint32_t most_of(const std::vector<Holding>& holdings, SliceId slice) {
   uint32_t others = 0, cap = kWholePpm;
   for (const Holding& holding : holdings) {
     if (holding.slice == slice)
-      cap = holding.terms.cap_ppm;
+      cap = holding.terms.most_ppm();
     else
       others += holding.terms.share_ppm;
   }
@@ -90,10 +90,10 @@ std::string Goals::text(SliceId slice) const {
   if (found == goals_.end()) return "";
   const Goal& goal = found->second;
   const SloVerdict& verdict = goal.verdict;
-  std::string share = goal.found_ppm == 0 ? "no share" : "a share of " + part_text(goal.found_ppm);
-  std::string many = part_text(goal.asked.slo.quantile_ppm) + " of the launches take at most ";
+  std::string share = goal.found_ppm == 0 ? "no share" : "a share of " + format_percent(goal.found_ppm);
+  std::string many = format_percent(goal.asked.slo.quantile_ppm) + " of the launches take at most ";
   std::string measured =
-      many + milliseconds_text(verdict.measured_ns) + ", " + milliseconds_text(goal.asked.slo.bound_ns) + " asked for";
+      many + format_duration(verdict.measured_ns) + ", " + format_duration(goal.asked.slo.bound_ns) + " asked for";
   switch (verdict.state) {
     case SloState::kLearning: return "not judged yet, too few launches; it has " + share;
     case SloState::kHolds: return "kept with " + share + ": " + measured;

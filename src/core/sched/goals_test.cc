@@ -67,7 +67,7 @@ TEST(Goals, SayWhenAllThatIsLeftIsNotEnough) {
   ASSERT_TRUE(device.add(2, with_share(70 * kPercent)));
   for (int i = 0; i < 20; ++i) device.second(1, 2 * kMs);
   EXPECT_EQ(device.share(1), 30 * kPercent);
-  EXPECT_NE(device.goals.text(1).find("cannot be kept: with all of the 30 %"), std::string::npos) << device.goals.text(1);
+  EXPECT_NE(device.goals.text(1).find("cannot be kept: with all of the 30%"), std::string::npos) << device.goals.text(1);
 }
 
 TEST(Goals, AFoundShareStandsBackForWhatOthersAskFor) {

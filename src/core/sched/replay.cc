@@ -61,16 +61,16 @@ class Parser {
       terms_.emplace_back();
     }
     Terms& terms = terms_[known->second];
-    AMALGAM_TRY(set(line, "share", terms.share_ppm, parse_part), "share");
-    AMALGAM_TRY(set(line, "cap", terms.cap_ppm, parse_part), "cap");
+    AMALGAM_TRY(set(line, "share", terms.share_ppm, model::parse_part), "share");
+    AMALGAM_TRY(set(line, "cap", terms.cap_ppm, model::parse_part), "cap");
     AMALGAM_TRY(set(line, "priority", terms.priority, model::parse_priority), "priority");
-    AMALGAM_TRY(set(line, "slo", terms.slo, parse_slo), "slo");
+    AMALGAM_TRY(set(line, "slo", terms.slo, model::parse_slo), "slo");
     if (line.contains("weight")) {
       uint64_t weight = 0;
       AMALGAM_TRY(number(line, "weight", weight), "weight");
-      terms.weight = static_cast<uint32_t>(std::min<uint64_t>(weight, kMostWeight + 1));
+      terms.weight = static_cast<uint32_t>(std::min<uint64_t>(weight, Terms::kMostWeight + 1));
     }
-    AMALGAM_TRY(check_terms(terms), "terms");
+    AMALGAM_TRY(model::check(terms), "terms");
     trace_.changes.push_back({trace_.end_ns, known->second, terms});
     return {};
   }

@@ -46,24 +46,24 @@ SloVerdict SloController::update(uint32_t share_ppm, uint32_t most_ppm) {
   raises_ = 0;
   bool calm = measured < slo_.bound_ns * kCalmPart / kWholePpm;
   calm_ = calm ? calm_ + 1 : 0;
-  if (calm_ < kCalmWindows || share_ppm <= kLeastSharePpm) return close(SloState::kHolds, std::min(share_ppm, most_ppm));
+  if (calm_ < kCalmWindows || share_ppm <= kMinSharePpm) return close(SloState::kHolds, std::min(share_ppm, most_ppm));
   calm_ = 0;
-  return close(SloState::kLowered, std::max(kLeastSharePpm, share_ppm - share_ppm / 20));
+  return close(SloState::kLowered, std::max(kMinSharePpm, share_ppm - share_ppm / 20));
 }
 
 SloVerdict SloController::raise(uint32_t share_ppm, uint32_t most_ppm) {
   uint64_t measured = window_.quantile_ns(slo_.quantile_ppm);
   calm_ = 0;
-  std::string goal = milliseconds_text(measured) + ", " + milliseconds_text(slo_.bound_ns) + " was asked for";
+  std::string goal = format_duration(measured) + ", " + format_duration(slo_.bound_ns) + " was asked for";
   if (share_ppm >= most_ppm)
     return close(SloState::kCannot, most_ppm,
-                 "with all of the " + part_text(most_ppm) + " that it may have it takes " + goal);
+                 "with all of the " + format_percent(most_ppm) + " that it may have it takes " + goal);
   if (raises_ == 0) before_raises_ns_ = measured;
   if (raises_ >= kVainRaises) {
     bool helped = measured < before_raises_ns_ - before_raises_ns_ / 10;
     if (!helped)
       return close(SloState::kCannot, share_ppm,
-                   "a larger share than " + part_text(share_ppm) + " does not help: it takes " + goal);
+                   "a larger share than " + format_percent(share_ppm) + " does not help: it takes " + goal);
     raises_ = 0;
     before_raises_ns_ = measured;
   }

@@ -18,7 +18,7 @@
 #include <cstdint>
 #include <string>
 
-#include "core/sched/terms.h"
+#include "core/sched/shares.h"
 #include "model/latency.h"
 
 namespace amalgam::core {

@@ -103,7 +103,7 @@ TEST(Slo, SaysWhenAdmissionDoesNotLeaveEnough) {
   }
   EXPECT_EQ(verdict.state, SloState::kCannot);
   EXPECT_EQ(share, 10 * kPercent) << "never more than admission leaves";
-  EXPECT_NE(verdict.reason.find("with all of the 10 % that it may have it takes "), std::string::npos) << verdict.reason;
+  EXPECT_NE(verdict.reason.find("with all of the 10% that it may have it takes "), std::string::npos) << verdict.reason;
   EXPECT_NE(verdict.reason.find("5 ms was asked for"), std::string::npos) << verdict.reason;
   verdict = model.window(controller, share, 60 * kPercent);
   EXPECT_EQ(verdict.state, SloState::kRaised) << "goes on as soon as something is free";

@@ -62,11 +62,12 @@ std::vector<Key> class_keys(Class& of, uint64_t& memory) {
   constexpr const char* kFraction = "per cent such as \"30%\"";
   model::TermsPatch& terms = of.terms;
   return {
-      {"share", kFraction, written(model::parse_percent, [&terms](uint32_t ppm) { terms.set_share(ppm); })},
-      {"cap", kFraction, written(model::parse_percent, [&terms](uint32_t ppm) { terms.set_cap(ppm); })},
+      {"share", kFraction, written(model::parse_part, [&terms](uint32_t ppm) { terms.set_share(ppm); })},
+      {"cap", kFraction, written(model::parse_part, [&terms](uint32_t ppm) { terms.set_cap(ppm); })},
       {"priority", "a name such as \"high\"",
        written(model::parse_priority, [&terms](model::Priority priority) { terms.set_priority(priority); })},
-      {"slo", "a latency such as \"p99=5ms\"", written(model::parse_slo, [&terms](uint64_t ns) { terms.set_slo(ns); })},
+      {"slo", "a latency such as \"p99=5ms\"",
+       written(model::parse_slo, [&terms](const model::Slo& slo) { terms.set_slo(slo); })},
       {"memory", "a size such as \"2GiB\", or a number of bytes",
        [take = into_size(memory), &terms, &memory](const toml::node& node) {
          std::string why = take(node);

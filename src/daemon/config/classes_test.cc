@@ -40,7 +40,7 @@ memory = 0
   ASSERT_TRUE(added) << added.error().message;
   const Class* training = classes.find("training");
   ASSERT_NE(training, nullptr);
-  EXPECT_EQ(training->terms.terms, (model::Terms{300'000, 625'000, Priority::kLow, 5'000'000}));
+  EXPECT_EQ(training->terms.terms, (model::Terms{300'000, 625'000, Priority::kLow, {990'000, 5'000'000}}));
   EXPECT_EQ(training->terms.memory_bytes, 2 * kGiB);
   EXPECT_EQ(training->users, std::vector<uid_t>{0});
   EXPECT_EQ(training->groups, std::vector<gid_t>{0});
@@ -54,7 +54,7 @@ memory = 0
 TEST(Classes, ErrorsNamePlaceKeyAndRemedy) {
   EXPECT_EQ(complaint("[a]\nshar = \"30%\""), "x.toml:2:1: unknown key \"a.shar\": did you mean \"share\"?");
   EXPECT_EQ(complaint("[a]\nshare = \"130%\""),
-            "x.toml:2:9: \"a.share\": between 1% and 100%; give per cent such as \"30%\"");
+            "x.toml:2:9: \"a.share\": between 1% and 100%, or none; give per cent such as \"30%\"");
   EXPECT_EQ(complaint("[a]\nshare = 30"), "x.toml:2:9: \"a.share\": wrong type; give per cent such as \"30%\"");
   EXPECT_EQ(complaint("[a]\npriority = \"urgent\""),
             "x.toml:2:12: \"a.priority\": one of realtime, high, normal, low, idle; give a name such as \"high\"");

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <fstream>
 #include <sstream>
 
@@ -125,25 +124,6 @@ std::vector<Key> top_keys(Config& config, const std::string& name, Error& inner)
 }  // namespace
 
 bool is_log_level(std::string_view text) { return std::ranges::find(kLogLevels, text) != std::end(kLogLevels); }
-
-Result<uint64_t> parse_size(std::string_view text) {
-  struct Unit {
-    std::string_view name;
-    uint64_t bytes;
-  };
-  static constexpr Unit kUnits[] = {{"", 1},       {"B", 1},      {"KiB", kKiB},
-                                    {"MiB", kMiB}, {"GiB", kGiB}, {"TiB", kGiB * 1024},
-                                    {"K", kKiB},   {"M", kMiB},   {"G", kGiB}};
-  double number = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
-  while (unit.starts_with(' ')) unit.remove_prefix(1);
-  auto known = std::find_if(std::begin(kUnits), std::end(kUnits), [&](const Unit& u) { return u.name == unit; });
-  if (error != std::errc{} || known == std::end(kUnits) || !(number >= 0) ||
-      number * static_cast<double>(known->bytes) > 0x1p62)
-    return fail(Code::kInvalidArgument, "\"" + std::string(text) + "\" is not a size");
-  return static_cast<uint64_t>(std::llround(number * static_cast<double>(known->bytes)));
-}
 
 Result<std::string> parse_metrics_address(std::string_view text) {
   if (text == "off" || text.empty()) return std::string();

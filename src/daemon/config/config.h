@@ -55,8 +55,6 @@ Result<Config> load_config(const std::filesystem::path& file);
 /// The same for a text; `name` stands for the file in messages.
 Result<Config> parse_config(std::string_view text, const std::string& name);
 
-/// "12345", "300MiB", "1.5 GiB" → bytes.
-Result<uint64_t> parse_size(std::string_view text);
 /// Checks "127.0.0.1:9464": an address of this machine's loopback and a port; "off" and "" are off.
 Result<std::string> parse_metrics_address(std::string_view text);
 /// Whether spdlog knows the level.

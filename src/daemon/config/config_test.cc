@@ -113,17 +113,6 @@ TEST(ConfigTest, WhichLaunchesAreCut) {
   EXPECT_NE(complaint("[scheduling]\nsplit = true").find("wrong type"), std::string::npos);
 }
 
-TEST(ConfigTest, Sizes) {
-  EXPECT_EQ(parse_size("17").value(), 17u);
-  EXPECT_EQ(parse_size("300MiB").value(), 300 * kMiB);
-  EXPECT_EQ(parse_size("2 GiB").value(), 2 * kGiB);
-  EXPECT_FALSE(parse_size(""));
-  EXPECT_FALSE(parse_size("-1"));
-  EXPECT_FALSE(parse_size("nan"));
-  EXPECT_FALSE(parse_size("1e40"));
-  EXPECT_FALSE(parse_size("3 parsec"));
-}
-
 TEST(ConfigTest, AMissingFileSaysSo) {
   auto config = load_config("/nonexistent/amalgamd.toml");
   ASSERT_FALSE(config);

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "daemon/config/config.h"
+#include "base/units.h"
 
 namespace amalgam::daemon {
 namespace {
@@ -70,8 +70,8 @@ Take into_size(uint64_t& target) {
     }
     auto text = node.value_exact<std::string>();
     if (!text) return "wrong type";
-    auto bytes = parse_size(*text);
-    if (!bytes) return bytes.error().message;
+    auto bytes = parse_bytes(*text);
+    if (!bytes) return "\"" + *text + "\" is not a size";
     target = *bytes;
     return {};
   };

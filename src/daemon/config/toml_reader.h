@@ -43,7 +43,7 @@ Take into(T& target) {
 Take into_path(std::filesystem::path& target);
 /// A whole number from 0 to `most`.
 Take into_count(uint64_t& target, uint64_t most);
-/// Bytes as a number, or a string that parse_size() takes.
+/// Bytes as a number, or a string that parse_bytes() takes.
 Take into_size(uint64_t& target);
 /// A table below; its error is left in `error`, which the caller looks at in the end.
 Take into_table(std::vector<Key> keys, std::string prefix, const std::string& name, Error& error);

@@ -357,7 +357,7 @@ Result<void> SessionRegistry::attach(protocol::Channel& channel, const protocol:
   listener.live(*session);
   if (auto sent = session->worker.channel.send(protocol::Done{}, {}, 0); !sent) kill(*session, sent.error().message);
   common_.log.info("session {}: worker {} is back and holds {}", hello.session, session->worker.process.pid,
-                   core::human_bytes(hello.granted_bytes));
+                   format_bytes(hello.granted_bytes));
   listener.returned();
   return {};
 }
@@ -372,7 +372,7 @@ void SessionRegistry::stop_waiting() {
     if (session->state != SessionRecord::State::kLost) continue;
     auto restored = common_.ledger.restore(id, session->stored_granted);
     common_.log.warn("session {}: worker {} lives and does not answer; it keeps {}", id, session->worker.process.pid,
-                     core::human_bytes(restored ? session->stored_granted : 0));
+                     format_bytes(restored ? session->stored_granted : 0));
   }
 }
 

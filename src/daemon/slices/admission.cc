@@ -2,63 +2,32 @@
 #include "daemon/slices/admission.h"
 
 #include <algorithm>
-#include <functional>
 
-#include "model/terms.h"
+#include "core/sched/shares.h"
 
 namespace amalgam::daemon {
 namespace {
 
-constexpr size_t kNamedHolders = 3;  ///< holders that a refusal names; the rest is summed
+core::Holding holding_of(const Promise& promise) { return {promise.slice, promise.name, promise.terms}; }
 
-/// What others were promised of one device, the largest first.
-std::vector<const Promise*> holders_of(const std::string& device, const Promise& wish, const std::vector<Promise>& others) {
-  std::vector<const Promise*> holders;
-  for (const Promise& other : others)
-    if (other.slice != wish.slice && other.share_ppm != 0 && std::ranges::find(other.devices, device) != other.devices.end())
-      holders.push_back(&other);
-  std::ranges::stable_sort(holders, std::greater{}, &Promise::share_ppm);
-  return holders;
-}
-
-uint64_t sum_of(const std::vector<const Promise*>& holders, size_t first = 0) {
-  uint64_t sum = 0;
-  for (size_t i = first; i < holders.size(); ++i) sum += holders[i]->share_ppm;
-  return sum;
-}
-
-uint32_t free_beside(const std::vector<const Promise*>& holders) {
-  uint64_t held = sum_of(holders);
-  return held < model::kWholePpm ? static_cast<uint32_t>(model::kWholePpm - held) : 0;
-}
-
-std::string name_holders(const std::vector<const Promise*>& holders) {
-  std::string text;
-  for (size_t i = 0; i < std::min(holders.size(), kNamedHolders); ++i)
-    text += (i == 0 ? "; " : ", ") + ("slice " + std::to_string(holders[i]->slice)) + " \"" + holders[i]->name +
-            "\" holds " + model::format_percent(holders[i]->share_ppm);
-  if (holders.size() > kNamedHolders)
-    text += ", and " + std::to_string(holders.size() - kNamedHolders) + " more hold " +
-            model::format_percent(static_cast<uint32_t>(sum_of(holders, kNamedHolders)));
-  return text;
+std::vector<core::Holding> holdings_on(const std::string& device, const std::vector<Promise>& promises) {
+  std::vector<core::Holding> holdings;
+  for (const Promise& promise : promises)
+    if (std::ranges::find(promise.devices, device) != promise.devices.end()) holdings.push_back(holding_of(promise));
+  return holdings;
 }
 
 }  // namespace
 
 Result<void> admit(const Promise& wish, const std::vector<Promise>& others) {
-  if (wish.share_ppm == 0) return {};
   const std::string* fullest = nullptr;
-  std::vector<const Promise*> holders;
+  uint32_t least = kWholePpm;
   for (const std::string& device : wish.devices) {
-    auto on_this = holders_of(device, wish, others);
-    if (wish.share_ppm <= free_beside(on_this)) continue;
-    if (fullest != nullptr && free_beside(on_this) >= free_beside(holders)) continue;
-    fullest = &device;
-    holders = std::move(on_this);
+    const uint32_t free = core::free_ppm(holdings_on(device, others), wish.slice);
+    if (fullest == nullptr || free < least) fullest = &device, least = free;
   }
-  if (fullest == nullptr) return {};
-  return fail(Code::kLimit, "a share of " + model::format_percent(wish.share_ppm) + " is asked for, but device " + *fullest +
-                                " has " + model::format_percent(free_beside(holders)) + " free" + name_holders(holders));
+  if (fullest == nullptr) return model::check(wish.terms);
+  return core::admit(holdings_on(*fullest, others), holding_of(wish), "device " + *fullest);
 }
 
 }  // namespace amalgam::daemon

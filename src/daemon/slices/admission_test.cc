@@ -7,7 +7,7 @@
 #include <map>
 #include <random>
 
-#include "model/terms.h"
+#include "base/limits.h"
 
 namespace amalgam::daemon {
 namespace {
@@ -21,46 +21,47 @@ std::string refusal(const Promise& wish, const std::vector<Promise>& others) {
   return admitted.error().message;
 }
 
-TEST(Admission, AnEmptyDeviceCanBePromisedWhole) { EXPECT_EQ(refusal({1, "a", 1'000'000, {"cpu:0"}}, {}), ""); }
+TEST(Admission, AnEmptyDeviceCanBePromisedWhole) { EXPECT_EQ(refusal({1, "a", {1'000'000}, {"cpu:0"}}, {}), ""); }
 
 TEST(Admission, TheLastPartFitsAndOneMoreDoesNot) {
-  std::vector<Promise> others{{1, "a", 500'000, {"cpu:0"}}, {2, "b", 100'000, {"cpu:0"}}};
-  EXPECT_EQ(refusal({3, "c", 400'000, {"cpu:0"}}, others), "");
-  EXPECT_EQ(refusal({3, "c", 400'001, {"cpu:0"}}, others),
+  std::vector<Promise> others{{1, "a", {500'000}, {"cpu:0"}}, {2, "b", {100'000}, {"cpu:0"}}};
+  EXPECT_EQ(refusal({3, "c", {400'000}, {"cpu:0"}}, others), "");
+  EXPECT_EQ(refusal({3, "c", {400'001}, {"cpu:0"}}, others),
             "a share of 40.0001% is asked for, but device cpu:0 has 40% free; "
             "slice 1 \"a\" holds 50%, slice 2 \"b\" holds 10%");
 }
 
-TEST(Admission, NoShareAlwaysFits) { EXPECT_EQ(refusal({2, "b", 0, {"cpu:0"}}, {{1, "a", 1'000'000, {"cpu:0"}}}), ""); }
+TEST(Admission, NoShareAlwaysFits) { EXPECT_EQ(refusal({2, "b", {0}, {"cpu:0"}}, {{1, "a", {1'000'000}, {"cpu:0"}}}), ""); }
 
 TEST(Admission, OthersWithoutAShareHoldNothing) {
-  EXPECT_EQ(refusal({2, "b", 1'000'000, {"cpu:0"}}, {{1, "a", 0, {"cpu:0"}}}), "");
+  EXPECT_EQ(refusal({2, "b", {1'000'000}, {"cpu:0"}}, {{1, "a", {0}, {"cpu:0"}}}), "");
 }
 
 TEST(Admission, OtherDevicesDoNotCount) {
-  std::vector<Promise> others{{1, "a", 1'000'000, {"cpu:0"}}};
-  EXPECT_EQ(refusal({2, "b", 1'000'000, {"cpu:1"}}, others), "");
-  EXPECT_EQ(refusal({2, "b", 10'000, {"cpu:1", "cpu:0"}}, others),
+  std::vector<Promise> others{{1, "a", {1'000'000}, {"cpu:0"}}};
+  EXPECT_EQ(refusal({2, "b", {1'000'000}, {"cpu:1"}}, others), "");
+  EXPECT_EQ(refusal({2, "b", {10'000}, {"cpu:1", "cpu:0"}}, others),
             "a share of 1% is asked for, but device cpu:0 has 0% free; slice 1 \"a\" holds 100%");
 }
 
 TEST(Admission, ASliceThatChangesDoesNotStandInItsOwnWay) {
-  std::vector<Promise> others{{1, "a", 700'000, {"cpu:0"}}, {2, "b", 200'000, {"cpu:0"}}};
-  EXPECT_EQ(refusal({1, "a", 800'000, {"cpu:0"}}, others), "");
-  EXPECT_EQ(refusal({1, "a", 900'000, {"cpu:0"}}, others),
+  std::vector<Promise> others{{1, "a", {700'000}, {"cpu:0"}}, {2, "b", {200'000}, {"cpu:0"}}};
+  EXPECT_EQ(refusal({1, "a", {800'000}, {"cpu:0"}}, others), "");
+  EXPECT_EQ(refusal({1, "a", {900'000}, {"cpu:0"}}, others),
             "a share of 90% is asked for, but device cpu:0 has 80% free; slice 2 \"b\" holds 20%");
 }
 
 TEST(Admission, TheFullestDeviceIsNamed) {
-  std::vector<Promise> others{{1, "a", 600'000, {"cpu:0"}}, {2, "b", 900'000, {"cpu:1"}}, {3, "c", 700'000, {"cpu:2"}}};
-  EXPECT_NE(refusal({9, "x", 500'000, {"cpu:0", "cpu:1", "cpu:2"}}, others).find("device cpu:1 has 10% free"),
+  std::vector<Promise> others{
+      {1, "a", {600'000}, {"cpu:0"}}, {2, "b", {900'000}, {"cpu:1"}}, {3, "c", {700'000}, {"cpu:2"}}};
+  EXPECT_NE(refusal({9, "x", {500'000}, {"cpu:0", "cpu:1", "cpu:2"}}, others).find("device cpu:1 has 10% free"),
             std::string::npos);
 }
 
 TEST(Admission, ManyHoldersAreSummed) {
   std::vector<Promise> others;
-  for (uint64_t i = 1; i <= 6; ++i) others.push_back({i, "s", static_cast<uint32_t>(i * 10'000), {"cpu:0"}});
-  EXPECT_NE(refusal({9, "x", 900'000, {"cpu:0"}}, others).find("slice 4 \"s\" holds 4%, and 3 more hold 6%"),
+  for (uint64_t i = 1; i <= 6; ++i) others.push_back({i, "s", {static_cast<uint32_t>(i * 10'000)}, {"cpu:0"}});
+  EXPECT_NE(refusal({9, "x", {900'000}, {"cpu:0"}}, others).find("slice 4 \"s\" holds 4%, and 3 more hold 6%"),
             std::string::npos);
 }
 
@@ -73,7 +74,8 @@ TEST(Admission, NoOrderOfMakingChangingAndEndingPassesTheWhole) {
       std::vector<Promise> others;
       for (const auto& [id, promise] : promises) others.push_back(promise);
       bool changes = !others.empty() && random() % 2 == 0;
-      Promise wish{step, "s", static_cast<uint32_t>(random() % 600'000), {}};
+      Promise wish{step, "s", {static_cast<uint32_t>(random() % 600'000)}, {}};
+      if (wish.terms.share_ppm < kMinSharePpm) wish.terms.share_ppm = 0;
       for (const std::string& device : kAll)
         if (random() % 2 == 0) wish.devices.push_back(device);
       if (changes) {
@@ -84,17 +86,17 @@ TEST(Admission, NoOrderOfMakingChangingAndEndingPassesTheWhole) {
       auto sum = [&](const std::string& device) {
         uint64_t total = 0;
         for (const auto& [id, promise] : promises)
-          if (std::ranges::find(promise.devices, device) != promise.devices.end()) total += promise.share_ppm;
+          if (std::ranges::find(promise.devices, device) != promise.devices.end()) total += promise.terms.share_ppm;
         return total;
       };
       auto before = promises;
       promises[wish.slice] = wish;
-      bool fits = wish.share_ppm == 0 ||
-                  std::ranges::all_of(wish.devices, [&](const auto& device) { return sum(device) <= model::kWholePpm; });
+      bool fits = wish.terms.share_ppm == 0 ||
+                  std::ranges::all_of(wish.devices, [&](const auto& device) { return sum(device) <= kWholePpm; });
       ASSERT_EQ(admit(wish, others).has_value(), fits) << "seed " << seed << " step " << step;
       if (!fits) promises = before;
       if (random() % 5 == 0 && !promises.empty()) promises.erase(promises.begin());
-      for (const std::string& device : kAll) ASSERT_LE(sum(device), model::kWholePpm);
+      for (const std::string& device : kAll) ASSERT_LE(sum(device), kWholePpm);
     }
   }
 }

@@ -18,9 +18,7 @@ constexpr size_t kMaxName = 64;
 constexpr size_t kMaxSelectors = kMaxDevices;
 constexpr const char* kDefaultName = "default";
 
-std::string fraction_text(uint32_t ppm) { return ppm == 0 ? "none" : model::format_percent(ppm); }
-
-Promise promise_of(const Slice& slice) { return {slice.id, slice.name, slice.terms.share_ppm, slice.devices}; }
+Promise promise_of(const Slice& slice) { return {slice.id, slice.name, slice.terms, slice.devices}; }
 
 SliceRow row_of(const Slice& slice, pid_t creator_pid, uint64_t creator_start) {
   return {slice.id,      slice.token, slice.name,    slice.owner,      slice.quota,
@@ -30,9 +28,9 @@ SliceRow row_of(const Slice& slice, pid_t creator_pid, uint64_t creator_start) {
 }  // namespace
 
 std::string terms_text(const model::Terms& terms, uint64_t quota) {
-  return "share " + fraction_text(terms.share_ppm) + ", cap " + fraction_text(terms.cap_ppm) + ", priority " +
-         std::string(model::priority_name(terms.priority)) + ", slo " + model::format_slo(terms.slo_p99_ns) + ", quota " +
-         (quota == 0 ? "none" : core::human_bytes(quota));
+  return "share " + model::format_part(terms.share_ppm) + ", cap " + model::format_part(terms.cap_ppm) + ", priority " +
+         std::string(model::priority_name(terms.priority)) + ", slo " + model::format_slo(terms.slo) + ", quota " +
+         (quota == 0 ? "none" : format_bytes(quota));
 }
 
 std::string presentable(const std::string& name, size_t most) {
@@ -74,7 +72,7 @@ Result<void> SliceRegistry::check_terms(const Slice& slice, const model::Terms& 
   std::vector<Promise> others;
   for (const auto& [id, other] : slices_) others.push_back(promise_of(*other));
   Promise wish = promise_of(slice);
-  wish.share_ppm = terms.share_ppm;
+  wish.terms = terms;
   return admit(wish, others);
 }
 

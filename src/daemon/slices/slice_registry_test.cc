@@ -98,7 +98,7 @@ TEST_F(SliceRegistryTest, AClassFillsWhatIsNotGiven) {
   own.set_memory(0);
   auto slice = create(kAlice, "a", own, "batch");
   ASSERT_TRUE(slice) << why(slice);
-  EXPECT_EQ((*slice)->terms, (Terms{100'000, 400'000, Priority::kLow, 0}));
+  EXPECT_EQ((*slice)->terms, (Terms{100'000, 400'000, Priority::kLow}));
   EXPECT_EQ((*slice)->quota, 0u);
   EXPECT_EQ((*slice)->class_name, "batch");
   auto whole = create(kAlice, "b", {}, "batch");
@@ -169,7 +169,7 @@ TEST_F(SliceRegistryTest, WhatHappensIsToldAndKept) {
   TermsPatch change = share(250'000);
   change.set_cap(500'000);
   change.set_priority(Priority::kHigh);
-  change.set_slo(5'000'000);
+  change.set_slo({990'000, 5'000'000});
   change.set_memory(kGiB);
   ASSERT_TRUE(registry->set((*slice)->id, kAlice, change));
   ASSERT_TRUE(registry->set((*slice)->id, kAlice, change)) << "the same again is no change";
@@ -187,7 +187,7 @@ TEST_F(SliceRegistryTest, WhatHappensIsToldAndKept) {
   ASSERT_TRUE(registry->restore(rows->front()));
   const Slice* back = registry->find(1);
   ASSERT_NE(back, nullptr);
-  EXPECT_EQ(back->terms, (Terms{250'000, 500'000, Priority::kHigh, 5'000'000}));
+  EXPECT_EQ(back->terms, (Terms{250'000, 500'000, Priority::kHigh, {990'000, 5'000'000}}));
   EXPECT_EQ(back->quota, kGiB);
   EXPECT_EQ(happened, std::vector<std::string>{"made a"});
   EXPECT_FALSE(create(kBob, "b", share(800'000))) << "what came back still holds its share";

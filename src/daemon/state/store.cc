@@ -13,15 +13,15 @@
 namespace amalgam::daemon {
 namespace {
 
-// 1: slices without terms; 2: with terms and class.
-constexpr const char* kVersion = "2";
+// 1: slices without terms; 2: with terms and class; 3: goals with a quantile.
+constexpr const char* kVersion = "3";
 constexpr size_t kMaxDeviceRow = 64 * 1024;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE IF NOT EXISTS slice (id INTEGER PRIMARY KEY, token0 INTEGER, token1 INTEGER, name TEXT, owner INTEGER,
   quota INTEGER, devices TEXT, creator_pid INTEGER, creator_start INTEGER, class TEXT NOT NULL DEFAULT '',
   share INTEGER NOT NULL DEFAULT 0, cap INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 2,
-  slo INTEGER NOT NULL DEFAULT 0);
+  slo INTEGER NOT NULL DEFAULT 0, quantile INTEGER NOT NULL DEFAULT 990000);
 CREATE TABLE IF NOT EXISTS session (id INTEGER PRIMARY KEY, slice INTEGER, uid INTEGER, program TEXT, worker_pid INTEGER,
   client_pid INTEGER, worker_start INTEGER, client_start INTEGER, secret0 INTEGER, secret1 INTEGER, granted INTEGER,
   opened_unix_ms INTEGER);
@@ -37,6 +37,7 @@ ALTER TABLE slice ADD COLUMN cap INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE slice ADD COLUMN priority INTEGER NOT NULL DEFAULT 2;
 ALTER TABLE slice ADD COLUMN slo INTEGER NOT NULL DEFAULT 0;
 )";
+constexpr const char* kFromTwo = "ALTER TABLE slice ADD COLUMN quantile INTEGER NOT NULL DEFAULT 990000;";
 constexpr const char* kDropAll =
     "DROP TABLE IF EXISTS slice; DROP TABLE IF EXISTS session; DROP TABLE IF EXISTS device; DROP TABLE IF EXISTS pool;";
 static_assert(static_cast<int>(model::Priority::kNormal) == 2, "the schema's default");
@@ -184,7 +185,8 @@ Result<void> Store::prepare() {
 Result<void> Store::migrate(const std::string& from) {
   std::string version = from.substr(0, from.find(' '));
   if (version == "1") AMALGAM_TRY(execute(db_, kFromOne), "migrate");
-  if (version != "1" && version != kVersion) AMALGAM_TRY(execute(db_, kDropAll), "clear");
+  if (version == "1" || version == "2") AMALGAM_TRY(execute(db_, kFromTwo), "migrate");
+  if (version != "1" && version != "2" && version != kVersion) AMALGAM_TRY(execute(db_, kDropAll), "clear");
   AMALGAM_TRY(execute(db_, kSchema), "make tables");
   if (!from.ends_with(" " + boot_id()))
     AMALGAM_TRY(execute(db_, "DELETE FROM slice; DELETE FROM session; DELETE FROM device; DELETE FROM pool;"), "clear");
@@ -210,16 +212,16 @@ Result<uint64_t> Store::next_id() {
 
 Result<void> Store::put(const SliceRow& row) {
   AMALGAM_TRY(raise_next_id(row.id), "put slice");
-  return Statement(db_, "INSERT OR REPLACE INTO slice VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+  return Statement(db_, "INSERT OR REPLACE INTO slice VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
       .bind(row.id, row.token[0], row.token[1], row.name, row.owner, row.quota, join(row.devices), row.creator_pid,
             row.creator_start, row.class_name, row.terms.share_ppm, row.terms.cap_ppm, row.terms.priority,
-            row.terms.slo_p99_ns)
+            row.terms.slo.bound_ns, row.terms.slo.quantile_ppm)
       .run();
 }
 
 Result<void> Store::set_terms(uint64_t slice, uint64_t quota, const model::Terms& terms) {
-  return Statement(db_, "UPDATE slice SET quota=?, share=?, cap=?, priority=?, slo=? WHERE id=?")
-      .bind(quota, terms.share_ppm, terms.cap_ppm, terms.priority, terms.slo_p99_ns, slice)
+  return Statement(db_, "UPDATE slice SET quota=?, share=?, cap=?, priority=?, slo=?, quantile=? WHERE id=?")
+      .bind(quota, terms.share_ppm, terms.cap_ppm, terms.priority, terms.slo.bound_ns, terms.slo.quantile_ppm, slice)
       .run();
 }
 
@@ -258,13 +260,13 @@ Result<std::vector<SliceRow>> Store::slices() {
   std::vector<SliceRow> rows;
   Statement read(db_,
                  "SELECT id, token0, token1, name, owner, quota, devices, creator_pid, creator_start, class, share, cap, "
-                 "priority, slo FROM slice ORDER BY id");
+                 "priority, slo, quantile FROM slice ORDER BY id");
   while (read.next()) {
     SliceRow& row = rows.emplace_back();
     std::string devices;
     read.read(row.id, row.token[0], row.token[1], row.name, row.owner, row.quota, devices, row.creator_pid,
               row.creator_start, row.class_name, row.terms.share_ppm, row.terms.cap_ppm, row.terms.priority,
-              row.terms.slo_p99_ns);
+              row.terms.slo.bound_ns, row.terms.slo.quantile_ppm);
     row.devices = split(devices);
   }
   AMALGAM_TRY(finished(db_, read), "slices");

@@ -29,7 +29,7 @@ struct StoreTest : testing::Test {
 TEST_F(StoreTest, RowsAreThereAfterReopening) {
   {
     auto store = open();
-    model::Terms terms{300'000, 500'000, model::Priority::kHigh, 5'000'000};
+    model::Terms terms{300'000, 500'000, model::Priority::kHigh, {999'000, 5'000'000}};
     ASSERT_TRUE(store->put(
         SliceRow{3, {UINT64_MAX, 7}, "a \"slice\"", 1000, 5, {"opencl:0", "opencl:1"}, 12, 34, "training", terms}));
     SessionRow session{4, 3, 1000, "prog'ram", 100, 101, 102, 103, {1, 2}, 77, 88};
@@ -51,7 +51,7 @@ TEST_F(StoreTest, RowsAreThereAfterReopening) {
   EXPECT_EQ(slices->front().devices, (std::vector<std::string>{"opencl:0", "opencl:1"}));
   EXPECT_EQ(slices->front().creator_start, 34u);
   EXPECT_EQ(slices->front().class_name, "training");
-  EXPECT_EQ(slices->front().terms, (model::Terms{300'000, 500'000, model::Priority::kHigh, 5'000'000}));
+  EXPECT_EQ(slices->front().terms, (model::Terms{300'000, 500'000, model::Priority::kHigh, {999'000, 5'000'000}}));
   auto sessions = store->sessions();
   ASSERT_EQ(sessions->size(), 1u);
   EXPECT_EQ(sessions->front().program, "prog'ram");

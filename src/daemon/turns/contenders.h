@@ -33,7 +33,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/sched/terms.h"
+#include "core/sched/shares.h"
 #include "daemon/host/guardian.h"
 #include "model/grants.h"
 #include "protocol/control/channel.h"

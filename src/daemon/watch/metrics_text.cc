@@ -100,7 +100,7 @@ void write_slices(Writer& out, const MetricsSnapshot& snapshot) {
                   {"class", slice.class_name}},
                  value(slice));
   };
-  constexpr double kWhole = model::kWholePpm;
+  constexpr double kWhole = kWholePpm;
   series("amalgam_slice_share_ratio", "Guaranteed part of each of the slice's devices.",
          [](const Slice& slice) { return slice.terms.share_ppm / kWhole; });
   series("amalgam_slice_cap_ratio", "Most that the slice gets of each of its devices; 1: no cap.",

@@ -6,7 +6,8 @@
 #include <algorithm>
 #include <set>
 
-#include "north/cli/units.h"
+#include "base/units.h"
+#include "north/cli/text.h"
 
 namespace amalgam::cli {
 namespace {

@@ -7,8 +7,9 @@
 #include <array>
 #include <numeric>
 
+#include "base/units.h"
 #include "north/cli/table.h"
-#include "north/cli/units.h"
+#include "north/cli/text.h"
 
 namespace amalgam::cli {
 namespace {
@@ -95,23 +96,27 @@ nlohmann::json to_json(const protocol::DeviceEntry& entry) {
           {"device_time_ns", entry.device_time_ns}};
 }
 
-std::string share_text(const protocol::SessionEntry& entry) {
-  return entry.terms.share_ppm == 0 ? "none" : model::format_percent(entry.terms.share_ppm);
-}
+std::string share_text(const protocol::SessionEntry& entry) { return model::format_part(entry.terms.share_ppm); }
 
-std::string cap_text(const protocol::SessionEntry& entry) {
-  return entry.terms.cap_ppm == 0 ? "none" : model::format_percent(entry.terms.cap_ppm);
-}
+std::string cap_text(const protocol::SessionEntry& entry) { return model::format_part(entry.terms.cap_ppm); }
 
 nlohmann::json terms_json(const protocol::SessionEntry& entry) {
   constexpr double kPpmPerPercent = 1e4, kNsPerMs = 1e6;
-  nlohmann::json cap, slo;
+  constexpr uint32_t kP99Ppm = 990'000;
+  const model::Slo& goal = entry.terms.slo;
+  nlohmann::json cap, slo, p99;
   if (entry.terms.cap_ppm != 0) cap = entry.terms.cap_ppm / kPpmPerPercent;
-  if (entry.terms.slo_p99_ns != 0) slo = static_cast<double>(entry.terms.slo_p99_ns) / kNsPerMs;
-  return {{"slice", entry.slice},      {"slice_name", entry.slice_name},
-          {"class", entry.class_name}, {"share_percent", entry.terms.share_ppm / kPpmPerPercent},
-          {"cap_percent", cap},        {"priority", model::priority_name(entry.terms.priority)},
-          {"slo_p99_ms", slo},         {"quota_bytes", entry.quota_bytes}};
+  if (goal.bound_ns != 0) slo = model::format_slo(goal);
+  if (goal.bound_ns != 0 && goal.quantile_ppm == kP99Ppm) p99 = static_cast<double>(goal.bound_ns) / kNsPerMs;
+  return {{"slice", entry.slice},
+          {"slice_name", entry.slice_name},
+          {"class", entry.class_name},
+          {"share_percent", entry.terms.share_ppm / kPpmPerPercent},
+          {"cap_percent", cap},
+          {"priority", model::priority_name(entry.terms.priority)},
+          {"slo", slo},
+          {"slo_p99_ms", p99},
+          {"quota_bytes", entry.quota_bytes}};
 }
 
 nlohmann::json to_json(const protocol::SessionEntry& entry) {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "north/cli/units.h"
+#include "north/cli/text.h"
 
 namespace amalgam::cli {
 namespace {

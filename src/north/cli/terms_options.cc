@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "north/cli/terms_options.h"
 
-#include "north/cli/units.h"
+#include "base/units.h"
+#include "north/cli/text.h"
 
 namespace amalgam::cli {
 namespace {
@@ -14,11 +15,6 @@ Result<void> take(const char* option, const std::string& text, Parse parse, Set 
   if (!value) return fail(std::move(value.error()).within(std::string(option) + " " + printable(text)));
   set(*value);
   return {};
-}
-
-Result<uint64_t> parse_quota(std::string_view text) {
-  if (text == "none") return 0;
-  return parse_bytes(text);
 }
 
 }  // namespace
@@ -37,13 +33,13 @@ void add_terms_options(CLI::App& verb, TermsOptions& options) {
 
 Result<model::TermsPatch> read_terms(const TermsOptions& options) {
   model::TermsPatch terms;
-  auto good = take("--share", options.share, model::parse_percent, [&](uint32_t ppm) { terms.set_share(ppm); });
-  if (good) good = take("--cap", options.cap, model::parse_percent, [&](uint32_t ppm) { terms.set_cap(ppm); });
+  auto good = take("--share", options.share, model::parse_part, [&](uint32_t ppm) { terms.set_share(ppm); });
+  if (good) good = take("--cap", options.cap, model::parse_part, [&](uint32_t ppm) { terms.set_cap(ppm); });
   if (good)
     good = take("--priority", options.priority, model::parse_priority,
                 [&](model::Priority priority) { terms.set_priority(priority); });
-  if (good) good = take("--slo", options.slo, model::parse_slo, [&](uint64_t ns) { terms.set_slo(ns); });
-  if (good) good = take("--memory", options.memory, parse_quota, [&](uint64_t bytes) { terms.set_memory(bytes); });
+  if (good) good = take("--slo", options.slo, model::parse_slo, [&](const model::Slo& slo) { terms.set_slo(slo); });
+  if (good) good = take("--memory", options.memory, model::parse_quota, [&](uint64_t bytes) { terms.set_memory(bytes); });
   if (good && terms.gives(model::Term::kShare) && terms.gives(model::Term::kCap)) good = model::check(terms.terms);
   if (!good) return std::unexpected(std::move(good.error()));
   return terms;

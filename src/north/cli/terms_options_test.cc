@@ -16,7 +16,7 @@ std::string complaint(const TermsOptions& options) {
 TEST(TermsOptions, AllAreRead) {
   auto terms = read_terms({"30%", "62.5%", "high", "p99=5ms", "2GiB"});
   ASSERT_TRUE(terms) << terms.error().message;
-  EXPECT_EQ(terms->terms, (model::Terms{300'000, 625'000, model::Priority::kHigh, 5'000'000}));
+  EXPECT_EQ(terms->terms, (model::Terms{300'000, 625'000, model::Priority::kHigh, {990'000, 5'000'000}}));
   EXPECT_EQ(terms->memory_bytes, 2 * kGiB);
   EXPECT_EQ(terms->given, 31u);
 }
@@ -30,8 +30,8 @@ TEST(TermsOptions, NotGivenAndNoneAreTwoThings) {
 }
 
 TEST(TermsOptions, ErrorsNameTheOptionAndTheRemedy) {
-  EXPECT_EQ(complaint({"130%"}), "--share 130%: between 1% and 100%");
-  EXPECT_EQ(complaint({"", "0%"}), "--cap 0%: between 1% and 100%");
+  EXPECT_EQ(complaint({"130%"}), "--share 130%: between 1% and 100%, or none");
+  EXPECT_EQ(complaint({"", "0%"}), "--cap 0%: between 1% and 100%, or none");
   EXPECT_EQ(complaint({"30"}), "--share 30: per cent, with its sign, such as 30% or 12.5%, or none");
   EXPECT_EQ(complaint({"", "", "urgent"}), "--priority urgent: one of realtime, high, normal, low, idle");
   EXPECT_EQ(complaint({"", "", "", "5ms"}),

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "north/cli/explain_text.h"
-#include "north/cli/units.h"
+#include "north/cli/text.h"
 
 namespace amalgam::cli {
 namespace {

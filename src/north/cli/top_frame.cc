@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/units.h"
 #include "north/cli/listing.h"
 #include "north/cli/table.h"
-#include "north/cli/units.h"
+#include "north/cli/text.h"
 
 namespace amalgam::cli {
 namespace {

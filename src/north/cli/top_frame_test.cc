@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/limits.h"
-#include "north/cli/units.h"
+#include "north/cli/text.h"
 
 namespace amalgam::cli {
 namespace {

@@ -6,7 +6,7 @@
 #include "north/cli/console.h"
 #include "north/cli/explain_text.h"
 #include "north/cli/listing.h"
-#include "north/cli/units.h"
+#include "north/cli/text.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -23,11 +23,11 @@ struct ExplainOptions {
 using Answers = std::vector<protocol::Explanation>;
 
 std::string head(const protocol::Explanation& answer) {
-  std::string cap = answer.terms.cap_ppm == 0 ? "none" : model::format_percent(answer.terms.cap_ppm);
-  std::string share = answer.terms.share_ppm == 0 ? "none" : model::format_percent(answer.terms.share_ppm);
+  std::string cap = model::format_part(answer.terms.cap_ppm);
+  std::string share = model::format_part(answer.terms.share_ppm);
   return fmt::format("session {}: {} in slice {} \"{}\" (share {}, cap {}, priority {}, slo {})\n", answer.session,
                      printable(answer.program), answer.slice, printable(answer.slice_name), share, cap,
-                     model::priority_name(answer.terms.priority), model::format_slo(answer.terms.slo_p99_ns));
+                     model::priority_name(answer.terms.priority), model::format_slo(answer.terms.slo));
 }
 
 void show(const Answers& answers, bool json) {

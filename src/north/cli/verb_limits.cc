@@ -2,10 +2,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/limits.h"
+#include "base/units.h"
 #include "north/cli/console.h"
 #include "north/cli/listing.h"
 #include "north/cli/table.h"
-#include "north/cli/units.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {

@@ -5,10 +5,11 @@
 
 #include <algorithm>
 
+#include "base/units.h"
 #include "north/cli/console.h"
 #include "north/cli/listing.h"
 #include "north/cli/terms_options.h"
-#include "north/cli/units.h"
+#include "north/cli/text.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -61,8 +62,7 @@ void show(const Changed& changed, bool json) {
   const protocol::SessionEntry& entry = changed[0];
   write_out(fmt::format("slice {} \"{}\" of session {}{}:\n  share {}, cap {}, priority {}, slo {}, memory {}\n",
                         entry.slice, printable(entry.slice_name), entry.session, others_text(changed), share_text(entry),
-                        cap_text(entry), model::priority_name(entry.terms.priority),
-                        model::format_slo(entry.terms.slo_p99_ns),
+                        cap_text(entry), model::priority_name(entry.terms.priority), model::format_slo(entry.terms.slo),
                         entry.quota_bytes == 0 ? "none" : format_bytes(entry.quota_bytes)));
 }
 

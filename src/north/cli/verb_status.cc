@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "base/units.h"
 #include "north/cli/console.h"
 #include "north/cli/listing.h"
-#include "north/cli/units.h"
+#include "north/cli/text.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {

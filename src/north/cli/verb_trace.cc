@@ -10,9 +10,9 @@
 #include <fstream>
 
 #include "base/limits.h"
+#include "base/units.h"
 #include "north/cli/console.h"
 #include "north/cli/timeline.h"
-#include "north/cli/units.h"
 #include "north/cli/verbs.h"
 #include "protocol/link/ring.h"
 

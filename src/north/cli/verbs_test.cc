@@ -76,7 +76,7 @@ TEST_F(Verbs, JsonHasRawNumbers) {
 
 TEST_F(Verbs, TermsAreListed) {
   std::string path = socket();
-  daemon.sessions[0].terms = {125'000, 500'000, model::Priority::kHigh, 1'500'000};
+  daemon.sessions[0].terms = {125'000, 500'000, model::Priority::kHigh, {990'000, 1'500'000}};
   daemon.sessions[0].class_name = "training";
   auto sessions = nlohmann::json::parse(amalgam({"ps", "--json", "--socket", path.c_str()}).out);
   EXPECT_EQ(sessions[0]["share_percent"], 12.5);
@@ -125,7 +125,7 @@ TEST_F(Verbs, SetSaysWhyNot) {
     return said.err;
   };
   EXPECT_EQ(complaint({"set", "7"}), "amalgam: set: name what to change: --share, --cap, --priority, --slo or --memory\n");
-  EXPECT_EQ(complaint({"set", "7", "--share", "130%"}), "amalgam: --share 130%: between 1% and 100%\n");
+  EXPECT_EQ(complaint({"set", "7", "--share", "130%"}), "amalgam: --share 130%: between 1% and 100%, or none\n");
   EXPECT_EQ(daemon.last_change.session, 0u) << "what is wrong here is not sent";
   daemon.refusal = "the moon is full";
   EXPECT_EQ(complaint({"set", "7", "--share", "30%"}), "amalgam: the moon is full\n");
@@ -219,7 +219,7 @@ TEST_F(Verbs, RunRefusesBadUsageWith125) {
   EXPECT_NE(said.err.find("512MiB"), std::string::npos) << said.err;
   said = amalgam({"run", "--share", "130%", "--socket", path.c_str(), "--", "true"});
   EXPECT_EQ(said.status, kOwnFailure);
-  EXPECT_EQ(said.err, "amalgam: --share 130%: between 1% and 100%\n");
+  EXPECT_EQ(said.err, "amalgam: --share 130%: between 1% and 100%, or none\n");
   EXPECT_EQ(amalgam({"run", "--socket", "/no/such/socket", "--", "true"}).status, kOwnFailure);
 }
 

@@ -22,7 +22,7 @@
 
 namespace amalgam::protocol {
 
-inline constexpr uint32_t kControlVersion = 4;
+inline constexpr uint32_t kControlVersion = 5;
 
 enum class ControlType : uint16_t {
   kRefused = 1,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "north/cli/units.h"
+#include "base/units.h"
 
 #include <gtest/gtest.h>
 
 #include "base/limits.h"
 
-namespace amalgam::cli {
+namespace amalgam {
 namespace {
 
 TEST(FormatBytes, PicksTheUnitThatReadsBest) {
@@ -53,31 +53,26 @@ TEST(ParseBytes, RefusesTheRestWithExamples) {
   }
 }
 
-TEST(Printable, StopsEscapesAndBrokenText) {
-  EXPECT_EQ(printable("plain"), "plain");
-  EXPECT_EQ(printable("a\x1b[2Jb"), "a?[2Jb");
-  EXPECT_EQ(printable("größe"), "größe");
-  EXPECT_EQ(printable("x\xff\xc3"), "x??");
-  EXPECT_EQ(printable("\xc2\x9b"
-                      "31m"),
-            "?31m");
-}
-
-TEST(Clip, CountsColumnsNotBytes) {
-  EXPECT_EQ(clip("größer", 6), "größer");
-  EXPECT_EQ(clip("größer", 4), "grö…");
-  EXPECT_EQ(clip("abc", 1), "…");
-  EXPECT_EQ(clip("abc", 0), "");
-}
-
-TEST(Bar, IsAlwaysAsWideAsAsked) {
-  for (double fraction : {-1.0, 0.0, 0.33, 0.999, 1.0, 7.0, 0.0 / 0.0}) {
-    EXPECT_EQ(display_width(bar(fraction, 10, true)), 10u) << fraction;
-    EXPECT_EQ(display_width(bar(fraction, 10, false)), 10u) << fraction;
+TEST(ParsePercent, ComesBackAsItWasWritten) {
+  for (const char* text : {"0%", "1%", "1.5%", "12.5%", "33.3333%", "99.9999%", "100%"})
+    EXPECT_EQ(format_percent(parse_percent(text).value()), text);
+  EXPECT_EQ(parse_percent("30%").value(), 300'000u);
+  for (const char* text : {"130%", "100.001%", "99999999999999999999999%"})
+    EXPECT_EQ(parse_percent(text).error().message, "between 0% and 100%") << text;
+  for (const char* text : {"", "%", "-3%", "+3%", "x%", "nan%", ".5%", "30", "0.3", "30 %", "30%%", "1e1%", "none"}) {
+    auto parsed = parse_percent(text);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_NE(parsed.error().message.find("12.5%"), std::string::npos) << text;
   }
-  EXPECT_EQ(bar(0.5, 4, false), "##..");
-  EXPECT_EQ(bar(1, 3, true), "███");
+}
+
+TEST(ParseTime, ComesBackAsItWasWritten) {
+  for (const char* text : {"5ms", "1.5ms", "800us", "2s", "7ns"}) EXPECT_EQ(format_time(parse_time(text).value()), text);
+  EXPECT_EQ(parse_time("70000ns").value(), 70'000u);
+  EXPECT_EQ(parse_time("0s").value(), 0u);
+  for (const char* text : {"", "5", "ms", "-5ms", "5min", "5 ms", "1e3ms", "99999999999999999s"})
+    EXPECT_EQ(parse_time(text).error().message, "a time, such as 5ms, 800us or 1.5s") << text;
 }
 
 }  // namespace
-}  // namespace amalgam::cli
+}  // namespace amalgam
