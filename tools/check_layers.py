@@ -33,11 +33,6 @@ INNER = {
     "core/session": ["state", "turns", "cutting", "telling", "execute"],
     "daemon": ["host", "config", "devices", "state", "slices", "sessions", "turns", "watch", ""],
 }
-# Arrows that run up today, each with what will mend it.
-UPWARD = {
-    ("daemon/host/launcher.h", "daemon/config/config.h"),
-    ("daemon/slices/slice_registry.cc", "daemon/sessions/worker_pool.h"),
-}
 BACKENDS = "south/device/"  # each folder below is one
 FOREIGN = ("north/client", "north/opencl")
 # Tests of the core drive a real backend in virtual time; the conformance suite names each backend that it proves.
@@ -94,7 +89,7 @@ def check_file(path, text):
         used = folder_of(included)
         if used is not None and not allowed(user, used, is_test):
             complaints.append(f"{path}: {user} may not include {included} ({used})")
-        elif used == user and not is_test and runs_up(inside, included, user) and (inside, included) not in UPWARD:
+        elif used == user and not is_test and runs_up(inside, included, user):
             complaints.append(f"{path}: {included} lies above it in {user}; the order is {', '.join(INNER[user])}")
     return complaints
 

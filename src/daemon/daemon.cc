@@ -71,7 +71,13 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   auto next = store_->next_id();
   if (next) next_id_ = *next;
   common_.emplace(Common{*loop_, log_, config_, ledger_, devices_, *store_});
-  auto launcher = Launcher::create(config_, config_.worker, open_files);
+  auto launcher = Launcher::create({.program = config_.worker,
+                                    .socket = config_.socket,
+                                    .state_dir = config_.state_dir,
+                                    .environment = config_.environment,
+                                    .system = config_.system,
+                                    .worker_user = config_.worker_user,
+                                    .open_files = open_files});
   if (!launcher) return std::unexpected(std::move(launcher.error()));
   launcher_ = std::move(*launcher);
   pool_ = std::make_unique<WorkerPool>(*loop_, log_, *launcher_, config_.warm_workers);

@@ -79,9 +79,12 @@ void Requests::open_session(Server::Connection& connection, const protocol::Pack
   if (!process) return parts_.server.close(id);  // it is gone already
   parts_.sessions.open({connection.peer.uid, std::move(*process)}, *request, [this, id](Result<Opened> opened) {
     if (!opened) return parts_.server.refuse(id, opened.error());
-    int fds[] = {opened->client_end.get(), opened->ring.get(), opened->heap.get(), opened->grants.get(),
-                 opened->knock.get()};
-    parts_.server.answer(id, opened->message, fds);
+    parts_.server.answer_with(id, opened->message,
+                              {.worker = opened->client_end.get(),
+                               .ring = opened->ring.get(),
+                               .heap = opened->heap.get(),
+                               .grants = opened->grants.get(),
+                               .knock = opened->knock.get()});
     // If nobody takes them, the descriptors close here, the worker sees its client hang up, and ends.
   });
 }
@@ -128,7 +131,7 @@ void Requests::list_sessions(Server::Connection& connection, const protocol::Pac
 void Requests::explain(Server::Connection& connection, const protocol::Packet& packet) {
   auto request = packet.as<protocol::Explain>();
   if (!request) return parts_.server.refuse(connection.id, request.error());
-  parts_.server.answer_with(connection.id, parts_.explainer.explain(*request, connection.peer.uid));
+  parts_.server.answer_result(connection.id, parts_.explainer.explain(*request, connection.peer.uid));
 }
 
 void Requests::shut_down(Server::Connection& connection) {
@@ -147,7 +150,7 @@ void Requests::worker_back(Server::Connection& connection, protocol::Packet& pac
   auto attached = parts_.sessions.attach(channel, *hello, packet);
   if (attached) return;
   parts_.common.log.warn("a worker came back in vain: {}", attached.error().text());
-  (void)channel.send(protocol::Refused{attached.error().code, attached.error().message}, {}, 0);
+  (void)channel.send(protocol::Refused{attached.error().code, attached.error().message}, 0);
 }
 
 }  // namespace amalgam::daemon

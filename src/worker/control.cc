@@ -119,7 +119,7 @@ void Control::greet() {
   hello.secret = config_.secret;
   hello.session = config_.session;
   hello.granted_bytes = budget_->granted();
-  if (!daemon->send(hello, config_.shown)) return;
+  if (!daemon->send_with(hello, config_.shown)) return;
   config_.daemon = std::move(*daemon);
   state_ = State::kGreeting;
   next_try_ns_ = protocol::monotonic_ns() + kGreetingNs;

@@ -30,8 +30,8 @@ class Control final : public core::MemoryBudget::Daemon {
     std::string socket_path;  ///< to come back to the daemon; empty: never
     protocol::Token secret{};
     uint64_t session = 0;
-    /// Counters, grants, bell and knock: shown to a daemon that has come back; kept by the caller.
-    std::array<int, 4> shown{-1, -1, -1, -1};
+    /// Shown to a daemon that has come back; kept by the caller.
+    protocol::DescriptorsToSend<protocol::WorkerHello> shown;
     int output_fd = -1;      ///< read end of standard output; kept by the caller
     ComputeThreads threads;  ///< of the drivers
   };

@@ -29,7 +29,7 @@ constexpr int kAdoptTimeoutMs = -1;  // a warm worker waits as long as its daemo
 /// What Adopt brought, mapped.
 struct Adopted {
   protocol::Adopt terms;
-  UniqueFd client, rings_fd, heap, counters_fd, grants_fd, bell, knock;
+  protocol::ReceivedDescriptors<protocol::Adopt> fds;
   protocol::RingMemory* rings = nullptr;
   model::Counters* counters = nullptr;
   const model::Grants* grants = nullptr;
@@ -47,23 +47,21 @@ Result<void*> map_shared(int fd, uint64_t bytes, int protection, const char* wha
 Result<Adopted> adopt(const protocol::Channel& daemon, const protocol::Token& secret) {
   protocol::WorkerHello hello;
   hello.secret = secret;
-  std::vector<UniqueFd> fds;
-  auto terms = daemon.call<protocol::Adopt>(hello, kAdoptTimeoutMs, &fds);
+  protocol::ReceivedDescriptors<protocol::Adopt> fds;
+  auto terms = daemon.call<protocol::Adopt>(hello, kAdoptTimeoutMs, fds);
   if (!terms) return std::unexpected(std::move(terms.error()).within("adopt"));
-  if (fds.size() != 7) return fail(Code::kProtocol, "Adopt comes with seven descriptors");
-  Adopted adopted{std::move(*terms), std::move(fds[0]), std::move(fds[1]), std::move(fds[2]),
-                  std::move(fds[3]), std::move(fds[4]), std::move(fds[5]), std::move(fds[6])};
+  Adopted adopted{std::move(*terms), std::move(fds)};
   constexpr int kBoth = PROT_READ | PROT_WRITE;
-  auto rings = map_shared(adopted.rings_fd.get(), protocol::RingMemory::kBytes, kBoth, "ring memory");
+  auto rings = map_shared(adopted.fds.ring.get(), protocol::RingMemory::kBytes, kBoth, "ring memory");
   if (!rings) return std::unexpected(std::move(rings.error()));
   adopted.rings = static_cast<protocol::RingMemory*>(*rings);
-  auto counters = map_shared(adopted.counters_fd.get(), sizeof(model::Counters), kBoth, "counters memory");
+  auto counters = map_shared(adopted.fds.counters.get(), sizeof(model::Counters), kBoth, "counters memory");
   if (!counters) return std::unexpected(std::move(counters.error()));
   adopted.counters = static_cast<model::Counters*>(*counters);
-  auto grants = map_shared(adopted.grants_fd.get(), sizeof(model::Grants), PROT_READ, "grants memory");
+  auto grants = map_shared(adopted.fds.grants.get(), sizeof(model::Grants), PROT_READ, "grants memory");
   if (!grants) return std::unexpected(std::move(grants.error()));
   adopted.grants = static_cast<const model::Grants*>(*grants);
-  adopted.rings_fd.reset();
+  adopted.fds.ring.reset();
   return adopted;
 }
 
@@ -129,24 +127,27 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
     adopted->counters->runners[i] = runners[i];
   if (auto fenced = fence_calls(report); !fenced) return give_up(daemon, fenced.error());
 
-  Control control({std::move(adopted->client),
+  Control control({std::move(adopted->fds.client),
                    std::move(daemon),
                    socket_path,
                    secret,
                    adopted->terms.session,
-                   {adopted->counters_fd.get(), adopted->grants_fd.get(), adopted->bell.get(), adopted->knock.get()},
+                   {.counters = adopted->fds.counters.get(),
+                    .grants = adopted->fds.grants.get(),
+                    .bell = adopted->fds.bell.get(),
+                    .knock = adopted->fds.knock.get()},
                    output->get(),
                    std::move(threads)});
   core::MemoryBudget budget(control, adopted->counters, adopted->terms.quota_bytes);
   core::ExecutorConfig config;
   config.rings = adopted->rings;
-  config.heap_fd = adopted->heap.get();
+  config.heap_fd = adopted->fds.heap.get();
   config.heap_bytes = adopted->terms.heap_bytes;
   config.quota_bytes = adopted->terms.quota_bytes;
   config.output_fd = output->get();
   config.counters = adopted->counters;
   config.grants = adopted->grants;
-  config.bell_fd = adopted->bell.get();
+  config.bell_fd = adopted->fds.bell.get();
   config.budget = &budget;
   config.devices = std::move(*devices);
   if (!splitter.empty()) config.plan_program = core::plan_with_library(splitter);

@@ -182,7 +182,7 @@ TEST(DaemonProcessTest, APeerThatDoesNotReadIsSlowedDownNotServed) {
   TestDaemon daemon;
   auto greedy = daemon.connect();
   for (int i = 0; i < 2000; ++i)
-    if (!greedy.send(protocol::GetMetrics{}, {}, 0)) break;
+    if (!greedy.send(protocol::GetMetrics{}, 0)) break;
   EXPECT_FALSE(daemon.devices().empty());
 }
 

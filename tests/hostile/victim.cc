@@ -23,17 +23,16 @@ protocol::Token slice_from_environment() {
 Result<std::unique_ptr<Victim>> Victim::open() {
   auto daemon = protocol::Channel::connect(protocol::default_socket_path());
   if (!daemon) return std::unexpected(daemon.error());
-  std::vector<amalgam::UniqueFd> fds;
+  protocol::ReceivedDescriptors<protocol::SessionOpened> fds;
   protocol::OpenSession wish{protocol::kControlVersion, slice_from_environment(), "hostile"};
-  auto opened = daemon->call<protocol::SessionOpened>(wish, 60'000, &fds);
+  auto opened = daemon->call<protocol::SessionOpened>(wish, 60'000, fds);
   if (!opened) return std::unexpected(opened.error());
-  if (fds.size() != 5) return amalgam::fail(amalgam::Code::kProtocol, "a session comes with five descriptors");
   std::unique_ptr<Victim> victim(new Victim);
-  victim->socket_ = std::move(fds[0]);
-  victim->grants_ = std::move(fds[3]);
-  victim->knock_ = std::move(fds[4]);
-  void* ring = mmap(nullptr, protocol::RingMemory::kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fds[1].get(), 0);
-  void* heap = mmap(nullptr, opened->heap_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fds[2].get(), 0);
+  victim->socket_ = std::move(fds.worker);
+  victim->grants_ = std::move(fds.grants);
+  victim->knock_ = std::move(fds.knock);
+  void* ring = mmap(nullptr, protocol::RingMemory::kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fds.ring.get(), 0);
+  void* heap = mmap(nullptr, opened->heap_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fds.heap.get(), 0);
   if (ring == MAP_FAILED || heap == MAP_FAILED) return amalgam::fail(amalgam::Code::kInternal, "mmap");
   victim->memory_ = static_cast<protocol::RingMemory*>(ring);
   victim->heap_ = static_cast<std::byte*>(heap);

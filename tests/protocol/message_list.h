@@ -42,7 +42,7 @@ using CompletionMessages = MessageList<Reply, EventDone, EventStatus, GateReady,
 using ControlMessages =
     MessageList<Refused, Done, ListDevices, DeviceList, OpenSession, SessionOpened, CreateSlice, SliceCreated, ListSessions,
                 SessionList, GetStatus, StatusReport, Shutdown, GetMetrics, MetricsText, WorkerHello, Adopt, SessionReady,
-                Reserve, Granted, Return, Reclaim, BindThreads, SetSlice, Explain, Explanation>;
+                Reserve, Granted, Return, Reclaim, BindThreads, SetSlice, Explain, Explanation, Keep>;
 
 template <typename... A, typename... B, typename... C>
 MessageList<A..., B..., C...> join(MessageList<A...>, MessageList<B...>, MessageList<C...>);

@@ -107,10 +107,7 @@ Result<Guardian> Guardian::start() {
   return guardian;
 }
 
-bool Guardian::watch(int pidfd) {
-  // What it says does not matter: the guardian looks at the descriptor alone.
-  return channel_.send(protocol::Done{}, {&pidfd, 1}, 0).has_value();
-}
+bool Guardian::watch(int pidfd) { return channel_.send_with(protocol::Keep{}, {.process = pidfd}, 0).has_value(); }
 
 bool Guardian::alive() const {
   pollfd peer{channel_.fd(), 0, 0};

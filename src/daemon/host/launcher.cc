@@ -27,21 +27,17 @@ std::optional<Identity> user(const std::string& name) {
 
 }  // namespace
 
-Result<Launcher> Launcher::create(const Config& config, std::string program, uint64_t open_files) {
+Result<Launcher> Launcher::create(Options options) {
   Launcher launcher;
-  launcher.program_ = std::move(program);
-  launcher.socket_ = config.socket;
-  launcher.state_dir_ = config.state_dir;
-  launcher.environment_ = config.environment;
-  launcher.system_ = config.system;
-  launcher.open_files_ = open_files;
-  if (config.system && ::geteuid() == 0) launcher.identity_ = user(config.worker_user);
-  if (::access(launcher.program_.c_str(), X_OK) != 0) return fail(system_error("worker " + launcher.program_, errno));
+  launcher.options_ = std::move(options);
+  const Options& given = launcher.options_;
+  if (given.system && ::geteuid() == 0) launcher.identity_ = user(given.worker_user);
+  if (::access(given.program.c_str(), X_OK) != 0) return fail(system_error("worker " + given.program, errno));
   return launcher;
 }
 
 Result<std::string> Launcher::cache_folder(uid_t uid) const {
-  std::filesystem::path all = state_dir_ / "cache", own = all / std::to_string(uid);
+  std::filesystem::path all = options_.state_dir / "cache", own = all / std::to_string(uid);
   AMALGAM_TRY(make_folder(all, 0711), "cache folder");
   if (::access(own.c_str(), F_OK) != 0) {
     AMALGAM_TRY(make_folder(own, 0700), "cache folder");
@@ -59,22 +55,22 @@ Result<Launcher::Started> Launcher::start(std::vector<std::string> arguments,
     if (equals != nullptr) variables[std::string(*at, static_cast<size_t>(equals - *at))] = equals + 1;
   }
   for (const char* name : kNotForWorkers) variables.erase(name);
-  for (const auto& [name, value] : environment_) variables[name] = value;
+  for (const auto& [name, value] : options_.environment) variables[name] = value;
   // Should a driver or loader inside a worker find our own front door, that one must see an empty pool.
   variables["AMALGAM_INSIDE"] = "1";
-  variables["AMALGAM_SOCKET"] = socket_;
+  variables["AMALGAM_SOCKET"] = options_.socket;
   for (auto& [name, value] : extra) variables[name] = std::move(value);
 
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return fail(system_error("socket pair", errno));
   UniqueFd ours(ends[0]), theirs(ends[1]);
   Launch launch;
-  launch.program = program_;
+  launch.program = options_.program;
   launch.arguments = std::move(arguments);
   for (const auto& [name, value] : variables) launch.environment.push_back(name + "=" + value);
   launch.channel = theirs.get();
   launch.identity = identity_;
-  launch.open_files = open_files_;
+  launch.open_files = options_.open_files;
   auto process = spawn(launch);
   if (!process) return std::unexpected(std::move(process.error()));
   return Started{std::move(*process), protocol::Channel(std::move(ours))};
@@ -82,7 +78,7 @@ Result<Launcher::Started> Launcher::start(std::vector<std::string> arguments,
 
 Result<Launcher::Started> Launcher::start_probe(std::vector<std::string> arguments) const {
   std::map<std::string, std::string> extra;
-  if (system_) {
+  if (options_.system) {
     auto cache = cache_folder(::geteuid());
     if (!cache) return std::unexpected(std::move(cache.error()));
     extra = {{"POCL_CACHE_DIR", *cache}, {"XDG_CACHE_HOME", *cache}};
@@ -95,7 +91,7 @@ Result<Launcher::Started> Launcher::start_worker(uid_t uid, const protocol::Toke
   std::snprintf(digits, sizeof digits, "%016llx%016llx", static_cast<unsigned long long>(secret[0]),
                 static_cast<unsigned long long>(secret[1]));
   std::map<std::string, std::string> extra{{"AMALGAM_WORKER_SECRET", digits}};
-  if (system_) {
+  if (options_.system) {
     auto cache = cache_folder(uid);
     if (!cache) return std::unexpected(std::move(cache.error()));
     extra["POCL_CACHE_DIR"] = *cache;

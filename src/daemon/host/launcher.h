@@ -8,12 +8,12 @@
 // Threads: not thread-safe. Blocking: until the child has called exec.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "daemon/config/config.h"
 #include "daemon/host/process.h"
 #include "protocol/control/channel.h"
 
@@ -25,9 +25,17 @@ class Launcher {
     Process process;
     protocol::Channel channel;
   };
-  /// `program`: amalgam-worker. `open_files`: the soft limit that the daemon itself was started with.
-  static Result<Launcher> create(const Config& config, std::string program, uint64_t open_files);
-  void set_environment(std::map<std::string, std::string> environment) { environment_ = std::move(environment); }
+  struct Options {
+    std::string program;                             ///< amalgam-worker
+    std::string socket;                              ///< the daemon's
+    std::filesystem::path state_dir;                 ///< driver caches go below it
+    std::map<std::string, std::string> environment;  ///< that the configuration adds
+    bool system = false;
+    std::string worker_user;  ///< whom a system daemon's workers run as, if this user exists
+    uint64_t open_files = 0;  ///< the soft limit that the daemon itself was started with
+  };
+  static Result<Launcher> create(Options options);
+  void set_environment(std::map<std::string, std::string> environment) { options_.environment = std::move(environment); }
 
   /// `--libraries` and `--probe`.
   Result<Started> start_probe(std::vector<std::string> arguments) const;
@@ -38,12 +46,8 @@ class Launcher {
   Result<Started> start(std::vector<std::string> arguments, std::map<std::string, std::string> extra) const;
   Result<std::string> cache_folder(uid_t uid) const;
 
-  std::string program_, socket_;
-  std::filesystem::path state_dir_;
-  std::map<std::string, std::string> environment_;
+  Options options_;
   std::optional<Identity> identity_;
-  bool system_ = false;
-  uint64_t open_files_ = 0;
 };
 
 }  // namespace amalgam::daemon

@@ -71,8 +71,7 @@ void Server::accept_some() {
     if (!peer) continue;
     connection->peer = *peer;
     if (connections_.size() >= kMaxConnections) {
-      (void)connection->channel.send(protocol::Refused{Code::kLimit, "connections: the daemon has as many as it takes"}, {},
-                                     0);
+      (void)connection->channel.send(protocol::Refused{Code::kLimit, "connections: the daemon has as many as it takes"}, 0);
       continue;
     }
     uint64_t id = connection->id;

@@ -41,12 +41,16 @@ class Server {
   std::function<void(uint64_t)> on_closed;
 
   template <typename M>
-  void answer(uint64_t connection, const M& message, std::span<const int> fds = {}) {
-    if (Connection* to = find(connection)) sent(*to, to->channel.send(message, fds, 0));
+  void answer(uint64_t connection, const M& message) {
+    if (Connection* to = find(connection)) sent(*to, to->channel.send(message, 0));
+  }
+  template <typename M>
+  void answer_with(uint64_t connection, const M& message, const protocol::DescriptorsToSend<M>& fds) {
+    if (Connection* to = find(connection)) sent(*to, to->channel.send_with(message, fds, 0));
   }
   void refuse(uint64_t connection, const Error& error) { answer(connection, protocol::Refused{error.code, error.message}); }
   template <typename M>
-  void answer_with(uint64_t connection, const Result<M>& result) {
+  void answer_result(uint64_t connection, const Result<M>& result) {
     result ? answer(connection, *result) : refuse(connection, result.error());
   }
 

@@ -43,7 +43,7 @@ void Reservations::reclaim(SessionRecord& session, const protocol::Reserve& ask,
     if (holder == nullptr || !holder->worker.channel) continue;
     // One question at a time is enough for all who wait.
     bool asked = std::ranges::any_of(pending_, [&](const Pending& other) { return other.awaited.contains(id); });
-    if (asked || holder->worker.channel.send(protocol::Reclaim{}, {}, 0)) pending->awaited.insert(id);
+    if (asked || holder->worker.channel.send(protocol::Reclaim{}, 0)) pending->awaited.insert(id);
   }
   if (pending->awaited.empty()) return conclude(pending);
   pending->timer = common_.loop.after_ms(kReclaimTimeoutMs, [this, pending] {
@@ -83,7 +83,7 @@ void Reservations::answer(SessionRecord& session, const protocol::Reserve& ask, 
   note(session.id);
   // If it has hung up, its end follows and gives everything back.
   if (!session.worker.channel) return;
-  if (auto sent = session.worker.channel.send(protocol::Granted{ask.request, said.granted, said.reason}, {}, 0); !sent)
+  if (auto sent = session.worker.channel.send(protocol::Granted{ask.request, said.granted, said.reason}, 0); !sent)
     sessions_.kill(session, "it does not take its answers: " + sent.error().message);
 }
 

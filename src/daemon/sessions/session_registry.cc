@@ -138,9 +138,15 @@ Result<void> SessionRegistry::send_adopt(SessionRecord& session, Opening& openin
   const SessionMemory& memory = opening.memory;
   UniqueFd knock(::fcntl(memory.knock.get(), F_DUPFD_CLOEXEC, 0));
   if (!knock) return fail(system_error("descriptors", errno));
-  int fds[] = {worker_end.get(),    memory.ring.get(), memory.heap.get(), memory.counters.get(),
-               memory.grants.get(), memory.bell.get(), knock.get()};
-  auto sent = session.worker.channel.send(adopt, fds, 0);
+  auto sent = session.worker.channel.send_with(adopt,
+                                               {.client = worker_end.get(),
+                                                .ring = memory.ring.get(),
+                                                .heap = memory.heap.get(),
+                                                .counters = memory.counters.get(),
+                                                .grants = memory.grants.get(),
+                                                .bell = memory.bell.get(),
+                                                .knock = knock.get()},
+                                               0);
   session.bell = std::move(opening.memory.bell);
   session.knock = std::move(knock);
   return sent;
@@ -289,7 +295,7 @@ void SessionRegistry::save(const SessionRecord& session) {
 void SessionRegistry::end_all(uint64_t ask_ms, uint64_t kill_ms) {
   for (auto& [id, session] : sessions_) {
     listener.leaving(*session);
-    if (session->worker.channel) (void)session->worker.channel.send(protocol::Shutdown{}, {}, 0);
+    if (session->worker.channel) (void)session->worker.channel.send(protocol::Shutdown{}, 0);
   }
   auto everybody = [this](int number) {
     for (auto& [id, session] : sessions_) signal_group(session->worker.process, number);
@@ -340,22 +346,23 @@ Result<void> SessionRegistry::attach(protocol::Channel& channel, const protocol:
   bool right = hello.version == protocol::kControlVersion && hello.secret == session->worker.secret && peer &&
                peer->pid == session->worker.process.pid;
   if (!right) return fail(Code::kPermissionDenied, "this is not the worker of session " + std::to_string(hello.session));
-  if (packet.fds.size() != 4) return fail(Code::kProtocol, "a worker comes back with its counters, grants, bell and knock");
-  auto counters = CountersPage::map(packet.fds[0].get());
+  auto shown = packet.take<protocol::WorkerHello>();
+  if (!shown) return std::unexpected(std::move(shown.error()).within("a worker comes back"));
+  auto counters = CountersPage::map(shown->counters.get());
   if (!counters) return std::unexpected(std::move(counters.error()));
-  auto grants = reopen_grants(packet.fds[1].get());
+  auto grants = reopen_grants(shown->grants.get());
   if (!grants) return std::unexpected(std::move(grants.error()));
   AMALGAM_TRY(common_.ledger.restore(session->id, hello.granted_bytes), "come back");
   if (session->worker.channel) common_.loop.unwatch(session->worker.channel.fd());
   session->worker.channel = std::move(channel);
   session->counters = std::move(*counters);
   session->grants = std::move(*grants);
-  session->bell = std::move(packet.fds[2]);
-  session->knock = std::move(packet.fds[3]);
+  session->bell = std::move(shown->bell);
+  session->knock = std::move(shown->knock);
   session->state = SessionRecord::State::kLive;
   watch_channel(*session);
   listener.live(*session);
-  if (auto sent = session->worker.channel.send(protocol::Done{}, {}, 0); !sent) kill(*session, sent.error().message);
+  if (auto sent = session->worker.channel.send(protocol::Done{}, 0); !sent) kill(*session, sent.error().message);
   common_.log.info("session {}: worker {} is back and holds {}", hello.session, session->worker.process.pid,
                    format_bytes(hello.granted_bytes));
   listener.returned();

@@ -3,11 +3,10 @@
 
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 
 #include <algorithm>
 
-#include "base/assert.h"
+#include "daemon/host/random_token.h"
 
 namespace amalgam::daemon {
 namespace {
@@ -16,13 +15,6 @@ constexpr uint64_t kLingerMs = 1000;  ///< from hanging up to the end
 constexpr size_t kMaxWarmUsers = 8;   ///< users for whom warm workers are kept; the one served longest ago loses its own
 
 }  // namespace
-
-protocol::Token random_token() {
-  protocol::Token token{};
-  // Up to 256 bytes come whole once the kernel's generator is seeded.
-  AMALGAM_ASSERT(::getrandom(token.data(), sizeof token, 0) == sizeof token);
-  return token;
-}
 
 WorkerPool::WorkerPool(EventLoop& loop, spdlog::logger& log, Launcher& launcher, uint64_t warm)
     : loop_(loop), log_(log), launcher_(launcher), warm_(warm) {}

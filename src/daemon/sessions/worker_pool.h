@@ -78,7 +78,4 @@ class WorkerPool {
   std::deque<Waiter> waiters_;
 };
 
-/// Random bits that nobody can guess.
-protocol::Token random_token();
-
 }  // namespace amalgam::daemon

@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
-#include "daemon/sessions/worker_pool.h"
+#include "daemon/host/random_token.h"
 #include "daemon/slices/admission.h"
 #include "model/counters.h"
 

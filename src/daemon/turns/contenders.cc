@@ -55,7 +55,7 @@ bool works_elsewhere(const Contender& contender) {
 void tell(Contender& contender, Binding binding) {
   if (contender.binding == binding || contender.worker == nullptr) return;
   // A worker whose socket is full hears it the next time.
-  if (contender.worker->send(protocol::BindThreads{contender.index, binding}, {}, 0)) contender.binding = binding;
+  if (contender.worker->send(protocol::BindThreads{contender.index, binding}, 0)) contender.binding = binding;
 }
 
 /// What a session did since the last look. Where it has several devices, its launches are those of all.

@@ -72,16 +72,15 @@ Result<void> Session::connect(const protocol::Token& slice) {
   protocol::OpenSession request;
   request.slice = slice;
   request.program = program_name();
-  std::vector<UniqueFd> fds;
-  auto opened = daemon->call<protocol::SessionOpened>(request, kOpenTimeoutMs, &fds);
+  protocol::ReceivedDescriptors<protocol::SessionOpened> fds;
+  auto opened = daemon->call<protocol::SessionOpened>(request, kOpenTimeoutMs, fds);
   if (!opened) return std::unexpected(std::move(opened.error()));
-  if (fds.size() != 5) return fail(Code::kProtocol, "the daemon did not send the session's descriptors");
-  worker_ = std::move(fds[0]);
-  knock_ = std::move(fds[4]);
+  worker_ = std::move(fds.worker);
+  knock_ = std::move(fds.knock);
   devices_ = std::move(opened->devices);
   heap_bytes_ = opened->heap_bytes;
-  if (auto mapped = map_memories(fds[1].get(), fds[3].get()); !mapped) return mapped;
-  return greet(fds[2].get());
+  if (auto mapped = map_memories(fds.ring.get(), fds.grants.get()); !mapped) return mapped;
+  return greet(fds.heap.get());
 }
 
 Result<void> Session::map_memories(int ring_fd, int grants_fd) {

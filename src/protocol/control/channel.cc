@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -37,7 +38,7 @@ Result<Channel> Channel::connect(const std::string& path) {
 
 Result<void> Channel::send_raw(ControlType type, std::span<std::byte> packet, std::span<const int> fds,
                                int patience_ms) const {
-  std::memset(packet.data(), 0, 8);
+  std::memset(packet.data(), 0, kHeadBytes);
   std::memcpy(packet.data(), &type, sizeof type);
   iovec part{packet.data(), packet.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxControlFds)] = {};
@@ -78,7 +79,7 @@ Result<Packet> Channel::receive(int timeout_ms) const {
   if (static_cast<uint64_t>(size) > kMaxControlBytes)
     return fail(Code::kProtocol, "control message is over control-message-bytes");
   Packet packet;
-  size_t room = size < 8 ? 8 : static_cast<size_t>(size);
+  size_t room = std::max(kHeadBytes, static_cast<size_t>(size));
   packet.bytes_ = std::make_unique<std::byte[]>(room);
   iovec part{packet.bytes_.get(), room};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxControlFds)];
@@ -99,7 +100,7 @@ Result<Packet> Channel::receive(int timeout_ms) const {
     }
   }
   if (got == 0) return fail(Code::kUnavailable, "the peer hung up");
-  if (got < 8 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+  if (got < static_cast<ssize_t>(kHeadBytes) || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
     return fail(Code::kProtocol, "malformed control message");
   std::memcpy(&packet.type_, packet.bytes_.get(), sizeof packet.type_);
   packet.size_ = static_cast<size_t>(got);

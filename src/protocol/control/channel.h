@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Channel: control messages over one Unix SOCK_SEQPACKET socket, with file descriptors beside them.
 //
-// A packet is [u16 type][u16 0][u32 0][fields]. Messages are bounded by kMaxControlBytes and kMaxControlFds; received
-// descriptors are close-on-exec and owned by the Packet, so those that nobody takes are closed.
+// A packet is [u16 type][u16 0][u32 0][fields]. Messages are bounded by kMaxControlBytes and kMaxControlFds. A message that
+// comes with descriptors names them (M::Descriptors); received ones are close-on-exec and owned by the Packet, so those that
+// nobody takes are closed.
 //
 // Threads: one sender and one receiver at a time, they may be two threads. Blocking: as each method says. No SIGPIPE.
 #pragma once
@@ -21,6 +22,14 @@
 
 namespace amalgam::protocol {
 
+/// A message that descriptors come with: M::Descriptors<int> to send, M::Descriptors<UniqueFd> received.
+template <typename M>
+using DescriptorsToSend = typename M::template Descriptors<int>;
+template <typename M>
+using ReceivedDescriptors = typename M::template Descriptors<UniqueFd>;
+
+inline constexpr size_t kHeadBytes = 8;  ///< of a packet, before its fields
+
 /// One received message.
 class Packet {
  public:
@@ -34,14 +43,32 @@ class Packet {
       return fail(Code::kProtocol, "unexpected or malformed control message");
     return message;
   }
+  /// Takes the descriptors that come with M. kProtocol: there are more or fewer.
+  template <typename M>
+  Result<ReceivedDescriptors<M>> take() {
+    ReceivedDescriptors<M> named;
+    size_t count = 0;
+    auto visit = [&](auto&... fd) {
+      count = sizeof...(fd);
+      if (fds.size() != count) return;
+      size_t i = 0;
+      ((fd = std::move(fds[i++])), ...);
+    };
+    named.fields(visit);
+    if (fds.size() != count)
+      return fail(Code::kProtocol,
+                  std::to_string(fds.size()) + " descriptors came where there should be " + std::to_string(count));
+    fds.clear();
+    return named;
+  }
   std::vector<UniqueFd> fds;
 
  private:
   friend class Channel;
-  std::span<const std::byte> body() const { return {bytes_.get() + 8, size_ - 8}; }
+  std::span<const std::byte> body() const { return {bytes_.get() + kHeadBytes, size_ - kHeadBytes}; }
   Error refusal() const;
   ControlType type_ = ControlType::kRefused;
-  size_t size_ = 8;
+  size_t size_ = kHeadBytes;
   std::unique_ptr<std::byte[]> bytes_;
 };
 
@@ -60,14 +87,22 @@ class Channel {
   /// Connects to a listening socket. kNotFound: no such path; kUnavailable: nobody listens.
   static Result<Channel> connect(const std::string& path);
 
-  /// Sends one message; blocks up to patience_ms on a full socket, then kUnavailable. The fds stay the caller's.
+  /// Sends one message; blocks up to patience_ms on a full socket, then kUnavailable.
   template <typename M>
-  Result<void> send(const M& message, std::span<const int> fds = {}, int patience_ms = kSendPatienceMs) const {
-    auto buffer = std::make_unique_for_overwrite<std::byte[]>(kMaxControlBytes);
-    BasicEncoder encoder{Room({buffer.get() + 8, kMaxControlBytes - 8})};
-    encoder(message);
-    if (!encoder.sink().ok()) return fail(Code::kLimit, "control message is over control-message-bytes");
-    return send_raw(M::kType, {buffer.get(), encoder.sink().size() + 8}, fds, patience_ms);
+  Result<void> send(const M& message, int patience_ms = kSendPatienceMs) const {
+    return send_encoded(message, {}, patience_ms);
+  }
+  /// The same with the descriptors that belong to it, which stay the caller's.
+  template <typename M>
+  Result<void> send_with(const M& message, DescriptorsToSend<M> named, int patience_ms = kSendPatienceMs) const {
+    int fds[kMaxControlFds];
+    size_t count = 0;
+    auto visit = [&](auto&... fd) {
+      static_assert(sizeof...(fd) <= kMaxControlFds);
+      ((fds[count++] = fd), ...);
+    };
+    named.fields(visit);
+    return send_encoded(message, {fds, count}, patience_ms);
   }
 
   /// Waits up to timeout_ms (-1: for ever) for one message. kTimeout; kUnavailable: the peer hung up; kProtocol: oversized.
@@ -75,12 +110,23 @@ class Channel {
 
   /// send, then receive as R.
   template <typename R, typename M>
-  Result<R> call(const M& message, int timeout_ms, std::vector<UniqueFd>* fds = nullptr) const {
+  Result<R> call(const M& message, int timeout_ms) const {
+    if (auto sent = send(message); !sent) return std::unexpected(sent.error());
+    auto packet = receive(timeout_ms);
+    if (!packet) return std::unexpected(packet.error());
+    return packet->template as<R>();
+  }
+  /// The same where descriptors come with R.
+  template <typename R, typename M>
+  Result<R> call(const M& message, int timeout_ms, ReceivedDescriptors<R>& named) const {
     if (auto sent = send(message); !sent) return std::unexpected(sent.error());
     auto packet = receive(timeout_ms);
     if (!packet) return std::unexpected(packet.error());
     auto reply = packet->template as<R>();
-    if (reply && fds != nullptr) *fds = std::move(packet->fds);
+    if (!reply) return reply;
+    auto taken = packet->template take<R>();
+    if (!taken) return std::unexpected(std::move(taken.error()));
+    named = std::move(*taken);
     return reply;
   }
 
@@ -91,6 +137,19 @@ class Channel {
 
  private:
   static constexpr int kSendPatienceMs = 1000;
+  static constexpr size_t kSmallBytes = 1024;  ///< messages up to here need no memory
+
+  template <typename M>
+  Result<void> send_encoded(const M& message, std::span<const int> fds, int patience_ms) const {
+    const size_t size = kHeadBytes + encoded_size(message);
+    if (size > kMaxControlBytes) return fail(Code::kLimit, "control message is over control-message-bytes");
+    alignas(8) std::byte small[kSmallBytes];
+    std::unique_ptr<std::byte[]> large;
+    if (size > kSmallBytes) large = std::make_unique_for_overwrite<std::byte[]>(size);
+    std::span<std::byte> packet(large != nullptr ? large.get() : small, size);
+    encode(message, packet.subspan(kHeadBytes));
+    return send_raw(M::kType, packet, fds, patience_ms);
+  }
   Result<void> send_raw(ControlType type, std::span<std::byte> packet, std::span<const int> fds, int patience_ms) const;
   UniqueFd socket_;
 };

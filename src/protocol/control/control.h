@@ -5,8 +5,8 @@
 // the peer (SO_PEERCRED); no message carries an identity. Every request gets one answer of the named type or Refused.
 // A slice is asked for once and then named by its 128-bit token, which is the capability to open sessions on it.
 //
-//   client: OpenSession → SessionOpened + [worker socket, ring memory, heap memory, grants, knock]
-//   worker: WorkerHello → Adopt + [client socket, ring, heap, counters, grants, bell, knock]   (started by the daemon)
+//   client: OpenSession → SessionOpened
+//   worker: WorkerHello → Adopt                 (started by the daemon)
 //           Reserve → Granted | Refused;  Return (no answer);  daemon: Reclaim → Return, BindThreads (no answer)
 #pragma once
 
@@ -51,6 +51,7 @@ enum class ControlType : uint16_t {
   kReclaim,
   kSessionReady,
   kBindThreads,
+  kKeep = 60,
 };
 
 using Token = std::array<uint64_t, 2>;  ///< all zero: the user's default slice (every device, no quota)
@@ -118,11 +119,20 @@ struct OpenSession {
     a(version, slice, program);
   }
 };
-/// With it: fds [0] socket to the worker (hang-up means the other is gone), [1] ring memory, [2] heap memory, [3] grants
-/// memory (to be read only), [4] the eventfd by which the client knocks at the arbiter. The memories are sealed against
-/// resizing.
 struct SessionOpened {
   static constexpr ControlType kType = ControlType::kSessionOpened;
+  /// The memories are sealed against resizing.
+  template <typename Fd>
+  struct Descriptors {
+    Fd worker{};  ///< socket to the worker: hang-up means that the other is gone
+    Fd ring{}, heap{};
+    Fd grants{};  ///< to be read only
+    Fd knock{};   ///< the eventfd by which the client knocks at the arbiter
+    template <typename A>
+    void fields(A& a) {
+      a(worker, ring, heap, grants, knock);
+    }
+  };
   uint64_t session = 0;
   int32_t worker_pid = 0;
   uint64_t heap_bytes = 0;
@@ -256,11 +266,19 @@ struct MetricsText {
 // ---- worker and daemon
 // ------------------------------------------------------------------------------------------------------
 
-/// First message of a worker, also when it comes back after the daemon was gone; then `session` ≠ 0 and it says what it
-/// holds, with fds [0] counters, [1] grants, [2] bell, [3] knock. The secret is what the daemon gave it at its start
-/// (worker's environment); a wrong one closes the connection.
+/// First message of a worker, also when it comes back after the daemon was gone; then `session` ≠ 0, it says what it holds,
+/// and the descriptors come with it. The secret is what the daemon gave it at its start (worker's environment); a wrong one
+/// closes the connection.
 struct WorkerHello {
   static constexpr ControlType kType = ControlType::kWorkerHello;
+  template <typename Fd>
+  struct Descriptors {
+    Fd counters{}, grants{}, bell{}, knock{};
+    template <typename A>
+    void fields(A& a) {
+      a(counters, grants, bell, knock);
+    }
+  };
   uint32_t version = kControlVersion;
   Token secret{};
   uint64_t session = 0;
@@ -270,10 +288,20 @@ struct WorkerHello {
     a(version, secret, session, granted_bytes);
   }
 };
-/// With it: fds [0] socket to the client, [1] ring memory, [2] heap memory, [3] counters memory, [4] grants memory (to be
-/// read only), [5] the eventfd that wakes the arbiter, [6] the client's, to be brought back.
 struct Adopt {
   static constexpr ControlType kType = ControlType::kAdopt;
+  template <typename Fd>
+  struct Descriptors {
+    Fd client{};  ///< socket to the client
+    Fd ring{}, heap{}, counters{};
+    Fd grants{};  ///< to be read only
+    Fd bell{};    ///< the eventfd that wakes the arbiter
+    Fd knock{};   ///< the client's, to be brought back
+    template <typename A>
+    void fields(A& a) {
+      a(client, ring, heap, counters, grants, bell, knock);
+    }
+  };
   uint64_t session = 0;
   uint64_t heap_bytes = 0;
   uint64_t quota_bytes = 0;            ///< for the capability overlay; the ledger itself is in the daemon
@@ -345,6 +373,25 @@ struct BindThreads {
   template <typename A>
   void fields(A& a) {
     a(device, binding);
+  }
+};
+
+// ---- daemon and guardian
+
+/// One more process to look after, until it ends.
+struct Keep {
+  static constexpr ControlType kType = ControlType::kKeep;
+  template <typename Fd>
+  struct Descriptors {
+    Fd process{};  ///< a pidfd
+    template <typename A>
+    void fields(A& a) {
+      a(process);
+    }
+  };
+  template <typename A>
+  void fields(A& a) {
+    a();
   }
 };
 
