@@ -7,11 +7,12 @@ import check_format
 import check_layers
 import check_licence
 import check_limits
+import check_readmes
 import check_sizes
 import check_words
 import tree
 
-CHECKS = (check_layers, check_sizes, check_words, check_limits, check_licence, check_format)
+CHECKS = (check_layers, check_sizes, check_words, check_limits, check_licence, check_readmes, check_format)
 
 
 def main():

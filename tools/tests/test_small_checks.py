@@ -3,6 +3,7 @@ import unittest
 
 import check_licence
 import check_limits
+import check_readmes
 import check_symbols
 import merge_sessions
 
@@ -22,6 +23,14 @@ class Limits(unittest.TestCase):
         self.assertEqual(len(check_limits.check_text(LIMITS % "")), 1)
         self.assertEqual(len(check_limits.check_text(LIMITS % '{"a", kB, "of b"},\n')), 1)
         self.assertEqual(len(check_limits.check_text("nothing")), 1)
+
+
+class Readmes(unittest.TestCase):
+    def test_each_folder_of_sources_has_a_short_one(self):
+        check = check_readmes.check_names
+        self.assertEqual(check(["src/a/x.cc", "src/a/README.md", "tests/b/y.cc"], lambda path: "one\n"), [])
+        self.assertEqual(check(["src/a/x.cc"], lambda path: ""), ["src/a: has no README.md"])
+        self.assertEqual(len(check(["src/a/x.cc", "src/a/README.md"], lambda path: "line\n" * 31)), 1)
 
 
 class Licence(unittest.TestCase):
