@@ -31,6 +31,7 @@ MAY_INCLUDE = {
 INNER = {
     "protocol": ["", "waist", "link", "control"],
     "core/session": ["state", "turns", "cutting", "telling", "execute"],
+    "worker": ["confine", "place", ""],
     "daemon": ["host", "config", "devices", "state", "slices", "sessions", "turns", "watch", ""],
 }
 BACKENDS = "south/device/"  # each folder below is one

@@ -42,6 +42,13 @@ inline constexpr uint64_t kGrantSlackBytes = 16 * kMiB;    ///< most that a work
 inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;     ///< freed memory of a session that keeps its pages for reuse
 inline constexpr uint64_t kBuildThreads = 4;               ///< builds of one session that run side by side
 
+// A worker.
+inline constexpr uint64_t kWorkerScratchBytes = 64 * kMiB;  ///< its /tmp and /dev/shm together
+inline constexpr uint64_t kWorkerFileBytes = kGiB;          ///< one file that it writes
+inline constexpr uint64_t kWorkerTasks = 8192;              ///< processes and threads of all workers of one user
+inline constexpr uint64_t kWorkerLogLines = 200;            ///< lines of one worker's standard error in the daemon's log
+inline constexpr uint64_t kConfineTimeoutMs = 10'000;       ///< a worker that has not confined itself by then cannot
+
 // The scheduler of a device.
 inline constexpr uint64_t kQuantumMs = 10;         ///< time that a device runs one slice's work while others wait
 inline constexpr uint64_t kLongestQuantumMs = 25;  ///< a longer one cannot keep a share in every second
@@ -114,6 +121,11 @@ inline constexpr NamedLimit kLimits[] = {
     {"grant-slack-bytes", kGrantSlackBytes, "most that a worker holds reserved and unused"},
     {"heap-cache-bytes", kHeapCacheBytes, "freed memory of a session kept for reuse; over: given back to the kernel"},
     {"build-threads", kBuildThreads, "builds of one session side by side; over: they queue"},
+    {"worker-scratch-bytes", kWorkerScratchBytes, "a worker's /tmp and /dev/shm together; over: ENOSPC"},
+    {"worker-file-bytes", kWorkerFileBytes, "one file that a worker writes; over: EFBIG"},
+    {"worker-tasks", kWorkerTasks, "processes and threads of all workers of one user; over: EAGAIN"},
+    {"worker-log-lines", kWorkerLogLines, "lines of one worker's standard error in the daemon's log; over: not shown"},
+    {"confine-timeout-ms", kConfineTimeoutMs, "a worker that has not confined itself by then is taken for one that cannot"},
     {"quantum-ms", kQuantumMs, "time that a device runs one slice's work while others wait"},
     {"longest-quantum-ms", kLongestQuantumMs, "largest quantum that may be set; over: it is this one"},
     {"hang-after-ms", kHangAfterMs, "a revoked slice whose work stays on the device is reported as hung"},

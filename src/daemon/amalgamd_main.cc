@@ -83,10 +83,7 @@ int run(const Options& options) {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   uint64_t open_files = raise_open_files();
-  auto guardian = daemon::Guardian::start();
-  if (!guardian) return complain(guardian.error());
-  auto daemon = daemon::Daemon::create(std::move(*config), std::move(*guardian), log, open_files,
-                                       [&options] { return configuration(options); });
+  auto daemon = daemon::Daemon::create(std::move(*config), log, open_files, [&options] { return configuration(options); });
   if (!daemon) return complain(daemon.error());
   (*daemon)->run();
   return 0;

@@ -27,9 +27,8 @@ uint64_t physical_bytes() {
 
 }  // namespace
 
-Result<std::unique_ptr<Daemon>> Daemon::create(Config config, Guardian guardian, spdlog::logger& log, uint64_t open_files,
-                                               Reload reload) {
-  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(guardian), log, std::move(reload)));
+Result<std::unique_ptr<Daemon>> Daemon::create(Config config, spdlog::logger& log, uint64_t open_files, Reload reload) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), log, std::move(reload)));
   if (auto prepared = daemon->prepare(open_files); !prepared) return std::unexpected(std::move(prepared.error()));
   return daemon;
 }
@@ -57,6 +56,9 @@ Result<void> Daemon::prepare_places() {
 
 Result<void> Daemon::prepare(uint64_t open_files) {
   AMALGAM_TRY(prepare_places(), "start");
+  guardian_ = std::make_unique<Guardian>(guardian_socket(config_.state_dir, config_.socket));
+  auto kept = guardian_->take_over();
+  if (!kept) return std::unexpected(std::move(kept.error()));
   auto classes = Classes::load(config_.classes_dir);
   if (!classes) return std::unexpected(std::move(classes.error()));
   classes_ = std::move(*classes);
@@ -71,30 +73,38 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   auto next = store_->next_id();
   if (next) next_id_ = *next;
   common_.emplace(Common{*loop_, log_, config_, ledger_, devices_, *store_});
-  auto launcher = Launcher::create({.program = config_.worker,
-                                    .socket = config_.socket,
-                                    .state_dir = config_.state_dir,
-                                    .environment = config_.environment,
-                                    .system = config_.system,
-                                    .worker_user = config_.worker_user,
-                                    .open_files = open_files});
+  auto launcher = Launcher::create(
+      {.program = config_.worker,
+       .state_dir = config_.state_dir,
+       .environment = config_.environment,
+       .system = config_.system,
+       .users = {static_cast<uid_t>(config_.isolation.first_user_id), static_cast<uint32_t>(config_.isolation.user_ids)},
+       .groups = config_.isolation.groups,
+       .readable = config_.isolation.readable,
+       .devices = config_.isolation.devices,
+       .cgroup_name = daemon_name(config_.socket),
+       .open_files = open_files});
   if (!launcher) return std::unexpected(std::move(launcher.error()));
   launcher_ = std::move(*launcher);
+  log_.info("workers have: {}", launcher_->confinement().text());
+  if (!launcher_->confinement().missing.empty()) log_.warn("and no more: {}", launcher_->confinement().missing);
   pool_ = std::make_unique<WorkerPool>(*loop_, log_, *launcher_, config_.warm_workers);
   discovery_ = std::make_unique<Discovery>(*loop_, log_, *launcher_);
   slices_ = std::make_unique<SliceRegistry>(*common_, classes_, next_id_);
-  sessions_ = std::make_unique<SessionRegistry>(*common_, *slices_, *pool_, next_id_);
+  sessions_ = std::make_unique<SessionRegistry>(*common_, *slices_, *pool_, *guardian_, next_id_);
   Arbitration::Options options{config_.policy, {}, config_.freeze, config_.split, static_cast<uint32_t>(config_.piece_us)};
   options.hints.quantum_ns = config_.quantum_ms * 1'000'000;
-  auto arbitration = Arbitration::start(options, guardian_, log_);
+  auto arbitration = Arbitration::start(options, *guardian_, log_);
   if (!arbitration) return std::unexpected(std::move(arbitration.error()));
   arbitration_ = std::move(*arbitration);
   reservations_ = std::make_unique<Reservations>(*common_, *sessions_);
   collector_ = std::make_unique<Collector>(*common_, *slices_, *sessions_, *reservations_, *arbitration_);
   explainer_ = std::make_unique<Explainer>(*slices_, *sessions_, *arbitration_);
   AMALGAM_TRY(watch_signals(), "start");
+  AMALGAM_TRY(watch_guardian(), "start");
+  join_sessions();
   // What an earlier daemon left must be known before anybody can connect.
-  if (auto recovered = recover(); !recovered) log_.error("recovery: {}", recovered.error().text());
+  if (auto recovered = recover(std::move(*kept)); !recovered) log_.error("recovery: {}", recovered.error().text());
   auto server = Server::listen(*loop_, log_, config_.socket, config_.system ? 0666 : 0600);
   if (!server) return std::unexpected(std::move(server.error()));
   server_ = std::move(*server);
@@ -121,19 +131,21 @@ void Daemon::join_parts() {
     check_idle();
   };
   requests_->on_shutdown = [this] { end(false, "it was asked to"); };
+}
+
+/// What becomes of sessions and slices; those of an earlier daemon come first.
+void Daemon::join_sessions() {
   slices_->on_gone = [this](const Slice& slice) {
     explainer_->remember(slice);
     check_idle();
   };
-  slices_->on_terms_changed = [this](const Slice& slice) {
-    auto set = arbitration_->set_terms(slice.id, slice.terms);
-    if (!set) log_.error("slice {}: {}", slice.name, set.error().text());
-  };
+  slices_->on_terms_changed = [this](const Slice& slice) { return arbitration_->set_terms(slice.id, slice.terms); };
   sessions_->listener.message = [this](SessionRecord& session, const protocol::Packet& packet) {
     reservations_->on_message(session, packet);
   };
-  sessions_->listener.live = [this](SessionRecord& session) { govern(session); };
+  sessions_->listener.live = [this](SessionRecord& session) { return govern(session); };
   sessions_->listener.leaving = [this](const SessionRecord& session) { arbitration_->release(session.id); };
+  sessions_->listener.worker_gone = [this](const SessionRecord& session) { arbitration_->remove(session.id); };
   sessions_->listener.ended = [this](const SessionRecord& session) {
     arbitration_->remove(session.id);
     collector_->session_ended(session);
@@ -146,7 +158,21 @@ void Daemon::join_parts() {
   sessions_->listener.returned = [this] { loop_->later([this] { check_ready(); }); };
 }
 
-void Daemon::govern(const SessionRecord& session) {
+Result<void> Daemon::watch_guardian() {
+  return loop_->watch(guardian_->descriptor(), EPOLLHUP | EPOLLRDHUP, [this](uint32_t) { on_guardian_gone(); });
+}
+
+/// While there is none nothing is frozen.
+void Daemon::on_guardian_gone() {
+  loop_->unwatch(guardian_->descriptor());
+  log_.error("the guardian has died; another one is started");
+  auto replaced = guardian_->replace();
+  if (replaced) replaced = watch_guardian();
+  if (!replaced) return log_.error("{}; no worker is frozen from now on", replaced.error().text());
+  sessions_->keep_all();
+}
+
+Result<void> Daemon::govern(const SessionRecord& session) {
   const Slice& slice = *slices_->find(session.slice);
   Arbitration::Member member;
   member.session = session.id;
@@ -157,27 +183,26 @@ void Daemon::govern(const SessionRecord& session) {
     const model::Device* device = devices_.find(id);
     member.devices.push_back({id, device != nullptr && device->kind == model::DeviceKind::kCpu});
   }
-  member.counters = session.counters.get();
-  member.grants = session.grants.get();
+  member.counters = session.ends.counters_page.get();
+  member.grants = session.ends.grants_page.get();
   member.pid = session.worker.process.pid;
   member.pidfd = session.worker.process.pidfd.get();
-  member.bell = session.bell.get();
-  member.knock = session.knock.get();
+  member.bell = session.ends.bell.get();
+  member.knock = session.ends.knock.get();
   member.worker = &session.worker.channel;
-  arbitration_->add(member);
+  return arbitration_->add(member);
 }
 
 void Daemon::run() {
   log_.info("amalgamd {} (pid {}) at {}, state in {}", AMALGAM_VERSION, ::getpid(), config_.socket.string(),
             config_.state_dir.string());
   probe();
-  if (!config_.system) pool_->keep_warm(::geteuid());
   loop_->run();
 }
 
 // ---- becoming ready -----------------------------------------------------------------------------------------------------
 
-Result<void> Daemon::recover() {
+Result<void> Daemon::recover(std::vector<Guardian::Kept> kept) {
   auto pools = store_->pools();
   auto devices = store_->devices();
   auto slices = store_->slices();
@@ -190,14 +215,19 @@ Result<void> Daemon::recover() {
     common_->expect(store_->drop_slice(row.id));
   }
   for (const SessionRow& row : *sessions) {
-    if (auto restored = sessions_->restore(row); restored) continue;
+    auto found = std::ranges::find(kept, row.id, &Guardian::Kept::session);
+    if (sessions_->restore(row, *launcher_, found == kept.end() ? nullptr : &*found)) continue;
     log_.info("session {}: {} ended while no daemon ran", row.id, row.program);
     // Should its worker live (then its slice could not be restored), nobody would count what it holds.
-    if (auto process = find_process(row.worker_pid, row.worker_start)) signal_group(*process, SIGKILL);
+    if (auto process = find_process(row.worker_pid, row.worker_start)) {
+      signal_group(*process, SIGKILL);
+      signal_process(*process, SIGKILL);
+    }
+    guardian_->forget(row.id);
     common_->expect(store_->drop_session(row.id));
   }
-  if (sessions_->lost() != 0) {
-    log_.info("waiting for {} workers of an earlier daemon", sessions_->lost());
+  if (sessions_->rejoining() != 0) {
+    log_.info("waiting for {} workers of an earlier daemon", sessions_->rejoining());
     reservations_->pause();
     waiting_timer_ = loop_->after_ms(kRecoveryMs, [this] { stop_waiting(); });
   }
@@ -213,7 +243,7 @@ void Daemon::stop_waiting() {
 }
 
 void Daemon::check_ready() {
-  if (!recovered_ && sessions_->lost() == 0) {
+  if (!recovered_ && sessions_->rejoining() == 0) {
     loop_->cancel(std::exchange(waiting_timer_, 0));
     recovered_ = true;
     reservations_->resume();
@@ -249,6 +279,13 @@ void Daemon::on_found(std::vector<model::Device> devices) {
   if (pools.contains(kHostPool)) pools[kHostPool] = host_bytes();
   for (const auto& [name, bytes] : pools) ledger_.set_pool(name, bytes);
   save_hardware();
+  std::vector<std::string> folders;
+  for (const model::Device& device : devices_.all())
+    for (std::string& folder : folders_of(device.library)) folders.push_back(std::move(folder));
+  launcher_->set_driver_folders(std::move(folders));
+  // Warm workers do not see drivers that are new.
+  pool_->discard();
+  if (!config_.system) pool_->keep_warm(::geteuid());
   log_.info("{} devices, {} of them healthy", devices_.all().size(), devices_.healthy().size());
   probed_ = true;
   check_ready();
@@ -291,8 +328,8 @@ void Daemon::reload() {
     classes_ = std::move(*classes);
     config_.classes_dir = fresh->classes_dir;
     if (fresh->socket != config_.socket || fresh->state_dir != config_.state_dir || fresh->metrics != config_.metrics ||
-        fresh->system != config_.system || fresh->worker_user != config_.worker_user)
-      log_.warn("system, socket, state_dir, worker, worker_user and [metrics] change with the next start only");
+        fresh->system != config_.system)
+      log_.warn("system, socket, state_dir, worker, [isolation] and [metrics] change with the next start only");
     config_.log_level = fresh->log_level;
     config_.backends = fresh->backends;
     config_.warm_workers = fresh->warm_workers;

@@ -29,8 +29,7 @@ class Daemon {
  public:
   using Reload = std::function<Result<Config>()>;
   /// Everything but the loop. `open_files`: the soft limit before it was raised for us.
-  static Result<std::unique_ptr<Daemon>> create(Config config, Guardian guardian, spdlog::logger& log, uint64_t open_files,
-                                                Reload reload);
+  static Result<std::unique_ptr<Daemon>> create(Config config, spdlog::logger& log, uint64_t open_files, Reload reload);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -39,14 +38,17 @@ class Daemon {
   void run();
 
  private:
-  Daemon(Config config, Guardian guardian, spdlog::logger& log, Reload reload)
-      : config_(std::move(config)), guardian_(std::move(guardian)), log_(log), reload_(std::move(reload)) {}
+  Daemon(Config config, spdlog::logger& log, Reload reload)
+      : config_(std::move(config)), log_(log), reload_(std::move(reload)) {}
   Result<void> prepare(uint64_t open_files);
   Result<void> prepare_places();
   Result<void> watch_signals();
   void join_parts();
-  void govern(const SessionRecord& session);
-  Result<void> recover();
+  void join_sessions();
+  Result<void> govern(const SessionRecord& session);
+  Result<void> watch_guardian();
+  void on_guardian_gone();
+  Result<void> recover(std::vector<Guardian::Kept> kept);
   void probe();
   void on_found(std::vector<model::Device> devices);
   void save_hardware();
@@ -60,7 +62,7 @@ class Daemon {
   uint64_t host_bytes() const;
 
   Config config_;
-  Guardian guardian_;
+  std::unique_ptr<Guardian> guardian_;
   spdlog::logger& log_;
   Reload reload_;
   UniqueFd lock_, signals_;

@@ -56,7 +56,6 @@ void Requests::handle(Server::Connection& connection, protocol::Packet packet) {
     case ControlType::kGetMetrics:
       return parts_.server.answer(id, protocol::MetricsText{parts_.collector.metrics(kMetricsTextBytes)});
     case ControlType::kShutdown: return shut_down(connection);
-    case ControlType::kWorkerHello: return worker_back(connection, packet);
     default: return parts_.server.refuse(id, Error(Code::kProtocol, "this daemon does not know that request"));
   }
 }
@@ -82,9 +81,9 @@ void Requests::open_session(Server::Connection& connection, const protocol::Pack
     parts_.server.answer_with(id, opened->message,
                               {.worker = opened->client_end.get(),
                                .ring = opened->ring.get(),
-                               .heap = opened->heap.get(),
+                               .heap = opened->heap,
                                .grants = opened->grants.get(),
-                               .knock = opened->knock.get()});
+                               .knock = opened->knock});
     // If nobody takes them, the descriptors close here, the worker sees its client hang up, and ends.
   });
 }
@@ -140,17 +139,6 @@ void Requests::shut_down(Server::Connection& connection) {
                                 Error(Code::kPermissionDenied, "only root or the daemon's own user may end it"));
   parts_.server.answer(connection.id, protocol::Done{});
   on_shutdown();
-}
-
-void Requests::worker_back(Server::Connection& connection, protocol::Packet& packet) {
-  auto hello = packet.as<protocol::WorkerHello>();
-  if (!hello) return parts_.server.refuse(connection.id, hello.error());
-  uint64_t id = connection.id;
-  protocol::Channel channel = parts_.server.take(id);
-  auto attached = parts_.sessions.attach(channel, *hello, packet);
-  if (attached) return;
-  parts_.common.log.warn("a worker came back in vain: {}", attached.error().text());
-  (void)channel.send(protocol::Refused{attached.error().code, attached.error().message}, 0);
 }
 
 }  // namespace amalgam::daemon

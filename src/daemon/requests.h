@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests: what each message of a client, of the command line or of a worker that comes back leads to.
+// Requests: what each message of a client or of the command line leads to.
 //
 // Until the drivers have been probed and earlier workers have come back, requests that depend on them wait; they are not
 // refused, so that a program which starts together with the daemon does not fail.
@@ -51,7 +51,6 @@ class Requests {
   void explain(Server::Connection& connection, const protocol::Packet& packet);
   void list_sessions(Server::Connection& connection, const protocol::Packet& packet);
   void shut_down(Server::Connection& connection);
-  void worker_back(Server::Connection& connection, protocol::Packet& packet);
 
   Parts parts_;
   bool ready_ = false, ending_ = false;

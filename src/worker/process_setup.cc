@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,12 +15,8 @@ namespace amalgam::worker {
 void settle_process() {
   ::syscall(SYS_close_range, kDaemonFd + 1, ~0u, 0);
   ::fcntl(kDaemonFd, F_SETFD, FD_CLOEXEC);
-  ::setsid();
   ::prctl(PR_SET_NAME, "amalgam-worker");
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   ::prctl(PR_SET_DUMPABLE, 0);
-  rlimit no_core{0, 0};
-  ::setrlimit(RLIMIT_CORE, &no_core);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

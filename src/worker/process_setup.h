@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a worker does to its own process before it touches a driver: no stray descriptors, no core dumps, no new privileges,
-// no terminal, standard input from nowhere.
+// What a worker does to its own process before anything else: no stray descriptors, no tracing, its own name, standard input
+// from nowhere.
 //
 // Threads: call from main, before there are any.
 #pragma once
@@ -12,7 +12,7 @@ namespace amalgam::worker {
 
 inline constexpr int kDaemonFd = 3;  ///< the daemon's channel, inherited
 
-/// For every mode: closes what is above kDaemonFd, sets limits and name, leaves the daemon's process group.
+/// For every mode: closes what is above kDaemonFd, sets name and signals.
 void settle_process();
 
 /// Standard output becomes a pipe. Returns the read end, which does not block.

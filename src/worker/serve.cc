@@ -13,13 +13,13 @@
 #include "core/memory/memory_budget.h"
 #include "core/session/execute/executor.h"
 #include "core/split/planner.h"
-#include "worker/affinity.h"
 #include "worker/backends.h"
+#include "worker/confine/calls.h"
 #include "worker/control.h"
-#include "worker/following_placer.h"
+#include "worker/place/affinity.h"
+#include "worker/place/following_placer.h"
+#include "worker/place/processors.h"
 #include "worker/process_setup.h"
-#include "worker/processors.h"
-#include "worker/sandbox.h"
 
 namespace amalgam::worker {
 namespace {
@@ -44,9 +44,9 @@ Result<void*> map_shared(int fd, uint64_t bytes, int protection, const char* wha
   return memory;
 }
 
-Result<Adopted> adopt(const protocol::Channel& daemon, const protocol::Token& secret) {
+Result<Adopted> adopt(const protocol::Channel& daemon, const model::Confinement& confinement) {
   protocol::WorkerHello hello;
-  hello.secret = secret;
+  hello.confinement = confinement;
   protocol::ReceivedDescriptors<protocol::Adopt> fds;
   auto terms = daemon.call<protocol::Adopt>(hello, kAdoptTimeoutMs, fds);
   if (!terms) return std::unexpected(std::move(terms.error()).within("adopt"));
@@ -85,38 +85,48 @@ Result<std::vector<core::SessionDevice>> open_devices(const std::vector<model::D
   return devices;
 }
 
-/// The front end's library, from where this program lies; empty if it is not there, and then no launch is cut.
-std::string find_splitter() {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  fs::path exe = fs::read_symlink("/proc/self/exe", error);
-  if (error) return {};
-  for (const char* folder : {"../../" AMALGAM_LIBDIR, "../../lib", "../core/split/frontend"}) {
-    fs::path library = (exe.parent_path() / folder / split::kSplitLibrary).lexically_normal();
-    if (fs::exists(library, error)) return library.string();
-  }
-  return {};
-}
-
 int give_up(const protocol::Channel& daemon, const Error& error) {
   (void)daemon.send(protocol::SessionReady{error.code == Code::kOk ? Code::kInternal : error.code, error.message});
   std::fprintf(stderr, "amalgam-worker: %s\n", error.text().c_str());
   return 1;
 }
 
+/// Shows what a worker would be confined by, without a session.
+int show(const protocol::Channel& daemon, model::Confinement confinement) {
+  if (auto fenced = fence_calls(confinement); !fenced) return give_up(daemon, fenced.error());
+  protocol::WorkerHello hello;
+  hello.confinement = std::move(confinement);
+  return daemon.send(hello) ? 0 : 1;
+}
+
 }  // namespace
 
-int serve(protocol::Channel daemon, const protocol::Token& secret, const std::string& socket_path) {
-  auto adopted = adopt(daemon, secret);
+std::string find_splitter() {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path folder = own_folder();
+  for (const char* way : {"../../" AMALGAM_LIBDIR, "../../lib", "../core/split/frontend"}) {
+    fs::path library = (folder / way / split::kSplitLibrary).lexically_normal();
+    if (fs::exists(library, error)) return library.string();
+  }
+  return {};
+}
+
+std::string own_folder() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
+}
+
+int serve(protocol::Channel daemon, model::Confinement confinement, const std::string& splitter, bool check) {
+  if (check) return show(daemon, std::move(confinement));
+  auto adopted = adopt(daemon, confinement);
   if (!adopted) return give_up(daemon, adopted.error());
   auto output = capture_output();
   if (!output) return give_up(daemon, output.error());
 
-  SandboxReport report;
-  const std::string splitter = find_splitter();
-  if (auto fenced = fence_files(adopted->terms.devices, splitter, report); !fenced) return give_up(daemon, fenced.error());
   Backends backends;
-  const cpu_set_t processors = own_processors();
+  // Where other processes can be named, a thread may place itself alone (confine/calls.h), and so nothing is placed.
+  const cpu_set_t processors = confinement.has(model::kOwnProcesses) ? own_processors() : cpu_set_t{};
   (void)start_threads_in(processors);
   FollowingPlacer placer(::getpid(), processors);
   ComputeThreads threads(placer, processors);
@@ -125,19 +135,9 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   const std::vector<pid_t> runners = threads.ids();
   for (size_t i = 0; i < std::min<size_t>(runners.size(), model::kMaxRunners); ++i)
     adopted->counters->runners[i] = runners[i];
-  if (auto fenced = fence_calls(report); !fenced) return give_up(daemon, fenced.error());
+  if (auto fenced = fence_calls(confinement); !fenced) return give_up(daemon, fenced.error());
 
-  Control control({std::move(adopted->fds.client),
-                   std::move(daemon),
-                   socket_path,
-                   secret,
-                   adopted->terms.session,
-                   {.counters = adopted->fds.counters.get(),
-                    .grants = adopted->fds.grants.get(),
-                    .bell = adopted->fds.bell.get(),
-                    .knock = adopted->fds.knock.get()},
-                   output->get(),
-                   std::move(threads)});
+  Control control({std::move(adopted->fds.client), std::move(daemon), output->get(), std::move(threads)});
   core::MemoryBudget budget(control, adopted->counters, adopted->terms.quota_bytes);
   core::ExecutorConfig config;
   config.rings = adopted->rings;
@@ -155,7 +155,7 @@ int serve(protocol::Channel daemon, const protocol::Token& secret, const std::st
   config.on_congested = [&control] { control.on_congested(); };
   // Never destroyed: the process ends instead.
   auto& session = *new core::Executor(std::move(config));
-  if (auto sent = control.daemon().send(protocol::SessionReady{Code::kOk, report.text()}); !sent) return 1;
+  if (auto sent = control.daemon().send(protocol::SessionReady{Code::kOk, confinement.text()}); !sent) return 1;
   control.start(budget, session);
   auto ended = session.run();
   session.close();

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serving: the life of a worker that holds one session.
 //
-//   WorkerHello ─▶ Adopt ─▶ map memories ─▶ Landlock ─▶ open devices ─▶ seccomp ─▶ SessionReady ─▶ serve ─▶ exit
-//
-// Landlock comes before the driver, because it binds only threads that are started later, and kernels run on the driver's
-// threads. seccomp binds all threads at once, and comes after, because drivers may need more to open than to run.
+//   (confined) ─▶ WorkerHello ─▶ Adopt ─▶ map memories ─▶ open devices ─▶ fence_calls ─▶ SessionReady ─▶ serve ─▶ exit
 //
 // Threads: main becomes the dispatcher. Does not return before the session's end.
 #pragma once
@@ -15,7 +12,13 @@
 
 namespace amalgam::worker {
 
+/// The front end's library, from where this program lies; empty if it is not there, and then no launch is cut.
+std::string find_splitter();
+/// The folder of this program.
+std::string own_folder();
+
 /// Returns the process's exit status; the caller leaves by _exit, without destructors that a stuck driver could block.
-int serve(protocol::Channel daemon, const protocol::Token& secret, const std::string& socket_path);
+/// `check`: only shows what it would be confined by.
+int serve(protocol::Channel daemon, model::Confinement confinement, const std::string& splitter, bool check);
 
 }  // namespace amalgam::worker

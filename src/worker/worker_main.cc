@@ -1,44 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
-// amalgam-worker: started by amalgamd, never by hand. Holds the vendor's driver for one session, or probes one.
+// amalgam-worker: started by amalgamd, never by hand. Holds the vendor's driver for one session, or probes one. It begins
+// with the daemon's rights, and gives them up before it does anything.
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
-#include <optional>
 #include <string>
 
+#include "worker/confine/confine.h"
 #include "worker/driver_probe.h"
 #include "worker/process_setup.h"
 #include "worker/serve.h"
 
 namespace {
 
+using amalgam::Result;
+using amalgam::model::Confinement;
 using amalgam::protocol::Channel;
-using amalgam::protocol::Token;
 
-/// 32 hexadecimal digits, first word first.
-std::optional<Token> parse_token(const char* text) {
-  if (text == nullptr) return std::nullopt;
-  std::string digits(text);
-  if (digits.size() != 32 || digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) return std::nullopt;
-  return Token{std::strtoull(digits.substr(0, 16).c_str(), nullptr, 16),
-               std::strtoull(digits.substr(16).c_str(), nullptr, 16)};
+constexpr int kOrderTimeoutMs = 60'000;
+
+Result<Confinement> confined(const Channel& daemon, const std::vector<std::string>& program) {
+  auto packet = daemon.receive(kOrderTimeoutMs);
+  if (!packet) return std::unexpected(std::move(packet.error()));
+  auto order = packet->as<amalgam::protocol::Confine>();
+  if (!order) return std::unexpected(std::move(order.error()));
+  return amalgam::worker::confine(*order, program);
 }
 
 int run(int argc, char** argv) {
   using namespace amalgam::worker;
-  std::string mode = argc > 1 ? argv[1] : "";
+  const std::string mode = argc > 1 ? argv[1] : "";
   Channel daemon{amalgam::UniqueFd(kDaemonFd)};
-  if (mode == "--libraries" && argc == 3) return list_libraries(daemon, argv[2]);
-  if (mode == "--probe" && argc == 4) return probe(daemon, argv[2], argv[3]);
-  auto secret = parse_token(std::getenv("AMALGAM_WORKER_SECRET"));
-  if (argc != 1 || !secret) {
+  const bool lists = mode == "--libraries" && argc == 3, probes = mode == "--probe" && argc == 4,
+             checks = mode == "--check" && argc == 2;
+  if (!lists && !probes && !checks && argc != 1) {
     std::fprintf(stderr, "amalgam-worker is started by amalgamd; see amalgamd --help\n");
     return 2;
   }
-  ::unsetenv("AMALGAM_WORKER_SECRET");  // not for the driver's helpers
-  const char* socket = std::getenv("AMALGAM_SOCKET");
-  return serve(std::move(daemon), *secret, socket == nullptr ? "" : socket);
+  const std::string splitter = find_splitter();
+  auto confinement = confined(daemon, {own_folder(), splitter});
+  if (!confinement) {
+    (void)daemon.send(amalgam::protocol::Refused{confinement.error().code, confinement.error().message});
+    return 1;
+  }
+  if (lists) return list_libraries(daemon, argv[2]);
+  if (probes) return probe(daemon, argv[2], argv[3]);
+  return serve(std::move(daemon), std::move(*confinement), splitter, checks);
 }
 
 }  // namespace

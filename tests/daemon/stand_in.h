@@ -8,12 +8,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "base/unique_fd.h"
 #include "daemon/turns/contenders.h"
 
 namespace amalgam::daemon {
+
+/// A guardian of its own, in a temporary folder.
+struct TestGuardian {
+  TestGuardian() { EXPECT_TRUE(guardian.take_over()); }
+  ~TestGuardian() { std::filesystem::remove_all(folder); }
+  static std::filesystem::path make_folder() {
+    char name[] = "/tmp/amalgam-guardian-XXXXXX";
+    return ::mkdtemp(name);
+  }
+  operator Guardian&() { return guardian; }
+  std::filesystem::path folder = make_folder();
+  Guardian guardian{folder / "guardian"};
+};
 
 struct StandIn {
   StandIn(uint64_t id, core::SliceId of) : session(id), slice(of), pid(::fork()) {

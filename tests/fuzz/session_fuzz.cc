@@ -151,6 +151,10 @@ class Granter final : public core::MemoryBudget::Daemon {
     if (give.bytes > granted_) std::abort();
     granted_ -= give.bytes;
   }
+  void send(const p::Held& held) override {
+    std::lock_guard lock(mutex_);
+    granted_ = held.granted_bytes;
+  }
 
  private:
   void serve() {

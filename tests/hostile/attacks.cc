@@ -227,17 +227,18 @@ void wrong_token(Random& random) {
   }
 }
 
-/// Pretends to be a worker.
-void wrong_secret(Random& random) {
+/// Pretends to be a worker, or the daemon's guardian: such messages have no place at the public socket.
+void wrong_role(Random& random) {
   for (int i = 0; i < 50; ++i) {
     auto daemon = p::Channel::connect(p::default_socket_path());
     if (!daemon) break;
-    auto said = daemon->send(p::WorkerHello{p::kControlVersion, {random(), random()}, random() % 10, uint64_t{1} << 63});
+    auto said = random() % 2 == 0 ? daemon->send(p::WorkerHello{}) : daemon->send(p::Held{uint64_t{1} << 63});
     if (said) said = daemon->send(p::Reserve{1, uint64_t{1} << 40, 0});
     if (said) said = daemon->send(p::Return{uint64_t{1} << 62, false});
+    if (said) said = daemon->send(p::Forget{random() % 10});
     auto answer = daemon->receive(2000);
-    if (answer && (answer->type() == p::ControlType::kAdopt || answer->type() == p::ControlType::kGranted)) {
-      std::printf("the daemon took us for a worker\n");
+    if (answer && answer->type() != p::ControlType::kRefused) {
+      std::printf("the daemon took us for what we are not\n");
       std::_Exit(1);
     }
   }
@@ -311,7 +312,7 @@ constexpr Attack kAttacks[] = {
     {"random-control", random_control},
     {"close-halfway", close_halfway},
     {"wrong-token", wrong_token},
-    {"wrong-secret", wrong_secret},
+    {"wrong-role", wrong_role},
     {"flood-sessions", flood_sessions},
     {"stalled-consumer", stalled_consumer},
     {"scribble-all", scribble_all},

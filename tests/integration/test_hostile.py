@@ -7,7 +7,7 @@ from pool import CL_CASES, HOSTILE, Pool, eventually
 
 ROUNDS = int(os.environ.get("AMALGAM_HOSTILE_ROUNDS", "5"))
 ATTACKS = ("random-ring", "mutated-ring", "indices", "foreign-handles", "huge-sizes", "random-control", "close-halfway",
-           "wrong-token", "wrong-secret", "flood-sessions", "stalled-consumer", "scribble-all", "knocks")
+           "wrong-token", "wrong-role", "flood-sessions", "stalled-consumer", "scribble-all", "knocks")
 
 
 class Hostile(unittest.TestCase):

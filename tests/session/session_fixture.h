@@ -35,6 +35,7 @@ class InstantLedger final : public MemoryBudget::Daemon {
       left += give.bytes;
     });
   }
+  void send(const protocol::Held&) override {}
   MemoryBudget* budget = nullptr;
   uint64_t left = kGiB;
 

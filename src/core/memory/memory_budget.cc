@@ -19,10 +19,8 @@ uint64_t fair_slack(uint64_t quota) {
 
 }  // namespace
 
-MemoryBudget::MemoryBudget(Daemon& daemon, model::Counters* counters, uint64_t quota_bytes, bool connected,
-                           uint64_t patience_ms)
-    : daemon_(daemon), counters_(counters), slack_(fair_slack(quota_bytes)), patience_ms_(patience_ms),
-      connected_(connected) {}
+MemoryBudget::MemoryBudget(Daemon& daemon, model::Counters* counters, uint64_t quota_bytes, uint64_t patience_ms)
+    : daemon_(daemon), counters_(counters), slack_(fair_slack(quota_bytes)), patience_ms_(patience_ms) {}
 
 uint64_t MemoryBudget::slack_for(uint64_t bytes) const {
   // As much again as is asked for: a program that allocates little holds little.
@@ -42,18 +40,10 @@ Result<void> MemoryBudget::take(uint64_t bytes) {
     Request request{bytes - unused, slack_for(bytes), false, {}};
     uint64_t number = ++next_request_;
     waiting_.emplace(number, &request);
-    if (connected_) daemon_.send(protocol::Reserve{number, request.bytes, request.slack});
-    bool there = true;
-    while (!request.answered && there) {
-      if (connected_) {
-        changed_.wait(lock);
-      } else {
-        there =
-            changed_.wait_for(lock, std::chrono::milliseconds(patience_ms_), [&] { return connected_ || request.answered; });
-      }
-    }
+    daemon_.send(protocol::Reserve{number, request.bytes, request.slack});
+    changed_.wait_for(lock, std::chrono::milliseconds(patience_ms_), [&] { return request.answered; });
     waiting_.erase(number);
-    if (!request.answered) return fail(Code::kUnavailable, "the daemon is gone and has not come back in time");
+    if (!request.answered) return fail(Code::kUnavailable, "the daemon has not answered in time");
     if (!request.reason.empty() && granted_ - used_ < bytes) return fail(Code::kOutOfMemory, std::move(request.reason));
   }
   return fail(Code::kOutOfMemory, "other allocations of this session were faster");
@@ -69,7 +59,7 @@ void MemoryBudget::give_back(uint64_t bytes) {
 
 void MemoryBudget::trim() {
   uint64_t unused = granted_ - used_;
-  if (!connected_ || !waiting_.empty() || unused <= 2 * slack_) return;
+  if (!waiting_.empty() || unused <= 2 * slack_) return;
   uint64_t surplus = unused - slack_;
   granted_ -= surplus;
   daemon_.send(protocol::Return{surplus, false});
@@ -99,7 +89,6 @@ void MemoryBudget::on_refused(const std::string& reason) {
 
 void MemoryBudget::on_reclaim() {
   std::lock_guard lock(mutex_);
-  if (!connected_) return;
   uint64_t unused = granted_ - used_;
   // What a waiting take was granted a moment ago is about to be used.
   bool pending = std::any_of(waiting_.begin(), waiting_.end(), [](const auto& w) { return w.second->answered; });
@@ -109,10 +98,11 @@ void MemoryBudget::on_reclaim() {
   daemon_.send(protocol::Return{unused, true});
 }
 
-void MemoryBudget::on_lost() {
+void MemoryBudget::on_rejoin() {
   std::lock_guard lock(mutex_);
-  connected_ = false;
-  changed_.notify_all();
+  daemon_.send(protocol::Held{granted_});
+  for (auto& [number, request] : waiting_)
+    if (!request->answered) daemon_.send(protocol::Reserve{number, request->bytes, request->slack});
 }
 
 uint64_t MemoryBudget::granted() const {
@@ -123,15 +113,6 @@ uint64_t MemoryBudget::granted() const {
 uint64_t MemoryBudget::used() const {
   std::lock_guard lock(mutex_);
   return used_;
-}
-
-void MemoryBudget::on_back() {
-  std::lock_guard lock(mutex_);
-  connected_ = true;
-  for (auto& [number, request] : waiting_)
-    if (!request->answered) daemon_.send(protocol::Reserve{number, request->bytes, request->slack});
-  trim();
-  changed_.notify_all();
 }
 
 void MemoryBudget::publish() {

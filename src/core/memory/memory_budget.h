@@ -9,8 +9,9 @@
 // Invariant: used ≤ granted, and granted is what the daemon has in its ledger for this session, or will have when it hears
 // the messages that are on their way. The slack saves a round trip for small allocations; a Reclaim takes it back at once.
 //
-// The daemon may be lost. Then nothing is returned, so that the number which WorkerHello says stays true; a take that needs
-// the daemon waits up to the patience for its return and is then refused.
+// The daemon may be away for a while: what is said to it then waits in the socket. One that comes back asks what is held,
+// forgets whatever was said before the answer, and is asked again for what nobody has answered. A take that needs the daemon
+// waits up to the patience for it and is then refused.
 //
 // Threads: thread-safe. Messages are sent with the lock held, which keeps them in the order of the numbers. Blocking: take()
 // as above; nothing else.
@@ -32,17 +33,17 @@ namespace amalgam::core {
 class MemoryBudget {
  public:
   /// The way to the daemon. Called with the budget's lock held; must not call back. A message that cannot be sent is lost
-  /// together with the connection, which on_lost() then says.
+  /// together with the daemon, and the next one asks.
   class Daemon {
    public:
     virtual ~Daemon() = default;
     virtual void send(const protocol::Reserve& reserve) = 0;
     virtual void send(const protocol::Return& give) = 0;
+    virtual void send(const protocol::Held& held) = 0;
   };
 
-  /// `counters` may be null. Begins as lost or connected; `quota_bytes` 0: none.
-  MemoryBudget(Daemon& daemon, model::Counters* counters, uint64_t quota_bytes, bool connected = true,
-               uint64_t patience_ms = kDaemonGoneMs);
+  /// `counters` may be null; `quota_bytes` 0: none.
+  MemoryBudget(Daemon& daemon, model::Counters* counters, uint64_t quota_bytes, uint64_t patience_ms = kDaemonGoneMs);
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;
 
@@ -57,13 +58,10 @@ class MemoryBudget {
   void on_refused(const std::string& reason);
   /// Somebody else is short: returns all that is unused, and always answers.
   void on_reclaim();
-  /// The connection is gone.
-  void on_lost();
-  /// What WorkerHello must say; stays true until on_back() or the next call.
-  uint64_t granted() const;
-  /// The daemon knows granted() again; waiting reservations are sent once more.
-  void on_back();
+  /// Another daemon asks what is held: says it, and asks again for what waits.
+  void on_rejoin();
 
+  uint64_t granted() const;
   uint64_t used() const;
 
  private:
@@ -82,7 +80,6 @@ class MemoryBudget {
   const uint64_t patience_ms_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  bool connected_;
   uint64_t granted_ = 0, used_ = 0, next_request_ = 0;
   std::map<uint64_t, Request*> waiting_;
 };

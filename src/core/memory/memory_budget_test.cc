@@ -14,6 +14,7 @@ namespace amalgam::core {
 namespace {
 
 using protocol::Granted;
+using protocol::Held;
 using protocol::Reserve;
 using protocol::Return;
 
@@ -31,6 +32,7 @@ class FakeDaemon : public MemoryBudget::Daemon {
   }
   void send(const Reserve& reserve) override { push(reserve); }
   void send(const Return& give) override { push(give); }
+  void send(const Held& held) override { push(held); }
   void serve_for(MemoryBudget* budget) {
     std::lock_guard lock(mutex_);
     budget_ = budget;
@@ -42,20 +44,21 @@ class FakeDaemon : public MemoryBudget::Daemon {
     changed_.wait(lock, [&] { return queue_.empty() && !busy_; });
     return out_;
   }
-  /// The connection breaks: what is on its way is lost.
-  void lose() {
+  /// It dies, and another one comes: it knows nothing, and forgets what was said before it is told what is held.
+  void die() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return !busy_; });
-    queue_.clear();
+    rejoins_ = true;
+    out_ = 0;
   }
-  void learn(uint64_t granted) {
+  size_t unheard() {
     std::lock_guard lock(mutex_);
-    out_ = granted;
+    return queue_.size();
   }
   std::atomic<uint64_t> reserves{0}, reclaims{0}, peak{0};
 
  private:
-  using Message = std::variant<Reserve, Return>;
+  using Message = std::variant<Reserve, Return, Held>;
   void push(Message message) {
     std::lock_guard lock(mutex_);
     queue_.push_back(message);
@@ -68,7 +71,12 @@ class FakeDaemon : public MemoryBudget::Daemon {
       if (stop_) return;
       Message message = queue_.front();
       queue_.pop_front();
-      if (auto* give = std::get_if<Return>(&message)) {
+      if (auto* held = std::get_if<Held>(&message)) {
+        out_ = held->granted_bytes;
+        rejoins_ = false;
+      } else if (rejoins_) {
+        // It was said to the one that has died.
+      } else if (auto* give = std::get_if<Return>(&message)) {
         ASSERT_LE(give->bytes, out_);
         out_ -= give->bytes;
         if (give->reclaim) ++reclaims;
@@ -93,7 +101,7 @@ class FakeDaemon : public MemoryBudget::Daemon {
   std::deque<Message> queue_;
   uint64_t pool_, out_ = 0;
   MemoryBudget* budget_ = nullptr;
-  bool stop_ = false, busy_ = false;
+  bool stop_ = false, busy_ = false, rejoins_ = false;
   std::thread thread_;
 };
 
@@ -151,28 +159,27 @@ TEST(MemoryBudget, AnswersEveryReclaim) {
   EXPECT_EQ(2u, daemon.reclaims.load());
 }
 
-TEST(MemoryBudget, RefusesWhenTheDaemonStaysAway) {
+TEST(MemoryBudget, RefusesWhenTheDaemonDoesNotAnswer) {
   FakeDaemon daemon(kGiB);
-  MemoryBudget budget(daemon, nullptr, 0, true, 20);
+  MemoryBudget budget(daemon, nullptr, 0, 20);
   daemon.serve_for(&budget);
   ASSERT_TRUE(budget.take(kMiB));
-  uint64_t granted = budget.granted();
-  budget.on_lost();
+  daemon.serve_for(nullptr);
   budget.give_back(kMiB);
-  EXPECT_EQ(granted, budget.granted()) << "nothing may be returned to nobody";
   ASSERT_TRUE(budget.take(kMiB)) << "what is granted needs no daemon";
   auto taken = budget.take(kGiB / 2);
   ASSERT_FALSE(taken);
   EXPECT_EQ(Code::kUnavailable, taken.error().code);
 }
 
-TEST(MemoryBudget, WaitsForTheDaemonsReturn) {
+TEST(MemoryBudget, AsksTheNextDaemonForWhatNobodyAnswered) {
   FakeDaemon daemon(kGiB);
-  MemoryBudget budget(daemon, nullptr, 0, false, 60'000);
+  MemoryBudget budget(daemon, nullptr, 0, 60'000);
   std::thread back([&] {
-    daemon.learn(budget.granted());
+    while (daemon.unheard() == 0) std::this_thread::yield();
+    daemon.die();
     daemon.serve_for(&budget);
-    budget.on_back();
+    budget.on_rejoin();
   });
   EXPECT_TRUE(budget.take(kMiB));
   back.join();
@@ -229,7 +236,7 @@ TEST(MemoryBudget, ThreadsNeverPassThePool) {
 TEST(MemoryBudget, SurvivesADaemonThatComesAndGoes) {
   constexpr uint64_t kPool = 64 * kMiB;
   FakeDaemon daemon(kPool);
-  MemoryBudget budget(daemon, nullptr, 0, true, 60'000);
+  MemoryBudget budget(daemon, nullptr, 0, 60'000);
   daemon.serve_for(&budget);
   std::atomic<bool> done{false};
   std::thread worker([&] {
@@ -242,10 +249,8 @@ TEST(MemoryBudget, SurvivesADaemonThatComesAndGoes) {
     done = true;
   });
   while (!done) {
-    budget.on_lost();
-    daemon.lose();
-    daemon.learn(budget.granted());
-    budget.on_back();
+    daemon.die();
+    budget.on_rejoin();
     std::this_thread::yield();
   }
   worker.join();

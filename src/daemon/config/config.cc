@@ -19,17 +19,39 @@ namespace {
 constexpr uint64_t kMaxWarmWorkers = 16;
 constexpr const char* kLogLevels[] = {"trace", "debug", "info", "warn", "error", "critical", "off"};
 
-std::string take_backends(const toml::node& node, std::vector<std::string>& backends) {
+std::string take_names(const toml::node& node, std::vector<std::string>& names) {
   const toml::array* list = node.as_array();
   if (list == nullptr) return "wrong type";
-  backends.clear();
+  names.clear();
   for (const toml::node& item : *list) {
-    auto backend = item.value_exact<std::string>();
-    if (!backend || backend->empty()) return "every element must be a name";
-    if (std::ranges::find(backends, *backend) != backends.end()) return "\"" + *backend + "\" is there twice";
-    backends.push_back(*backend);
+    auto name = item.value_exact<std::string>();
+    if (!name || name->empty()) return "every element must be a name";
+    if (std::ranges::find(names, *name) != names.end()) return "\"" + *name + "\" is there twice";
+    names.push_back(*name);
   }
-  return backends.empty() ? "the list is empty" : "";
+  return {};
+}
+
+std::string take_backends(const toml::node& node, std::vector<std::string>& backends) {
+  std::string why = take_names(node, backends);
+  return why.empty() && backends.empty() ? "the list is empty" : why;
+}
+
+std::string take_paths(const toml::node& node, std::vector<std::string>& paths) {
+  if (std::string why = take_names(node, paths); !why.empty()) return why;
+  const bool absolute = std::ranges::all_of(paths, [](const std::string& path) { return path.starts_with('/'); });
+  return absolute ? "" : "every path must be absolute";
+}
+
+std::vector<Key> isolation_keys(Isolation& isolation) {
+  constexpr uint64_t kLastUserId = UINT32_MAX - 1;
+  constexpr const char* kPaths = "a list of absolute paths";
+  return {{"first_user_id", "a user id that nothing on the machine uses", into_count(isolation.first_user_id, kLastUserId)},
+          {"user_ids", "how many user ids from there on are for workers", into_count(isolation.user_ids, kLastUserId)},
+          {"groups", "a list of groups such as [\"render\"]",
+           [&isolation](const toml::node& node) { return take_names(node, isolation.groups); }},
+          {"readable", kPaths, [&isolation](const toml::node& node) { return take_paths(node, isolation.readable); }},
+          {"devices", kPaths, [&isolation](const toml::node& node) { return take_paths(node, isolation.devices); }}};
 }
 
 std::string take_environment(const toml::node& node, std::map<std::string, std::string>& environment) {
@@ -106,13 +128,13 @@ std::vector<Key> top_keys(Config& config, const std::string& name, Error& inner)
       {"state_dir", "an absolute path as a string", into_path(config.state_dir)},
       {"worker", "an absolute path as a string", into_path(config.worker)},
       {"classes_dir", "an absolute path as a string", into_path(config.classes_dir)},
-      {"worker_user", "a user's name as a string", into(config.worker_user)},
       {"log_level", "\"trace\", \"debug\", \"info\", \"warn\", \"error\", \"critical\" or \"off\"", level},
       {"backends", "a list of names such as [\"opencl\"]",
        [&config](const toml::node& node) { return take_backends(node, config.backends); }},
       {"warm_workers", "a small whole number", into_count(config.warm_workers, kMaxWarmWorkers)},
       {"idle_exit", "seconds as a whole number", into_count(config.idle_exit_s, UINT32_MAX)},
       {"keep_sessions_on_exit", "true or false", into(config.keep_sessions_on_exit)},
+      {"isolation", "a table [isolation]", into_table(isolation_keys(config.isolation), "isolation.", name, inner)},
       {"memory", "a table [memory]", into_table(memory_keys(config), "memory.", name, inner)},
       {"scheduling", "a table [scheduling]", into_table(scheduling_keys(config), "scheduling.", name, inner)},
       {"metrics", "a table [metrics]", into_table(metrics_keys(config), "metrics.", name, inner)},
@@ -163,6 +185,12 @@ Result<Config> parse_config(std::string_view text, const std::string& name) {
   auto read = read_table(*table, "", top_keys(config, name, inner), name);
   if (!read) return std::unexpected(std::move(read.error()));
   if (inner.code != Code::kOk) return std::unexpected(std::move(inner));
+  const Isolation& isolation = config.isolation;
+  if (isolation.first_user_id == 0 || isolation.user_ids < 2 || isolation.first_user_id + isolation.user_ids > UINT32_MAX)
+    return fail(Code::kInvalidArgument,
+                name + ": isolation: " + std::to_string(isolation.user_ids) + " user ids from " +
+                    std::to_string(isolation.first_user_id) +
+                    " on: the first must not be 0, and there must be at least 2, all below 2^32 - 1");
   return config;
 }
 

@@ -18,6 +18,14 @@
 
 namespace amalgam::daemon {
 
+/// What workers are confined by, beside what always holds.
+struct Isolation {
+  // Of the ranges that systemd's documents call unused; neither people, services nor containers have these.
+  uint64_t first_user_id = 1'879'048'192, user_ids = 65'536;  ///< one a tenant, where the daemon is root
+  std::vector<std::string> groups = {"render", "video"};      ///< that may use devices; those that exist
+  std::vector<std::string> readable, devices;                 ///< further paths
+};
+
 /// Which launches are cut into pieces.
 enum class Split : uint8_t {
   kNever,
@@ -31,7 +39,7 @@ struct Config {
   std::filesystem::path socket, state_dir, worker;
   std::filesystem::path classes_dir;  ///< its *.toml files hold the classes of slices
   std::string log_level = "info";
-  std::string worker_user = "amalgam";  ///< whom a system daemon's workers run as, if this user exists
+  Isolation isolation;
   std::vector<std::string> backends = {"opencl"};
   uint64_t warm_workers = 1;
   uint64_t idle_exit_s = 0;  ///< 0: never

@@ -19,13 +19,18 @@ system = true
 socket = "/run/x.sock"
 state_dir = "/var/lib/x"
 worker = "/opt/amalgam-worker"
-worker_user = "nobody"
 classes_dir = "/etc/classes"
 log_level = "debug"
 backends = ["opencl", "sim"]
 warm_workers = 3
 idle_exit = 600
 keep_sessions_on_exit = false
+[isolation]
+first_user_id = 70000
+user_ids = 10
+groups = ["video"]
+readable = ["/opt/driver"]
+devices = ["/dev/npu"]
 [memory]
 host_bytes = "1.5GiB"
 shared = false
@@ -40,8 +45,12 @@ POCL_DEVICES = "cpu cpu"
   EXPECT_EQ(config->socket, "/run/x.sock");
   EXPECT_EQ(config->state_dir, "/var/lib/x");
   EXPECT_EQ(config->worker, "/opt/amalgam-worker");
-  EXPECT_EQ(config->worker_user, "nobody");
   EXPECT_EQ(config->classes_dir, "/etc/classes");
+  EXPECT_EQ(config->isolation.first_user_id, 70000u);
+  EXPECT_EQ(config->isolation.user_ids, 10u);
+  EXPECT_EQ(config->isolation.groups, (std::vector<std::string>{"video"}));
+  EXPECT_EQ(config->isolation.readable, (std::vector<std::string>{"/opt/driver"}));
+  EXPECT_EQ(config->isolation.devices, (std::vector<std::string>{"/dev/npu"}));
   EXPECT_EQ(config->log_level, "debug");
   EXPECT_EQ(config->backends, (std::vector<std::string>{"opencl", "sim"}));
   EXPECT_EQ(config->warm_workers, 3u);

@@ -18,11 +18,11 @@ constexpr uint64_t kLingerMs = 1000;  ///< from hanging up to the end
 
 Discovery::~Discovery() {
   for (Probe& probe : probes_) {
-    loop_.unwatch(probe.channel.fd());
-    loop_.unwatch(probe.process.pidfd.get());
+    loop_.unwatch(probe.worker.channel.fd());
+    loop_.unwatch(probe.worker.process.pidfd.get());
     loop_.cancel(probe.timer);
-    signal_group(probe.process, SIGKILL);
-    reap(probe.process);
+    signal_group(probe.worker.process, SIGKILL);
+    reap(probe.worker.process);
   }
 }
 
@@ -51,34 +51,33 @@ Result<void> Discovery::launch(Task task) {
   std::vector<std::string> arguments = task.library.empty()
                                            ? std::vector<std::string>{"--libraries", task.backend}
                                            : std::vector<std::string>{"--probe", task.backend, task.library};
-  auto started = launcher_.start_probe(std::move(arguments));
+  auto started = launcher_.start_probe(std::move(arguments), task.library);
   if (!started) return std::unexpected(std::move(started.error()));
   Place probe = probes_.insert(probes_.end(), Probe{});
   probe->task = std::move(task);
-  probe->process = std::move(started->process);
-  probe->channel = std::move(started->channel);
-  AMALGAM_TRY(loop_.watch(probe->channel.fd(), EPOLLIN, [this, probe](uint32_t) { on_channel(probe); }), "probe");
-  AMALGAM_TRY(loop_.watch(probe->process.pidfd.get(), EPOLLIN, [this, probe](uint32_t) { on_end(probe); }), "probe");
+  probe->worker = std::move(*started);
+  AMALGAM_TRY(loop_.watch(probe->worker.channel.fd(), EPOLLIN, [this, probe](uint32_t) { on_channel(probe); }), "probe");
+  AMALGAM_TRY(loop_.watch(probe->worker.process.pidfd.get(), EPOLLIN, [this, probe](uint32_t) { on_end(probe); }), "probe");
   probe->timer = loop_.after_ms(kProbeTimeoutMs, [this, probe] {
     probe->timer = 0;
     probe->trouble = "the driver did not answer within " + std::to_string(kProbeTimeoutMs / 1000) + " s";
-    signal_group(probe->process, SIGKILL);
+    signal_group(probe->worker.process, SIGKILL);
   });
   return {};
 }
 
 void Discovery::on_channel(Place probe) {
   for (;;) {
-    auto packet = probe->channel.receive(0);
+    auto packet = probe->worker.channel.receive(0);
     if (!packet && packet.error().code == Code::kTimeout) return;
     if (packet && take_packet(*probe, *packet)) continue;
     // Its end, or our verdict on it, follows when the process has gone.
-    loop_.unwatch(probe->channel.fd());
+    loop_.unwatch(probe->worker.channel.fd());
     if (probe->trouble.empty() && packet && !probe->done) probe->trouble = "its probe broke the protocol";
     loop_.cancel(probe->timer);
     probe->timer = loop_.after_ms(kLingerMs, [probe] {
       probe->timer = 0;
-      signal_group(probe->process, SIGKILL);
+      signal_group(probe->worker.process, SIGKILL);
     });
     return;
   }
@@ -103,10 +102,11 @@ bool Discovery::take_packet(Probe& probe, const protocol::Packet& packet) {
 void Discovery::on_end(Place probe) {
   // What it said before its end is still in the socket.
   if (!probe->done && probe->trouble.empty()) on_channel(probe);
-  loop_.unwatch(probe->channel.fd());
-  loop_.unwatch(probe->process.pidfd.get());
+  loop_.unwatch(probe->worker.channel.fd());
+  loop_.unwatch(probe->worker.process.pidfd.get());
   loop_.cancel(probe->timer);
-  std::string how = reap(probe->process);
+  std::string how = reap(probe->worker.process);
+  (void)probe->worker.group.remove();
   std::string trouble = std::move(probe->trouble);
   if (!probe->done && trouble.empty()) trouble = "the driver ended its probe: " + how;
   if (probe->done) trouble.clear();

@@ -28,7 +28,7 @@ namespace amalgam::daemon {
 class Discovery {
  public:
   using Found = std::function<void(std::vector<model::Device>)>;
-  Discovery(EventLoop& loop, spdlog::logger& log, const Launcher& launcher) : loop_(loop), log_(log), launcher_(launcher) {}
+  Discovery(EventLoop& loop, spdlog::logger& log, Launcher& launcher) : loop_(loop), log_(log), launcher_(launcher) {}
   ~Discovery();
   Discovery(const Discovery&) = delete;
   Discovery& operator=(const Discovery&) = delete;
@@ -43,8 +43,7 @@ class Discovery {
   };
   struct Probe {
     Task task;
-    Process process;
-    protocol::Channel channel;
+    Launcher::Started worker;
     std::vector<model::Device> devices;
     bool done = false;
     std::string trouble;
@@ -60,7 +59,7 @@ class Discovery {
 
   EventLoop& loop_;
   spdlog::logger& log_;
-  const Launcher& launcher_;
+  Launcher& launcher_;
   std::deque<Task> tasks_;
   std::list<Probe> probes_;
   std::vector<model::Device> devices_;

@@ -3,10 +3,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,104 +13,123 @@
 #include <cstring>
 
 #include "base/limits.h"
-#include "protocol/control/control.h"
+#include "daemon/host/guardian_process.h"
 
 namespace amalgam::daemon {
 namespace {
 
-/// Whoever is frozen. No allocation: the process was forked, and its heap is a copy that nobody looks after.
-class Wards {
- public:
-  void add(int pidfd) {
-    if (count_ == kMaxSessions) sweep();
-    if (count_ == kMaxSessions) {
-      ::close(pidfd);
-      return;
-    }
-    pidfds_[count_++] = pidfd;
-  }
-  void thaw_all() const {
-    for (size_t i = 0; i < count_; ++i) ::syscall(SYS_pidfd_send_signal, pidfds_[i], SIGCONT, nullptr, 0);
-  }
+constexpr int kPatienceMs = 5000;  ///< for the guardian of an earlier daemon, which does nothing else
 
- private:
-  /// Forgets those that have ended.
-  void sweep() {
-    size_t kept = 0;
-    for (size_t i = 0; i < count_; ++i) {
-      pollfd ended{pidfds_[i], POLLIN, 0};
-      if (::poll(&ended, 1, 0) > 0)
-        ::close(pidfds_[i]);
-      else
-        pidfds_[kept++] = pidfds_[i];
-    }
-    count_ = kept;
-  }
-  int pidfds_[kMaxSessions];
-  size_t count_ = 0;
+/// Names a socket by an open folder, since a whole path may be too long for an address.
+struct Place {
+  UniqueFd folder;
+  sockaddr_un address{};
 };
 
-/// The next descriptor from the socket, -1 if the other end is gone.
-int receive(int socket) {
-  char byte = 0;
-  iovec data{&byte, 1};
-  alignas(cmsghdr) char room[CMSG_SPACE(sizeof(int))];
-  for (;;) {
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = room;
-    message.msg_controllen = sizeof room;
-    ssize_t got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return -1;
-    const cmsghdr* head = CMSG_FIRSTHDR(&message);
-    if (head == nullptr || head->cmsg_type != SCM_RIGHTS) continue;
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(head), sizeof fd);
-    return fd;
-  }
+Result<Place> place_of(const std::filesystem::path& socket) {
+  Place place;
+  place.folder.reset(::open(socket.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!place.folder) return fail(system_error("open " + socket.parent_path().string(), errno));
+  std::string name = "/proc/self/fd/" + std::to_string(place.folder.get()) + "/" + socket.filename().string();
+  place.address.sun_family = AF_UNIX;
+  if (name.size() >= sizeof place.address.sun_path) return fail(Code::kInvalidArgument, "too long a name: " + name);
+  std::memcpy(place.address.sun_path, name.c_str(), name.size() + 1);
+  return place;
 }
 
-[[noreturn]] void guard(int socket) {
-  ::setsid();
-  ::prctl(PR_SET_NAME, "amalgam-guard");
-  for (int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) ::signal(number, SIG_IGN);
-  // Nobody who reads the daemon's output should wait for us.
-  int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (int fd : {0, 1, 2}) ::dup2(null, fd);
-  static Wards wards;
-  for (int fd = receive(socket); fd >= 0; fd = receive(socket)) wards.add(fd);
-  wards.thaw_all();
-  ::_exit(0);
+const sockaddr* address_of(const Place& place) { return reinterpret_cast<const sockaddr*>(&place.address); }
+
+Result<UniqueFd> listen_at(const std::filesystem::path& socket) {
+  auto place = place_of(socket);
+  if (!place) return std::unexpected(std::move(place.error()));
+  UniqueFd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!listener) return fail(system_error("socket", errno));
+  ::unlink(socket.c_str());
+  mode_t before = ::umask(0177);
+  int bound = ::bind(listener.get(), address_of(*place), sizeof place->address);
+  int error = errno;
+  ::umask(before);
+  if (bound != 0) return fail(system_error("bind " + socket.string(), error));
+  if (::listen(listener.get(), 1) != 0) return fail(system_error("listen at " + socket.string(), errno));
+  return listener;
+}
+
+/// Nothing if nobody listens.
+protocol::Channel connect_to(const std::filesystem::path& socket) {
+  auto place = place_of(socket);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!place || !fd || ::connect(fd.get(), address_of(*place), sizeof place->address) != 0) return {};
+  protocol::Channel channel(std::move(fd));
+  auto peer = channel.peer();
+  return peer && peer->uid == ::geteuid() ? std::move(channel) : protocol::Channel();
 }
 
 }  // namespace
 
-Result<Guardian> Guardian::start() {
+Result<std::vector<Guardian::Kept>> Guardian::take_over() {
+  {
+    std::lock_guard lock(mutex_);
+    channel_ = connect_to(socket_);
+  }
+  if (channel_) {
+    if (auto kept = receive_all()) return kept;
+    // One that does not answer is stuck or of another version: another one, and sessions that nobody kept.
+  }
+  if (auto started = start(); !started) return std::unexpected(std::move(started.error()));
+  return std::vector<Kept>();
+}
+
+Result<std::vector<Guardian::Kept>> Guardian::receive_all() {
+  std::vector<Kept> all;
+  for (;;) {
+    auto packet = channel_.receive(kPatienceMs);
+    if (!packet) return std::unexpected(std::move(packet.error()));
+    if (packet->type() == protocol::ControlType::kDone) return all;
+    auto keep = packet->as<protocol::Keep>();
+    if (!keep) return std::unexpected(std::move(keep.error()));
+    auto ends = packet->take<protocol::Keep>();
+    if (!ends) return std::unexpected(std::move(ends.error()));
+    all.push_back({keep->session, std::move(*ends)});
+  }
+}
+
+Result<void> Guardian::start() {
+  auto listener = listen_at(socket_);
+  if (!listener) return fail(std::move(listener.error()).within("guardian"));
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return fail(system_error("guardian", errno));
-  Guardian guardian;
-  guardian.channel_ = protocol::Channel(UniqueFd(ends[0]));
-  UniqueFd theirs(ends[1]);
+  UniqueFd ours(ends[0]), theirs(ends[1]);
   // Forked twice: the guardian is nobody's child, so nobody has to wait for it.
   pid_t child = ::fork();
   if (child < 0) return fail(system_error("start the guardian", errno));
   if (child == 0) {
-    guardian.channel_ = protocol::Channel();
-    if (::fork() == 0) guard(theirs.get());
+    ::close(ours.get());
+    if (::fork() == 0) guard(theirs.get(), listener->get());
     ::_exit(0);
   }
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
-  return guardian;
+  std::lock_guard lock(mutex_);
+  channel_ = protocol::Channel(std::move(ours));
+  return {};
 }
 
-bool Guardian::watch(int pidfd) { return channel_.send_with(protocol::Keep{}, {.process = pidfd}, 0).has_value(); }
+Result<void> Guardian::replace() { return start(); }
+
+bool Guardian::keep(uint64_t session, const protocol::DescriptorsToSend<protocol::Keep>& ends) {
+  std::lock_guard lock(mutex_);
+  return channel_.send_with(protocol::Keep{session}, ends, 0).has_value();
+}
+
+void Guardian::forget(uint64_t session) {
+  std::lock_guard lock(mutex_);
+  (void)channel_.send(protocol::Forget{session}, 0);
+}
 
 bool Guardian::alive() const {
+  std::lock_guard lock(mutex_);
   pollfd peer{channel_.fd(), 0, 0};
-  return ::poll(&peer, 1, 0) == 0;
+  return channel_ && ::poll(&peer, 1, 0) == 0;
 }
 
 }  // namespace amalgam::daemon

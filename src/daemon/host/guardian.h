@@ -1,35 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
-// Guardian: sees to it that no worker stays frozen when the daemon dies.
+// Guardian: keeps what must outlive the daemon: the daemon's ends of every session.
 //
-//   amalgamd ──[pidfd of every worker that may be frozen]──▶ guardian      the socket ends: SIGCONT to all, and it leaves
+//   amalgamd ──[Keep: descriptors of a session]──▶ guardian ◀──[takes over]── the next amalgamd
+//                                                     │ the daemon's socket ends: grants everything, SIGCONT to all
 //
-// Theory. The arbiter freezes workers with SIGSTOP, and a stopped process can do nothing for itself; a parent-death signal
-// would reach only the workers of the first daemon, not those that a later one has taken over. So one tiny process holds
-// descriptors of all of them and does nothing until its socket hangs up, however the daemon ended. A thaw that nobody needs
-// does no harm. Should the guardian itself be killed, alive() is false, and who freezes must stop doing so.
+// Theory. Workers are tenants, so a daemon that comes back may believe nothing that a worker shows it: no memory, no secret,
+// no number. What it needs (the counters and grants pages, the eventfds, its end of the worker's socket) is kept by a
+// process of its own, which does nothing while the daemon lives. Workers notice nothing of a daemon's death: their socket
+// stays open, what they say waits in it, and the guardian gives them every grant and continues those that were stopped, for
+// a stopped process can do nothing for itself. The next daemon finds the guardian at a socket beside the state file and
+// takes over what it keeps.
 //
-// Threads: start() before there is any other thread (it forks and does not exec); the rest from any one thread at a time.
-// Blocking: never.
+// Should the guardian die, the daemon starts another one and gives it everything again; while there is none, nothing may be
+// stopped. If both are killed at once sessions go on, governed by nobody, and the next daemon continues the stopped ones.
+//
+// Threads: alive() any; the rest one at a time. Blocking: take_over() up to some seconds; nothing else.
 #pragma once
+
+#include <filesystem>
+#include <mutex>
+#include <vector>
 
 #include "base/error.h"
 #include "protocol/control/channel.h"
+#include "protocol/control/keep.h"
 
 namespace amalgam::daemon {
 
 class Guardian {
  public:
-  /// Starts the process. It leaves this process's group, so that a terminal's Ctrl-C passes it by.
-  static Result<Guardian> start();
-  Guardian(Guardian&&) = default;
-  Guardian& operator=(Guardian&&) = default;
+  /// What the guardian of an earlier daemon kept of one session.
+  struct Kept {
+    uint64_t session = 0;
+    protocol::ReceivedDescriptors<protocol::Keep> ends;
+  };
+  /// `socket`: where the next daemon finds it; only we may use it. The caller is the only daemon that does.
+  explicit Guardian(std::filesystem::path socket) : socket_(std::move(socket)) {}
 
-  /// Has it look after one more process, until that process ends. False: it is not there any more.
-  bool watch(int pidfd);
+  /// Takes over from the guardian of an earlier daemon what it keeps, or starts one.
+  Result<std::vector<Kept>> take_over();
+  /// Starts another one in place of one that has died. The caller gives it everything again.
+  Result<void> replace();
+
+  /// False: it is not there any more.
+  bool keep(uint64_t session, const protocol::DescriptorsToSend<protocol::Keep>& ends);
+  void forget(uint64_t session);
   bool alive() const;
+  /// Readable when it has died.
+  int descriptor() const { return channel_.fd(); }
 
  private:
-  Guardian() = default;
+  Result<void> start();
+  Result<std::vector<Kept>> receive_all();
+
+  const std::filesystem::path socket_;
+  mutable std::mutex mutex_;  ///< guards which channel it is
   protocol::Channel channel_;
 };
 

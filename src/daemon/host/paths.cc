@@ -65,10 +65,18 @@ Result<fs::path> find_worker() {
   return fail(Code::kNotFound, "amalgam-worker is not there (sought " + sought + "); name it with --worker");
 }
 
+std::string daemon_name(const fs::path& socket) {
+  char name[20];
+  std::snprintf(name, sizeof name, "%016llx", static_cast<unsigned long long>(stable_hash(socket.string())));
+  return name;
+}
+
 fs::path state_file(const fs::path& state_dir, const fs::path& socket) {
-  char name[40];
-  std::snprintf(name, sizeof name, "state-%016llx.sqlite", static_cast<unsigned long long>(stable_hash(socket.string())));
-  return state_dir / name;
+  return state_dir / ("state-" + daemon_name(socket) + ".sqlite");
+}
+
+fs::path guardian_socket(const fs::path& state_dir, const fs::path& socket) {
+  return state_dir / ("guardian-" + daemon_name(socket));
 }
 
 Result<void> make_folder(const fs::path& folder, mode_t mode) {

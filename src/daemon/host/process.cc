@@ -2,8 +2,7 @@
 #include "daemon/host/process.h"
 
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -11,17 +10,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "base/proc_stat.h"
+#include "model/confinement.h"
 
 namespace amalgam::daemon {
 namespace {
 
 constexpr int kChannelFd = 3;
-constexpr int kPeerPidFd = 77;  // SO_PEERPIDFD, Linux 6.5; not in this system's headers
+constexpr int kPeerPidFd = 77;             // SO_PEERPIDFD, Linux 6.5; not in this system's headers
+constexpr unsigned kWholeGroup = 1U << 2;  // PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9; likewise
+constexpr size_t kStackBytes = 64 * 1024;
 
 std::vector<char*> pointers(const std::vector<std::string>& strings, const std::string* first) {
   std::vector<char*> out;
@@ -31,35 +36,70 @@ std::vector<char*> pointers(const std::vector<std::string>& strings, const std::
   return out;
 }
 
-/// In the child of vfork, on the parent's memory: system calls only, and those raw that libc would spread to our threads.
-[[noreturn]] void become(const Launch& launch, char* const argv[], char* const envp[], volatile int& failed) {
-  ::syscall(SYS_setsid);
+/// What the child is given, and where it says what failed: the memory is ours.
+struct Start {
+  const Launch* launch = nullptr;
+  char* const* argv = nullptr;
+  char* const* envp = nullptr;
+  char user_map[32], group_map[32];
+  volatile int failed = 0;
+};
+
+bool write_file(const char* path, const char* text) {
+  int fd = ::open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  bool written = ::write(fd, text, std::strlen(text)) == static_cast<ssize_t>(std::strlen(text));
+  ::close(fd);
+  return written;
+}
+
+/// Its own user becomes root of a new name space of users: nobody else is in it.
+bool map_users(const Start& start) {
+  return write_file("/proc/self/setgroups", "deny") && write_file("/proc/self/uid_map", start.user_map) &&
+         write_file("/proc/self/gid_map", start.group_map);
+}
+
+bool place_descriptors(const Launch& launch) {
   int null = ::open("/dev/null", O_RDONLY);
-  bool ok = null >= 0 && ::dup2(null, STDIN_FILENO) >= 0 && ::dup2(STDERR_FILENO, STDOUT_FILENO) >= 0;
-  if (launch.channel == kChannelFd) {
-    ok = ok && ::fcntl(kChannelFd, F_SETFD, 0) == 0;
-  } else {
-    ok = ok && ::dup2(launch.channel, kChannelFd) >= 0;
-  }
-  ok = ok && ::syscall(SYS_close_range, kChannelFd + 1, ~0U, 0) == 0;
+  int errors = launch.errors < 0 ? STDERR_FILENO : launch.errors;
+  if (null < 0 || ::dup2(null, STDIN_FILENO) < 0 || ::dup2(errors, STDERR_FILENO) < 0 ||
+      ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+    return false;
+  bool placed =
+      launch.channel == kChannelFd ? ::fcntl(kChannelFd, F_SETFD, 0) == 0 : ::dup2(launch.channel, kChannelFd) >= 0;
+  return placed && ::syscall(SYS_close_range, kChannelFd + 1, ~0U, 0) == 0;
+}
+
+/// In the child, on our memory and a stack of its own: system calls only.
+int become(void* argument) {
+  Start& start = *static_cast<Start*>(argument);
+  const Launch& launch = *start.launch;
+  ::syscall(SYS_setsid);
+  bool ok = (launch.spaces & model::kOwnUsers) == 0 || map_users(start);
+  ok = ok && place_descriptors(launch);
   if (launch.open_files != 0) {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = std::min<rlim_t>(launch.open_files, limit.rlim_max);
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
-  if (launch.identity) {
-    auto [uid, gid] = *launch.identity;
-    ok = ok && ::syscall(SYS_setgroups, 0, nullptr) == 0 && ::syscall(SYS_setresgid, gid, gid, gid) == 0 &&
-         ::syscall(SYS_setresuid, uid, uid, uid) == 0;
-  }
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
-  if (ok) ::execve(argv[0], argv, envp);
-  failed = errno;
+  if (ok) ::execve(start.argv[0], start.argv, start.envp);
+  start.failed = errno;
   ::_exit(127);
+}
+
+int clone_flags(uint32_t spaces) {
+  int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
+  if ((spaces & model::kOwnMounts) != 0) flags |= CLONE_NEWNS;
+  if ((spaces & model::kOwnProcesses) != 0) flags |= CLONE_NEWPID;
+  if ((spaces & model::kOwnIpc) != 0) flags |= CLONE_NEWIPC;
+  if ((spaces & model::kOwnNetwork) != 0) flags |= CLONE_NEWNET;
+  if ((spaces & model::kOwnUsers) != 0) flags |= CLONE_NEWUSER;
+  return flags;
 }
 
 }  // namespace
@@ -74,30 +114,30 @@ uint64_t start_time_of(pid_t pid) {
 Result<Process> spawn(const Launch& launch) {
   std::vector<char*> argv = pointers(launch.arguments, &launch.program);
   std::vector<char*> envp = pointers(launch.environment, nullptr);
-  volatile int failed = 0;
+  Start start;
+  start.launch = &launch;
+  start.argv = argv.data();
+  start.envp = envp.data();
+  std::snprintf(start.user_map, sizeof start.user_map, "0 %u 1", ::geteuid());
+  std::snprintf(start.group_map, sizeof start.group_map, "0 %u 1", ::getegid());
+  auto stack = std::make_unique_for_overwrite<std::byte[]>(kStackBytes);
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  // vfork: no copy of our page tables, and `failed` is the parent's own variable.
-  pid_t pid = ::vfork();
-  if (pid == 0) become(launch, argv.data(), envp.data(), failed);
+  // As vfork, but with a stack of its own: no copy of our page tables, and `start` is ours.
+  int pidfd = -1;
+  pid_t pid = ::clone(become, stack.get() + kStackBytes, clone_flags(launch.spaces), &start, &pidfd);
   int error = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return fail(system_error("start " + launch.program, error));
-  if (failed != 0) {
-    ::waitpid(pid, nullptr, 0);
-    return fail(system_error("start " + launch.program, failed));
-  }
   Process process;
   process.pid = pid;
-  process.start_time = start_time_of(pid);
-  process.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!process.pidfd) {
-    error = errno;
-    ::kill(-pid, SIGKILL);
+  process.pidfd.reset(pidfd);
+  if (start.failed != 0) {
     ::waitpid(pid, nullptr, 0);
-    return fail(system_error("watch " + launch.program, error));
+    return fail(system_error("start " + launch.program, start.failed));
   }
+  process.start_time = start_time_of(pid);
   return process;
 }
 
@@ -118,11 +158,26 @@ void signal_process(const Process& process, int number) {
   if (process.pidfd) ::syscall(SYS_pidfd_send_signal, process.pidfd.get(), number, nullptr, 0);
 }
 
+bool signal_group(int pidfd, pid_t pid, int number) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, kWholeGroup) == 0) return true;
+  if (errno != EINVAL) return false;
+  // Kernels before 6.9: by number, if the process is there, or has ended and still holds it.
+  return ::syscall(SYS_pidfd_send_signal, pidfd, 0, nullptr, 0) == 0 && ::kill(-pid, number) == 0;
+}
+
 void signal_group(const Process& process, int number) {
-  // A process with our pid and another start time means that the group is gone and its number used again.
-  uint64_t now = start_time_of(process.pid);
-  if (process.pid <= 1 || (now != 0 && now != process.start_time)) return;
-  ::kill(-process.pid, number);
+  if (process.pidfd && process.pid > 1) signal_group(process.pidfd.get(), process.pid, number);
+}
+
+clockid_t process_clock(pid_t pid) {
+  constexpr unsigned kScheduled = 2;  // as clock_getcpuclockid() makes it, which would ask whether the process is there
+  return static_cast<clockid_t>((~static_cast<unsigned>(pid) << 3) | kScheduled);
+}
+
+std::optional<uint64_t> process_time_ns(pid_t pid) {
+  timespec used{};
+  if (::clock_gettime(process_clock(pid), &used) != 0) return std::nullopt;
+  return static_cast<uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(used.tv_nsec);
 }
 
 std::string reap(const Process& process) {

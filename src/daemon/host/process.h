@@ -9,6 +9,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <time.h>
 
 #include <cstdint>
 #include <optional>
@@ -26,21 +27,18 @@ struct Process {
   UniqueFd pidfd;           ///< readable when the process has ended
 };
 
-struct Identity {
-  uid_t uid = 0;
-  gid_t gid = 0;
-};
-
 struct Launch {
   std::string program;
   std::vector<std::string> arguments;    ///< without argv[0]
   std::vector<std::string> environment;  ///< "NAME=value", all of it
-  int channel = -1;                      ///< becomes descriptor 3; 0 is /dev/null, 1 and 2 are our 2, the rest is closed
-  std::optional<Identity> identity;      ///< whom to become
+  int channel = -1;                      ///< becomes descriptor 3; 0 is /dev/null, the rest is closed
+  int errors = -1;                       ///< becomes descriptor 2 and 1; -1: ours
   uint64_t open_files = 0;               ///< soft limit; 0: ours
+  uint32_t spaces = 0;                   ///< model::Space: name spaces of its own
 };
 
-/// Starts a program. The error is that of exec, if that was what failed.
+/// Starts a program. The error is that of the system call that failed. In a name space of users the program is its root,
+/// which is us outside.
 Result<Process> spawn(const Launch& launch);
 
 /// Finds a process again. kNotFound if it is gone or another one has its pid (start_time 0: whoever has it now).
@@ -48,9 +46,17 @@ Result<Process> find_process(pid_t pid, uint64_t start_time);
 /// 0 if there is no such process, or it is a zombie.
 uint64_t start_time_of(pid_t pid);
 
-/// Sends a signal to the process alone, or to its whole group. Nothing happens if it is somebody else's by now.
+/// Sends a signal to the process alone, or to its whole group. Nothing happens if it is somebody else's by now. Both are
+/// one or two system calls, and never wait.
 void signal_process(const Process& process, int number);
 void signal_group(const Process& process, int number);
+/// The same of the group of pid, which pidfd names. False: it is gone.
+bool signal_group(int pidfd, pid_t pid, int number);
+/// Nanoseconds that a process's threads have run, those included that have ended; helpers that it has started are not. As
+/// the kernel counts, to the moment. Empty: it is gone.
+std::optional<uint64_t> process_time_ns(pid_t pid);
+/// The clock that counts them, for timers.
+clockid_t process_clock(pid_t pid);
 /// After its pidfd became readable: kills what is left of the group, reaps the child. Says how it ended: "exit status 1",
 /// "signal 11 (Segmentation fault)"; empty if it was not our child.
 std::string reap(const Process& process);

@@ -125,13 +125,6 @@ void Server::sent(Connection& connection, const Result<void>& result) {
   loop_.change(connection.channel.fd(), EPOLLIN | EPOLLRDHUP);
 }
 
-protocol::Channel Server::take(uint64_t id) {
-  auto node = connections_.extract(id);
-  if (node.empty()) return {};
-  loop_.unwatch(node.mapped()->channel.fd());
-  return std::move(node.mapped()->channel);
-}
-
 void Server::close(uint64_t id) {
   auto node = connections_.extract(id);
   if (node.empty()) return;

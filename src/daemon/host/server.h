@@ -55,8 +55,6 @@ class Server {
   }
 
   Connection* find(uint64_t id);
-  /// Takes the socket out; the connection is gone without on_closed.
-  protocol::Channel take(uint64_t id);
   void close(uint64_t id);
   /// No new connections; the path is removed.
   void stop_listening();

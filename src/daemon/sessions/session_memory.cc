@@ -75,10 +75,14 @@ Result<SharedPage<T>> SharedPage<T>::map(int fd) {
 template class SharedPage<const model::Counters>;
 template class SharedPage<model::Grants>;
 
-Result<GrantsPage> reopen_grants(int fd) {
-  auto writable = open_again(fd, O_RDWR);
-  if (!writable) return std::unexpected(std::move(writable.error()));
-  return GrantsPage::map(writable->get());
+Result<void> SessionEnds::map() {
+  auto counted = CountersPage::map(counters.get());
+  if (!counted) return std::unexpected(std::move(counted.error()));
+  auto granted = GrantsPage::map(grants.get());
+  if (!granted) return std::unexpected(std::move(granted.error()));
+  counters_page = std::move(*counted);
+  grants_page = std::move(*granted);
+  return {};
 }
 
 uint64_t heap_bytes_for(uint64_t largest_pool) {
@@ -94,20 +98,20 @@ Result<SessionMemory> make_session_memory(uint64_t heap_bytes) {
   if (!heap) return std::unexpected(std::move(heap.error()));
   auto counters = make_memory("amalgam-counters", sizeof(model::Counters));
   if (!counters) return std::unexpected(std::move(counters.error()));
-  auto page = CountersPage::map(counters->get());
-  if (!page) return std::unexpected(std::move(page.error()));
   auto grants = make_memory("amalgam-grants", sizeof(model::Grants));
   if (!grants) return std::unexpected(std::move(grants.error()));
-  auto grants_page = GrantsPage::map(grants->get());
-  if (!grants_page) return std::unexpected(std::move(grants_page.error()));
   // Whoever has it for reading could open it again for writing, if he is the owner or anybody may.
   if (::fchmod(grants->get(), S_IRUSR | S_IWUSR) != 0) return fail(system_error("protect the grants", errno));
   auto readable = open_again(grants->get(), O_RDONLY);
   if (!readable) return std::unexpected(std::move(readable.error()));
   UniqueFd bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), knock(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!bell || !knock) return fail(system_error("make a bell", errno));
-  return SessionMemory{std::move(*ring), std::move(*heap), std::move(*counters), std::move(*readable),
-                       std::move(bell),  std::move(knock), std::move(*page),     std::move(*grants_page)};
+  SessionMemory memory{
+      {std::move(*heap), std::move(*counters), std::move(*grants), std::move(bell), std::move(knock), {}, {}},
+      std::move(*ring),
+      std::move(*readable)};
+  if (auto mapped = memory.ends.map(); !mapped) return std::unexpected(std::move(mapped.error()));
+  return memory;
 }
 
 }  // namespace amalgam::daemon

@@ -20,7 +20,7 @@ template <typename T>
 class SharedPage {
  public:
   SharedPage() = default;
-  /// Maps a descriptor that may come from a worker: kProtocol if it is too small or could shrink later.
+  /// kProtocol: it is too small or could shrink later.
   static Result<SharedPage> map(int fd);
   SharedPage(SharedPage&& other) noexcept : page_(std::exchange(other.page_, nullptr)) {}
   SharedPage& operator=(SharedPage&& other) noexcept {
@@ -38,19 +38,27 @@ class SharedPage {
 using CountersPage = SharedPage<const model::Counters>;
 using GrantsPage = SharedPage<model::Grants>;
 
-struct SessionMemory {
-  UniqueFd ring, heap, counters;
-  UniqueFd grants;  ///< open for reading only
+/// The daemon's own ends of a session. They come from here or from the guardian, never from a worker.
+struct SessionEnds {
+  UniqueFd heap, counters;
+  UniqueFd grants;  ///< open for writing
   UniqueFd bell;    ///< eventfd: the worker wants the arbiter's attention
   UniqueFd knock;   ///< eventfd: the client says that the worker will
-  CountersPage page;
+  CountersPage counters_page;
   GrantsPage grants_page;
+
+  /// Maps the pages. kProtocol: they are not what make_session_memory() made.
+  Result<void> map();
+};
+
+/// What others are given besides.
+struct SessionMemory {
+  SessionEnds ends;
+  UniqueFd ring;
+  UniqueFd grants;  ///< open for reading only
 };
 
 Result<SessionMemory> make_session_memory(uint64_t heap_bytes);
-
-/// Grants that a worker brings back: opened again for writing. kProtocol if they are none.
-Result<GrantsPage> reopen_grants(int fd);
 
 /// Size of a heap for devices of which the largest memory pool has so many bytes.
 uint64_t heap_bytes_for(uint64_t largest_pool);

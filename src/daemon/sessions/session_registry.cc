@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/sessions/session_registry.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -27,8 +26,9 @@ uint64_t unix_ms() {
   return static_cast<uint64_t>(duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
 }
 
-SessionRegistry::SessionRegistry(Common& common, SliceRegistry& slices, WorkerPool& pool, uint64_t& next_id)
-    : common_(common), slices_(slices), pool_(pool), next_id_(next_id) {}
+SessionRegistry::SessionRegistry(Common& common, SliceRegistry& slices, WorkerPool& pool, Guardian& guardian,
+                                 uint64_t& next_id)
+    : common_(common), slices_(slices), pool_(pool), guardian_(guardian), next_id_(next_id) {}
 
 SessionRegistry::~SessionRegistry() {
   for (auto& [id, session] : sessions_) {
@@ -83,8 +83,7 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
   session->client = std::move(client.process);
   session->devices = (*slice)->devices;
   session->opened_unix_ms = unix_ms();
-  session->counters = std::move(opening.memory.page);
-  session->grants = std::move(opening.memory.grants_page);
+  session->ends = std::move(opening.memory.ends);
   uint64_t id = session->id;
   slices_.session_opened(session->slice);
   common_.ledger.open_session(id, session->slice, session->program + ", pid " + std::to_string(session->client.pid));
@@ -98,7 +97,7 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
 void SessionRegistry::adopt(uint64_t id, Result<Worker> worker) {
   SessionRecord* session = find(id);
   if (session == nullptr) {
-    if (worker) signal_group(worker->process, SIGKILL);
+    if (worker) pool_.retire(std::move(*worker));
     return;
   }
   if (!worker) {
@@ -107,10 +106,13 @@ void SessionRegistry::adopt(uint64_t id, Result<Worker> worker) {
   }
   session->worker = std::move(*worker);
   session->state = SessionRecord::State::kAdopting;
+  session->errors = std::make_unique<WorkerErrors>(common_.loop, common_.log, "session " + std::to_string(id),
+                                                   std::move(session->worker.errors));
   Opening& opening = openings_.at(id);
   auto sent = watch_worker(*session);
   if (sent) sent = send_adopt(*session, opening);
   if (!sent) return kill(*session, sent.error().message);
+  keep(*session);
   save(*session);
   opening.timer = common_.loop.after_ms(kWorkerStartTimeoutMs, [this, id] {
     openings_.at(id).timer = 0;
@@ -135,21 +137,14 @@ Result<void> SessionRegistry::send_adopt(SessionRecord& session, Opening& openin
     adopt.devices.push_back(*device);
     adopt.devices.back().properties.clear();
   }
-  const SessionMemory& memory = opening.memory;
-  UniqueFd knock(::fcntl(memory.knock.get(), F_DUPFD_CLOEXEC, 0));
-  if (!knock) return fail(system_error("descriptors", errno));
-  auto sent = session.worker.channel.send_with(adopt,
-                                               {.client = worker_end.get(),
-                                                .ring = memory.ring.get(),
-                                                .heap = memory.heap.get(),
-                                                .counters = memory.counters.get(),
-                                                .grants = memory.grants.get(),
-                                                .bell = memory.bell.get(),
-                                                .knock = knock.get()},
-                                               0);
-  session.bell = std::move(opening.memory.bell);
-  session.knock = std::move(knock);
-  return sent;
+  return session.worker.channel.send_with(adopt,
+                                          {.client = worker_end.get(),
+                                           .ring = opening.memory.ring.get(),
+                                           .heap = session.ends.heap.get(),
+                                           .counters = session.ends.counters.get(),
+                                           .grants = opening.memory.grants.get(),
+                                           .bell = session.ends.bell.get()},
+                                          0);
 }
 
 void SessionRegistry::on_ready(SessionRecord& session, const protocol::Packet& packet) {
@@ -159,10 +154,14 @@ void SessionRegistry::on_ready(SessionRecord& session, const protocol::Packet& p
     refuse(session.id, Error(ready->code, ready->message));
     return kill(session, "it could not open its devices: " + ready->message);
   }
+  session.state = SessionRecord::State::kLive;
+  if (auto governed = listener.live(session); !governed) {
+    refuse(session.id, governed.error());
+    return kill(session, governed.error().message);
+  }
   auto node = openings_.extract(session.id);
   Opening& opening = node.mapped();
   common_.loop.cancel(opening.timer);
-  session.state = SessionRecord::State::kLive;
   ++opened_total_;
   common_.log.info("session {}: {} (pid {}, uid {}) on worker {} [{}]", session.id, session.program, session.client.pid,
                    session.uid, session.worker.process.pid, ready->message);
@@ -170,10 +169,9 @@ void SessionRegistry::on_ready(SessionRecord& session, const protocol::Packet& p
   opened.message = {session.id, session.worker.process.pid, opening.heap_bytes, session.devices};
   opened.client_end = std::move(opening.client_end);
   opened.ring = std::move(opening.memory.ring);
-  opened.heap = std::move(opening.memory.heap);
   opened.grants = std::move(opening.memory.grants);
-  opened.knock = std::move(opening.memory.knock);
-  listener.live(session);
+  opened.heap = session.ends.heap.get();
+  opened.knock = session.ends.knock.get();
   opening.answer(std::move(opened));
 }
 
@@ -222,7 +220,7 @@ void SessionRegistry::on_channel(uint64_t id) {
     session->worker.channel = protocol::Channel();
     common_.loop.after_ms(kOrphanMs, [this, id] {
       SessionRecord* late = find(id);
-      if (late != nullptr && !late->worker.channel && late->state != SessionRecord::State::kLost)
+      if (late != nullptr && !late->worker.channel && late->state != SessionRecord::State::kUngoverned)
         kill(*late, "it hung up and went on");
     });
     return;
@@ -232,6 +230,11 @@ void SessionRegistry::on_channel(uint64_t id) {
 void SessionRegistry::on_packet(SessionRecord& session, const protocol::Packet& packet) {
   if (session.state == SessionRecord::State::kAdopting && packet.type() == protocol::ControlType::kSessionReady)
     return on_ready(session, packet);
+  if (session.state == SessionRecord::State::kRejoining) {
+    // What was said to a daemon that is no more is part of what is held now.
+    if (packet.type() == protocol::ControlType::kHeld) on_held(session, packet);
+    return;
+  }
   // Reservations may come while devices are still being opened.
   listener.message(session, packet);
 }
@@ -247,7 +250,7 @@ void SessionRegistry::on_client_end(uint64_t id) {
 
 void SessionRegistry::kill(SessionRecord& session, const std::string& why) {
   common_.log.warn("session {}: worker {} is killed: {}", session.id, session.worker.process.pid, why);
-  if (session.worker.process.pid != 0) return signal_group(session.worker.process, SIGKILL);
+  if (session.worker.process.pid != 0) return put_an_end(session.worker);
   refuse(session.id, Error(Code::kUnavailable, why));
   remove(session.id);
 }
@@ -256,7 +259,15 @@ void SessionRegistry::on_worker_end(uint64_t id) {
   SessionRecord& session = *find(id);
   // The last words may say why.
   if (session.state == SessionRecord::State::kAdopting && session.worker.channel) on_channel(id);
-  std::string how = reap(session.worker.process);
+  if (session.errors != nullptr) session.errors->read_all();
+  // Forgotten everywhere before its number is free again.
+  listener.worker_gone(session);
+  for (int fd : {session.worker.process.pidfd.get(), session.worker.channel.fd()})
+    if (fd >= 0) common_.loop.unwatch(fd);
+  Worker worker = std::move(session.worker);
+  session.worker.process.pid = worker.process.pid;
+  std::string how = reap(worker.process);
+  (void)worker.group.remove();
   common_.log.info("session {}: {} ended{}", id, session.program, how.empty() ? "" : ": worker " + how);
   refuse(id, Error(Code::kDeviceLost, "the worker ended while it opened its devices: " + how));
   remove(id);
@@ -268,12 +279,13 @@ void SessionRegistry::remove(uint64_t id) {
   SessionRecord& session = *node.mapped();
   for (int fd : {session.client.pidfd.get(), session.worker.process.pidfd.get(), session.worker.channel.fd()})
     if (fd >= 0) common_.loop.unwatch(fd);
-  bool was_lost = session.state == SessionRecord::State::kLost;
+  bool was_awaited = session.state == SessionRecord::State::kRejoining;
   listener.ended(session);
+  guardian_.forget(id);
   common_.ledger.end_session(id);
   common_.expect(common_.store.drop_session(id));
   slices_.session_ended(session.slice);
-  if (was_lost) listener.returned();
+  if (was_awaited) listener.returned();
 }
 
 void SessionRegistry::save(const SessionRecord& session) {
@@ -286,7 +298,6 @@ void SessionRegistry::save(const SessionRecord& session) {
   row.worker_start = session.worker.process.start_time;
   row.client_pid = session.client.pid;
   row.client_start = session.client.start_time;
-  row.secret = session.worker.secret;
   row.granted = session.stored_granted;
   row.opened_unix_ms = session.opened_unix_ms;
   common_.expect(common_.store.put(row));
@@ -297,16 +308,17 @@ void SessionRegistry::end_all(uint64_t ask_ms, uint64_t kill_ms) {
     listener.leaving(*session);
     if (session->worker.channel) (void)session->worker.channel.send(protocol::Shutdown{}, 0);
   }
-  auto everybody = [this](int number) {
-    for (auto& [id, session] : sessions_) signal_group(session->worker.process, number);
-  };
-  common_.loop.after_ms(ask_ms, [everybody] { everybody(SIGTERM); });
-  common_.loop.after_ms(kill_ms, [everybody] { everybody(SIGKILL); });
+  common_.loop.after_ms(ask_ms, [this] {
+    for (auto& [id, session] : sessions_) signal_group(session->worker.process, SIGTERM);
+  });
+  common_.loop.after_ms(kill_ms, [this] {
+    for (auto& [id, session] : sessions_) put_an_end(session->worker);
+  });
 }
 
 // ---- coming back --------------------------------------------------------------------------------------------------------
 
-Result<void> SessionRegistry::restore(const SessionRow& row) {
+Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& launcher, Guardian::Kept* kept) {
   const Slice* slice = slices_.find(row.slice);
   if (slice == nullptr) return fail(Code::kNotFound, "its slice is gone");
   auto process = find_process(row.worker_pid, row.worker_start);
@@ -314,23 +326,45 @@ Result<void> SessionRegistry::restore(const SessionRow& row) {
   auto session = std::make_unique<SessionRecord>();
   session->id = row.id;
   session->slice = row.slice;
-  session->state = SessionRecord::State::kLost;
+  session->state = SessionRecord::State::kUngoverned;
   session->uid = row.uid;
   session->program = row.program;
   session->worker.process = std::move(*process);
-  session->worker.secret = row.secret;
+  session->worker.group = launcher.find_group(row.worker_pid);
   session->devices = slice->devices;
   session->opened_unix_ms = row.opened_unix_ms;
   session->stored_granted = row.granted;
   session->client.pid = row.client_pid;
+  if (kept != nullptr) {
+    auto& ends = kept->ends;
+    session->ends.heap = std::move(ends.heap);
+    session->ends.counters = std::move(ends.counters);
+    session->ends.grants = std::move(ends.grants);
+    session->ends.bell = std::move(ends.bell);
+    session->ends.knock = std::move(ends.knock);
+    AMALGAM_TRY(session->ends.map(), "restore");
+    session->worker.channel = protocol::Channel(std::move(ends.channel));
+    session->state = SessionRecord::State::kRejoining;
+  }
   auto client = find_process(row.client_pid, row.client_start);
   if (client) session->client = std::move(*client);
   slices_.session_opened(row.slice);
   common_.ledger.open_session(row.id, row.slice, row.program + ", pid " + std::to_string(row.client_pid));
-  SessionRecord& kept = *session;
+  SessionRecord& restored = *session;
   sessions_.emplace(row.id, std::move(session));
-  AMALGAM_TRY(watch_worker(kept), "restore");
-  watch_client(kept);
+  AMALGAM_TRY(watch_worker(restored), "restore");
+  watch_client(restored);
+  if (kept == nullptr) {
+    // Whoever finds one that stands still has it go on.
+    signal_process(restored.worker.process, SIGCONT);
+    signal_group(restored.worker.process, SIGCONT);
+    common_.log.error("session {}: neither its daemon nor the guardian has lived on; worker {} is governed by nobody",
+                      row.id, row.worker_pid);
+  } else {
+    auto rejoined = restored.worker.channel.send(protocol::Rejoin{}, 0);
+    if (rejoined) rejoined = listener.live(restored);
+    if (!rejoined) kill(restored, rejoined.error().message);
+  }
   if (client) return {};
   common_.loop.after_ms(kOrphanMs, [this, id = row.id] {
     if (SessionRecord* late = find(id)) kill(*late, "its client has ended");
@@ -338,45 +372,42 @@ Result<void> SessionRegistry::restore(const SessionRow& row) {
   return {};
 }
 
-Result<void> SessionRegistry::attach(protocol::Channel& channel, const protocol::WorkerHello& hello,
-                                     protocol::Packet& packet) {
-  SessionRecord* session = find(hello.session);
-  if (session == nullptr) return fail(Code::kNotFound, "there is no session " + std::to_string(hello.session));
-  auto peer = channel.peer();
-  bool right = hello.version == protocol::kControlVersion && hello.secret == session->worker.secret && peer &&
-               peer->pid == session->worker.process.pid;
-  if (!right) return fail(Code::kPermissionDenied, "this is not the worker of session " + std::to_string(hello.session));
-  auto shown = packet.take<protocol::WorkerHello>();
-  if (!shown) return std::unexpected(std::move(shown.error()).within("a worker comes back"));
-  auto counters = CountersPage::map(shown->counters.get());
-  if (!counters) return std::unexpected(std::move(counters.error()));
-  auto grants = reopen_grants(shown->grants.get());
-  if (!grants) return std::unexpected(std::move(grants.error()));
-  AMALGAM_TRY(common_.ledger.restore(session->id, hello.granted_bytes), "come back");
-  if (session->worker.channel) common_.loop.unwatch(session->worker.channel.fd());
-  session->worker.channel = std::move(channel);
-  session->counters = std::move(*counters);
-  session->grants = std::move(*grants);
-  session->bell = std::move(shown->bell);
-  session->knock = std::move(shown->knock);
-  session->state = SessionRecord::State::kLive;
-  watch_channel(*session);
-  listener.live(*session);
-  if (auto sent = session->worker.channel.send(protocol::Done{}, 0); !sent) kill(*session, sent.error().message);
-  common_.log.info("session {}: worker {} is back and holds {}", hello.session, session->worker.process.pid,
-                   format_bytes(hello.granted_bytes));
+void SessionRegistry::on_held(SessionRecord& session, const protocol::Packet& packet) {
+  auto held = packet.as<protocol::Held>();
+  if (!held) return kill(session, "it broke the protocol");
+  if (auto restored = common_.ledger.restore(session.id, held->granted_bytes); !restored)
+    return kill(session, restored.error().message);
+  session.state = SessionRecord::State::kLive;
+  common_.log.info("session {}: worker {} is back and holds {}", session.id, session.worker.process.pid,
+                   format_bytes(held->granted_bytes));
   listener.returned();
-  return {};
 }
 
-size_t SessionRegistry::lost() const {
+void SessionRegistry::keep(const SessionRecord& session) {
+  const SessionEnds& ends = session.ends;
+  if (!session.worker.channel || ends.counters_page.get() == nullptr) return;
+  (void)guardian_.keep(session.id, {.worker = session.worker.process.pidfd.get(),
+                                    .channel = session.worker.channel.fd(),
+                                    .heap = ends.heap.get(),
+                                    .counters = ends.counters.get(),
+                                    .grants = ends.grants.get(),
+                                    .bell = ends.bell.get(),
+                                    .knock = ends.knock.get()});
+}
+
+void SessionRegistry::keep_all() {
+  for (const auto& [id, session] : sessions_) keep(*session);
+}
+
+size_t SessionRegistry::rejoining() const {
   return static_cast<size_t>(std::ranges::count_if(
-      sessions_, [](const auto& entry) { return entry.second->state == SessionRecord::State::kLost; }));
+      sessions_, [](const auto& entry) { return entry.second->state == SessionRecord::State::kRejoining; }));
 }
 
 void SessionRegistry::stop_waiting() {
   for (auto& [id, session] : sessions_) {
-    if (session->state != SessionRecord::State::kLost) continue;
+    const bool answers = session->state != SessionRecord::State::kRejoining;
+    if (answers && session->state != SessionRecord::State::kUngoverned) continue;
     auto restored = common_.ledger.restore(id, session->stored_granted);
     common_.log.warn("session {}: worker {} lives and does not answer; it keeps {}", id, session->worker.process.pid,
                      format_bytes(restored ? session->stored_granted : 0));

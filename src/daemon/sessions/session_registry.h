@@ -3,7 +3,11 @@
 //
 //   open ─▶ starting ── a worker is there ─▶ adopting ── SessionReady ─▶ live ─┬─ client ends ─▶ worker ends ─▶ gone
 //                                                                             └─ worker ends ───────────────▶ gone
-//   (daemon returns) ─▶ lost ── WorkerHello with the right secret ─▶ live
+//   (daemon returns) ─┬─ the guardian kept it ─▶ rejoining ── Held ─▶ live
+//                     └─ nobody did ───────────▶ ungoverned, until its worker ends
+//
+// The daemon's ends of a session (memories, eventfds, its side of the worker's socket) are its own, or the guardian's: a
+// worker shows nothing that is believed.
 //
 // A session is gone when its worker's process is: only then can none of its memory be in use. A worker must end with its
 // client; one that has not kOrphanMs later is killed with all its helpers.
@@ -15,7 +19,9 @@
 #include <map>
 #include <memory>
 
+#include "daemon/host/guardian.h"
 #include "daemon/sessions/session_memory.h"
+#include "daemon/sessions/worker_errors.h"
 #include "daemon/sessions/worker_pool.h"
 #include "daemon/slices/slice_registry.h"
 #include "daemon/state/common.h"
@@ -23,17 +29,15 @@
 namespace amalgam::daemon {
 
 struct SessionRecord {
-  enum class State : uint8_t { kStarting, kAdopting, kLive, kLost };
+  enum class State : uint8_t { kStarting, kAdopting, kLive, kRejoining, kUngoverned };
   uint64_t id = 0, slice = 0;
   State state = State::kStarting;
   uid_t uid = 0;
   std::string program;
   Process client;
   Worker worker;
-  CountersPage counters;
-  GrantsPage grants;
-  UniqueFd bell;   ///< rung by the worker
-  UniqueFd knock;  ///< and by the client
+  SessionEnds ends;
+  std::unique_ptr<WorkerErrors> errors;
   std::vector<std::string> devices;
   uint64_t opened_unix_ms = 0;
   uint64_t stored_granted = 0;  ///< what the state file says
@@ -42,7 +46,8 @@ struct SessionRecord {
 /// What the answer to OpenSession is made of.
 struct Opened {
   protocol::SessionOpened message;
-  UniqueFd client_end, ring, heap, grants, knock;
+  UniqueFd client_end, ring, grants;
+  int heap = -1, knock = -1;  ///< the session's own
 };
 
 class SessionRegistry {
@@ -54,13 +59,15 @@ class SessionRegistry {
   };
   /// Who wants to know.
   struct Listener {
-    std::function<void(SessionRecord&)> live;                              ///< its worker serves commands from now on
+    /// Its worker serves commands from now on, as far as anybody can know. An error ends it.
+    std::function<Result<void>(SessionRecord&)> live;
     std::function<void(SessionRecord&, const protocol::Packet&)> message;  ///< from a live session's worker
     std::function<void(const SessionRecord&)> leaving;                     ///< its client has gone, its worker is to follow
+    std::function<void(const SessionRecord&)> worker_gone;                 ///< before its number is free again
     std::function<void(const SessionRecord&)> ended;                       ///< its numbers are still there
-    std::function<void()> returned;                                        ///< a lost session is live again, or gone
+    std::function<void()> returned;                                        ///< a rejoining session is live again, or gone
   };
-  SessionRegistry(Common& common, SliceRegistry& slices, WorkerPool& pool, uint64_t& next_id);
+  SessionRegistry(Common& common, SliceRegistry& slices, WorkerPool& pool, Guardian& guardian, uint64_t& next_id);
   ~SessionRegistry();
   SessionRegistry(const SessionRegistry&) = delete;
   SessionRegistry& operator=(const SessionRegistry&) = delete;
@@ -68,14 +75,13 @@ class SessionRegistry {
 
   /// Answers once, when the worker is ready or has refused.
   void open(Client client, const protocol::OpenSession& request, Answer answer);
-  /// A worker that came back. Takes the channel if it is the session's own.
-  Result<void> attach(protocol::Channel& channel, const protocol::WorkerHello& hello, protocol::Packet& packet);
-
-  /// A session of an earlier daemon, whose worker may come back. kNotFound: the worker is gone.
-  Result<void> restore(const SessionRow& row);
-  size_t lost() const;
-  /// No more waiting: lost sessions hold what the state file says until they come back.
+  /// A session of an earlier daemon. `kept`: what the guardian kept of it, null: nothing. kNotFound: its worker is gone.
+  Result<void> restore(const SessionRow& row, const Launcher& launcher, Guardian::Kept* kept);
+  size_t rejoining() const;
+  /// No more waiting: who has not answered holds what the state file says until it does.
   void stop_waiting();
+  /// Another guardian knows nothing yet.
+  void keep_all();
 
   /// Kills the worker with its helpers; the session is gone when they are.
   void kill(SessionRecord& session, const std::string& why);
@@ -99,6 +105,8 @@ class SessionRegistry {
   Result<void> send_adopt(SessionRecord& session, Opening& opening);
   void on_packet(SessionRecord& session, const protocol::Packet& packet);
   void on_ready(SessionRecord& session, const protocol::Packet& packet);
+  void on_held(SessionRecord& session, const protocol::Packet& packet);
+  void keep(const SessionRecord& session);
   void on_channel(uint64_t id);
   void on_client_end(uint64_t id);
   void on_worker_end(uint64_t id);
@@ -112,6 +120,7 @@ class SessionRegistry {
   Common& common_;
   SliceRegistry& slices_;
   WorkerPool& pool_;
+  Guardian& guardian_;
   uint64_t& next_id_;
   std::map<uint64_t, std::unique_ptr<SessionRecord>> sessions_;
   std::map<uint64_t, Opening> openings_;

@@ -6,8 +6,6 @@
 
 #include <algorithm>
 
-#include "daemon/host/random_token.h"
-
 namespace amalgam::daemon {
 namespace {
 
@@ -66,17 +64,17 @@ void WorkerPool::make_room(uid_t uid) {
 }
 
 Result<void> WorkerPool::start(uid_t uid) {
-  protocol::Token secret = random_token();
-  auto started = launcher_.start_worker(uid, secret);
+  auto started = launcher_.start_worker(uid);
   if (!started) return std::unexpected(std::move(started.error()));
-  Place spare =
-      spares_.insert(spares_.end(), Spare{uid, {std::move(started->process), std::move(started->channel), secret}});
+  Place spare = spares_.insert(spares_.end(), Spare{uid,
+                                                    {std::move(started->process), std::move(started->channel),
+                                                     std::move(started->group), std::move(started->errors)}});
   AMALGAM_TRY(loop_.watch(spare->worker.channel.fd(), EPOLLIN, [this, spare](uint32_t) { on_channel(spare); }), "worker");
   AMALGAM_TRY(loop_.watch(spare->worker.process.pidfd.get(), EPOLLIN, [this, spare](uint32_t) { on_end(spare); }), "worker");
   spare->timer = loop_.after_ms(kWorkerStartTimeoutMs, [this, spare] {
     log_.error("worker {} has not said hello in {} ms", spare->worker.process.pid, kWorkerStartTimeoutMs);
     spare->timer = 0;
-    signal_group(spare->worker.process, SIGKILL);
+    put_an_end(spare->worker);
   });
   return {};
 }
@@ -85,16 +83,17 @@ void WorkerPool::on_channel(Place spare) {
   auto packet = spare->worker.channel.receive(0);
   if (!packet && packet.error().code == Code::kTimeout) return;
   auto hello = packet ? packet->as<protocol::WorkerHello>() : std::unexpected(packet.error());
-  bool right = hello && !spare->ready && hello->version == protocol::kControlVersion &&
-               hello->secret == spare->worker.secret && hello->session == 0;
+  const bool right = hello && !spare->ready && hello->version == protocol::kControlVersion;
   if (!right) {
     loop_.unwatch(spare->worker.channel.fd());
     loop_.cancel(spare->timer);
     // Whoever hangs up is about to end, and its exit status may say why.
-    if (packet) log_.error("worker {} did not say hello as it must", spare->worker.process.pid);
+    if (packet)
+      log_.error("worker {} did not say hello as it must: {}", spare->worker.process.pid,
+                 hello ? "another version, or twice" : hello.error().text());
     spare->timer = loop_.after_ms(packet ? 0 : kLingerMs, [spare] {
       spare->timer = 0;
-      signal_group(spare->worker.process, SIGKILL);
+      put_an_end(spare->worker);
     });
     return;
   }
@@ -114,6 +113,7 @@ void WorkerPool::on_end(Place spare) {
   bool was_ready = spare->ready;
   Worker worker = extract(spare);
   std::string how = reap(worker.process);
+  (void)worker.group.remove();
   log_.warn("worker {} ended before it had a session: {}", worker.process.pid, how);
   if (!was_ready) refuse(uid, "the worker ended at its start: " + how);
 }
@@ -137,15 +137,23 @@ void WorkerPool::refuse(uid_t uid, const std::string& why) {
   }
 }
 
-void WorkerPool::end(Place spare) {
-  Worker worker = extract(spare);
-  signal_group(worker.process, SIGKILL);
+void WorkerPool::end(Place spare) { retire(extract(spare)); }
+
+void WorkerPool::retire(Worker worker) {
+  put_an_end(worker);
   // Reaped when it has ended, or by init if we end first.
-  auto process = std::make_shared<Process>(std::move(worker.process));
-  (void)loop_.watch(process->pidfd.get(), EPOLLIN, [this, process](uint32_t) {
-    loop_.unwatch(process->pidfd.get());
-    reap(*process);
+  auto last = std::make_shared<Worker>(std::move(worker));
+  (void)loop_.watch(last->process.pidfd.get(), EPOLLIN, [this, last](uint32_t) {
+    loop_.unwatch(last->process.pidfd.get());
+    reap(last->process);
+    (void)last->group.remove();
   });
+}
+
+void put_an_end(const Worker& worker) {
+  signal_group(worker.process, SIGKILL);
+  signal_process(worker.process, SIGKILL);
+  (void)worker.group.kill();
 }
 
 void WorkerPool::discard() {

@@ -2,7 +2,7 @@
 // WorkerPool: workers that have started and said hello, waiting to be given a session, so that a session opens in
 // milliseconds.
 //
-//   start ─▶ WorkerHello, secret right ─▶ warm ─▶ take() ─▶ the caller's; another one is started
+//   start ─▶ WorkerHello ─▶ warm ─▶ take() ─▶ the caller's; another one is started
 //
 // A warm worker waits in one system call and uses no processor. Workers are made for one user and never given to another.
 // One that dies while it is warm is not replaced before the next take(), so that a worker which cannot start is not started
@@ -25,8 +25,12 @@ namespace amalgam::daemon {
 struct Worker {
   Process process;
   protocol::Channel channel;
-  protocol::Token secret{};
+  Cgroup::Member group;
+  UniqueFd errors;  ///< its standard error; empty for one of an earlier daemon
 };
+
+/// Kills it with all its helpers. They are gone when its process is.
+void put_an_end(const Worker& worker);
 
 class WorkerPool {
  public:
@@ -43,6 +47,8 @@ class WorkerPool {
   void set_warm(uint64_t warm) { warm_ = warm; }
   /// Ends the warm ones, after their environment has changed.
   void discard();
+  /// Ends one that was taken, and sees to it that nothing is left of it.
+  void retire(Worker worker);
   /// Ends all that nobody has taken; who waits is refused.
   void drain();
   /// Processes that are starting or warm.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/limits.h"
 #include "daemon/host/random_token.h"
@@ -121,14 +122,19 @@ Result<const Slice*> SliceRegistry::set(uint64_t id, uid_t uid, const model::Ter
   change.apply(terms, quota);
   if (terms == slice.terms && quota == slice.quota) return &slice;
   if (auto good = check_terms(slice, terms, uid); !good) return std::unexpected(std::move(good.error()));
-  // The ledger is asked last: it alone takes something, and nothing after it can refuse.
   if (quota != slice.quota)
     if (auto reserved = common_.ledger.set_quota(id, quota); !reserved) return std::unexpected(std::move(reserved.error()));
-  slice.terms = terms;
-  slice.quota = quota;
-  common_.expect(common_.store.set_terms(id, quota, terms));
-  if (on_terms_changed) on_terms_changed(slice);
-  return &slice;
+  std::swap(slice.terms, terms);
+  std::swap(slice.quota, quota);
+  auto changed = on_terms_changed ? on_terms_changed(slice) : Result<void>();
+  if (changed) changed = common_.store.set_terms(id, slice.quota, slice.terms);
+  if (changed) return &slice;
+  // As it was, for everybody who has heard of it. What it held before it can hold again.
+  std::swap(slice.terms, terms);
+  std::swap(slice.quota, quota);
+  (void)common_.ledger.set_quota(id, slice.quota);
+  if (on_terms_changed) (void)on_terms_changed(slice);
+  return std::unexpected(std::move(changed.error()));
 }
 
 Result<const Slice*> SliceRegistry::look_up(const protocol::Token& token, uid_t uid) const {

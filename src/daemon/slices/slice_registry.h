@@ -86,8 +86,8 @@ class SliceRegistry {
 
   /// Called with every slice that is there from now on, one of an earlier daemon included; set them before restore().
   std::function<void(const Slice&)> on_made;
-  /// Called when a slice has other terms or another quota.
-  std::function<void(const Slice&)> on_terms_changed;
+  /// Called when a slice has other terms or another quota; an error refuses them.
+  std::function<Result<void>(const Slice&)> on_terms_changed;
   /// Called when a slice has gone; all() does not hold it any more, and the reference ends with the call.
   std::function<void(const Slice&)> on_gone;
 

@@ -54,8 +54,9 @@ struct SliceRegistryTest : testing::Test {
   void begin() {
     registry = std::make_unique<SliceRegistry>(*common, classes, next_id);
     registry->on_made = [this](const Slice& slice) { happened.push_back("made " + slice.name); };
-    registry->on_terms_changed = [this](const Slice& slice) {
+    registry->on_terms_changed = [this](const Slice& slice) -> Result<void> {
       happened.push_back(slice.name + ": " + terms_text(slice.terms, slice.quota));
+      return {};
     };
     registry->on_gone = [this](const Slice& slice) { happened.push_back("gone " + slice.name); };
   }

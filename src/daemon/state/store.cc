@@ -13,7 +13,7 @@
 namespace amalgam::daemon {
 namespace {
 
-// 1: slices without terms; 2: with terms and class; 3: goals with a quantile.
+// 1: slices without terms; 2: with terms and class; 3: goals with a quantile, sessions without secrets.
 constexpr const char* kVersion = "3";
 constexpr size_t kMaxDeviceRow = 64 * 1024;
 
@@ -23,8 +23,7 @@ CREATE TABLE IF NOT EXISTS slice (id INTEGER PRIMARY KEY, token0 INTEGER, token1
   share INTEGER NOT NULL DEFAULT 0, cap INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 2,
   slo INTEGER NOT NULL DEFAULT 0, quantile INTEGER NOT NULL DEFAULT 990000);
 CREATE TABLE IF NOT EXISTS session (id INTEGER PRIMARY KEY, slice INTEGER, uid INTEGER, program TEXT, worker_pid INTEGER,
-  client_pid INTEGER, worker_start INTEGER, client_start INTEGER, secret0 INTEGER, secret1 INTEGER, granted INTEGER,
-  opened_unix_ms INTEGER);
+  client_pid INTEGER, worker_start INTEGER, client_start INTEGER, granted INTEGER, opened_unix_ms INTEGER);
 CREATE TABLE IF NOT EXISTS device (position INTEGER PRIMARY KEY, bytes BLOB);
 CREATE TABLE IF NOT EXISTS pool (name TEXT PRIMARY KEY, capacity INTEGER) WITHOUT ROWID;
 )";
@@ -37,7 +36,9 @@ ALTER TABLE slice ADD COLUMN cap INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE slice ADD COLUMN priority INTEGER NOT NULL DEFAULT 2;
 ALTER TABLE slice ADD COLUMN slo INTEGER NOT NULL DEFAULT 0;
 )";
-constexpr const char* kFromTwo = "ALTER TABLE slice ADD COLUMN quantile INTEGER NOT NULL DEFAULT 990000;";
+// Workers of that daemon speak another version of the control channel: nobody could take them over.
+constexpr const char* kFromTwo =
+    "ALTER TABLE slice ADD COLUMN quantile INTEGER NOT NULL DEFAULT 990000; DROP TABLE session;";
 constexpr const char* kDropAll =
     "DROP TABLE IF EXISTS slice; DROP TABLE IF EXISTS session; DROP TABLE IF EXISTS device; DROP TABLE IF EXISTS pool;";
 static_assert(static_cast<int>(model::Priority::kNormal) == 2, "the schema's default");
@@ -151,7 +152,7 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, bo
         sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     std::unique_ptr<Store> store(new Store(db));
     if (opened != SQLITE_OK) return fail(sqlite_error(db, "open " + file.string()));
-    ::chmod(file.c_str(), 0600);  // the secrets of workers are in it
+    ::chmod(file.c_str(), 0600);  // the tokens of slices are in it
     auto ready = store->prepare();
     if (ready) return store;
     last = std::move(ready.error());
@@ -227,9 +228,9 @@ Result<void> Store::set_terms(uint64_t slice, uint64_t quota, const model::Terms
 
 Result<void> Store::put(const SessionRow& row) {
   AMALGAM_TRY(raise_next_id(row.id), "put session");
-  return Statement(db_, "INSERT OR REPLACE INTO session VALUES (?,?,?,?,?,?,?,?,?,?,?,?)")
+  return Statement(db_, "INSERT OR REPLACE INTO session VALUES (?,?,?,?,?,?,?,?,?,?)")
       .bind(row.id, row.slice, row.uid, row.program, row.worker_pid, row.client_pid, row.worker_start, row.client_start,
-            row.secret[0], row.secret[1], row.granted, row.opened_unix_ms)
+            row.granted, row.opened_unix_ms)
       .run();
 }
 
@@ -279,7 +280,7 @@ Result<std::vector<SessionRow>> Store::sessions() {
   while (read.next()) {
     SessionRow& row = rows.emplace_back();
     read.read(row.id, row.slice, row.uid, row.program, row.worker_pid, row.client_pid, row.worker_start, row.client_start,
-              row.secret[0], row.secret[1], row.granted, row.opened_unix_ms);
+              row.granted, row.opened_unix_ms);
   }
   AMALGAM_TRY(finished(db_, read), "sessions");
   return rows;

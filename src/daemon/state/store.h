@@ -43,7 +43,6 @@ struct SessionRow {
   std::string program;
   int32_t worker_pid = 0, client_pid = 0;
   uint64_t worker_start = 0, client_start = 0;
-  protocol::Token secret{};
   uint64_t granted = 0;
   uint64_t opened_unix_ms = 0;
 };

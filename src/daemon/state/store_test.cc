@@ -32,7 +32,7 @@ TEST_F(StoreTest, RowsAreThereAfterReopening) {
     model::Terms terms{300'000, 500'000, model::Priority::kHigh, {999'000, 5'000'000}};
     ASSERT_TRUE(store->put(
         SliceRow{3, {UINT64_MAX, 7}, "a \"slice\"", 1000, 5, {"opencl:0", "opencl:1"}, 12, 34, "training", terms}));
-    SessionRow session{4, 3, 1000, "prog'ram", 100, 101, 102, 103, {1, 2}, 77, 88};
+    SessionRow session{4, 3, 1000, "prog'ram", 100, 101, 102, 103, 77, 88};
     ASSERT_TRUE(store->put(session));
     ASSERT_TRUE(store->set_granted(4, UINT64_MAX));
     model::Device device;
@@ -65,7 +65,7 @@ TEST_F(StoreTest, RowsAreThereAfterReopening) {
 TEST_F(StoreTest, TermsChangeAlone) {
   auto store = open();
   ASSERT_TRUE(store->put(SliceRow{3, {1, 2}, "a", 1000, 5, {"opencl:0"}, 12, 34, "training"}));
-  model::Terms terms{1'000, 0, model::Priority::kIdle, 0};
+  model::Terms terms{1'000, 0, model::Priority::kIdle};
   ASSERT_TRUE(store->set_terms(3, UINT64_MAX, terms));
   auto slices = store->slices();
   ASSERT_EQ(slices->size(), 1u);

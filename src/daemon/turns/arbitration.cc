@@ -283,7 +283,7 @@ void Arbitration::tell_pieces(GovernedDevice& device) const {
   }
 }
 
-void Arbitration::add_contender(GovernedDevice& device, const Member& member, uint32_t index, uint64_t now_ns) {
+Result<void> Arbitration::add_contender(GovernedDevice& device, const Member& member, uint32_t index, uint64_t now_ns) {
   Contender contender{.session = member.session,
                       .slice = member.slice,
                       .index = index,
@@ -296,10 +296,8 @@ void Arbitration::add_contender(GovernedDevice& device, const Member& member, ui
   if (contenders == 0) {
     auto add = [&] { return device.arbiter.add_slice(now_ns, member.slice, member.slice_name, member.terms); };
     if (auto added = device.goals.admit(now_ns, device.arbiter, member.slice, member.terms, add); !added) {
-      log_.error("{}: slice {} is not governed: {}", device.id, member.slice_name, added.error().text());
       device.governed.erase(member.slice);
-      device.refused[member.session] = added.error().text();
-      return Contenders::let_go(contender, now_ns);
+      return fail(std::move(added.error()).within(device.id));
     }
   }
   ++contenders;
@@ -307,48 +305,55 @@ void Arbitration::add_contender(GovernedDevice& device, const Member& member, ui
   contender.grant().granted.store(holds ? 1 : 0, std::memory_order_seq_cst);
   device.contenders.add(std::move(contender));
   tell_pieces(device);
+  return {};
 }
 
-void Arbitration::add(const Member& member) {
+Result<void> Arbitration::add(const Member& member) {
   {
     std::lock_guard lock(mutex_);
     uint64_t now = protocol::monotonic_ns();
-    if (options_.freeze && !guardian_.watch(member.pidfd)) log_.error("the guardian is gone; nothing is frozen any more");
-    for (uint32_t index = 0; index < member.devices.size(); ++index)
-      add_contender(device_of(member.devices[index], now), member, index, now);
+    for (uint32_t index = 0; index < member.devices.size(); ++index) {
+      auto added = add_contender(device_of(member.devices[index], now), member, index, now);
+      if (added) continue;
+      remove_locked(member.session, now);
+      return added;
+    }
     if (auto heard = listen(epoll_.get(), member.bell); heard) bells_[member.session] = member.bell;
     if (member.devices.size() == 1 && listen(epoll_.get(), member.knock)) knockers_[member.knock] = {member.session};
   }
   poke();
+  return {};
 }
 
 void Arbitration::remove(uint64_t session) {
   {
     std::lock_guard lock(mutex_);
-    uint64_t now = protocol::monotonic_ns();
-    for (auto& [id, device] : devices_) {
-      for (Contender& contender : device->contenders) {
-        if (contender.session != session) continue;
-        Contenders::thaw(contender, now);
-        if (auto governed = device->governed.find(contender.slice);
-            governed != device->governed.end() && --governed->second == 0) {
-          device->arbiter.remove_slice(now, contender.slice);
-          device->goals.forget(contender.slice);
-          device->governed.erase(governed);
-        }
-      }
-      device->refused.erase(session);
-      if (device->contenders.erase(session)) tell_pieces(*device);
-    }
-    if (auto bell = bells_.extract(session)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, bell.mapped(), nullptr);
-    std::erase_if(knockers_, [&](const auto& entry) {
-      const auto& [fd, knocker] = entry;
-      if (knocker.session != session) return false;
-      if (knocker.deaf_until_ns == 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-      return true;
-    });
+    remove_locked(session, protocol::monotonic_ns());
   }
   poke();
+}
+
+void Arbitration::remove_locked(uint64_t session, uint64_t now_ns) {
+  for (auto& [id, device] : devices_) {
+    for (Contender& contender : device->contenders) {
+      if (contender.session != session) continue;
+      Contenders::thaw(contender, now_ns);
+      if (auto governed = device->governed.find(contender.slice);
+          governed != device->governed.end() && --governed->second == 0) {
+        device->arbiter.remove_slice(now_ns, contender.slice);
+        device->goals.forget(contender.slice);
+        device->governed.erase(governed);
+      }
+    }
+    if (device->contenders.erase(session)) tell_pieces(*device);
+  }
+  if (auto bell = bells_.extract(session)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, bell.mapped(), nullptr);
+  std::erase_if(knockers_, [&](const auto& entry) {
+    const auto& [fd, knocker] = entry;
+    if (knocker.session != session) return false;
+    if (knocker.deaf_until_ns == 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    return true;
+  });
 }
 
 void Arbitration::release(uint64_t session) {
@@ -431,14 +436,6 @@ std::vector<Arbitration::Account> Arbitration::accounts(core::SliceId slice) {
     found.push_back(account_of(*device, slice, now));
   }
   return found;
-}
-
-std::string Arbitration::refusal(uint64_t session, const std::string& device) {
-  std::lock_guard lock(mutex_);
-  auto governed = devices_.find(device);
-  if (governed == devices_.end()) return "";
-  auto found = governed->second->refused.find(session);
-  return found == governed->second->refused.end() ? "" : found->second;
 }
 
 }  // namespace amalgam::daemon

@@ -75,8 +75,8 @@ class Arbitration {
   Arbitration(const Arbitration&) = delete;
   Arbitration& operator=(const Arbitration&) = delete;
 
-  /// The session's worker serves commands from now on. A slice that an arbiter refuses is served without one.
-  void add(const Member& member);
+  /// The session's worker serves commands from now on. An error: an arbiter refuses its slice, and it has no turns anywhere.
+  Result<void> add(const Member& member);
   /// Thaws it, and forgets it.
   void remove(uint64_t session);
   /// Lets the session run whatever the arbiter thinks, because it is to end.
@@ -102,8 +102,6 @@ class Arbitration {
   Result<Account> account(core::SliceId slice, const std::string& device, uint64_t after, uint64_t most);
   /// On every device that the slice is governed on, without decisions.
   std::vector<Account> accounts(core::SliceId slice);
-  /// Why an arbiter refused a session that was added; empty: it did not.
-  std::string refusal(uint64_t session, const std::string& device);
 
  private:
   struct GovernedDevice {
@@ -116,7 +114,6 @@ class Arbitration {
     core::Goals goals;
     uint64_t goals_due_ns = 0;
     std::map<core::SliceId, uint32_t> governed;  ///< slices that the arbiter knows, with how many contenders
-    std::map<uint64_t, std::string> refused;     ///< sessions that are served without the arbiter, and why
     bool parked = false;                         ///< the holder rests, its grant is taken away
     uint32_t patience = 0;                       ///< how often in a row it was found busy
     uint64_t look_ns = 0;                        ///< then: when it is looked at again
@@ -143,7 +140,8 @@ class Arbitration {
   uint64_t plan(GovernedDevice& device, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns);
   GovernedDevice& device_of(const DeviceUse& use, uint64_t now_ns);
   void tell_pieces(GovernedDevice& device) const;
-  void add_contender(GovernedDevice& device, const Member& member, uint32_t index, uint64_t now_ns);
+  Result<void> add_contender(GovernedDevice& device, const Member& member, uint32_t index, uint64_t now_ns);
+  void remove_locked(uint64_t session, uint64_t now_ns);
 
   const Options options_;
   Guardian& guardian_;

@@ -40,7 +40,7 @@ struct Member : StandIn {
     member.pidfd = pidfd.get();
     member.bell = bell.get();
     member.knock = knock_fd.get();
-    arbitration.add(member);
+    EXPECT_TRUE(arbitration.add(member));
   }
   ~Member() { arbitration.remove(session); }
   static void signal(const UniqueFd& fd) {
@@ -63,7 +63,7 @@ struct Member : StandIn {
 };
 
 struct ArbitrationTest : ::testing::Test {
-  Guardian guardian = *Guardian::start();
+  TestGuardian guardian;
   spdlog::logger log{"test"};
   std::unique_ptr<Arbitration> arbitration = *Arbitration::start({}, guardian, log);
   Member training{*arbitration, 1, core::Priority::kNormal};
@@ -105,7 +105,7 @@ TEST_F(ArbitrationTest, WhoLeavesWhileItIsNotHeardLeavesNothingBehind) {
 }
 
 TEST(ArbitrationOfPieces, AreHalfAsLongWhereSomebodyMoreUrgentMayCome) {
-  Guardian guardian = *Guardian::start();
+  TestGuardian guardian;
   spdlog::logger log{"test"};
   Arbitration::Options options;
   options.freeze = false;

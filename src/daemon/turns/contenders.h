@@ -21,9 +21,9 @@
 // wanting the device, neighbours are frozen, and the worker finds its processor free. A knock is believed for kKnockNs, and
 // from whoever knocked for nothing no further one.
 //
-// Binding. Where the device is the CPU, workers are told where their driver's threads are best off (worker/processors.h says
-// why): one processor each after a freeze, and with launches that use all processors for a while; all together
-// with many launches that hardly use the device, as long as nobody else wants it; else anywhere.
+// Binding. Where the device is the CPU, workers are told where their driver's threads are best off
+// (worker/place/processors.h says why): one processor each after a freeze, and with launches that use all processors for a
+// while; all together with many launches that hardly use the device, as long as nobody else wants it; else anywhere.
 //
 // Threads: the caller locks. Blocking: never. Lifetime: pages, pidfd and channel of a contender must stay until its erase().
 #pragma once

@@ -29,7 +29,7 @@ constexpr core::SliceId kSlice = 7;
 constexpr uint64_t kNow = 1'000'000'000;
 
 struct ContendersTest : ::testing::Test {
-  Guardian guardian = *Guardian::start();
+  TestGuardian guardian;
   Contenders contenders{true, guardian};
   StandIn worker{1, kSlice};
 };
@@ -274,7 +274,7 @@ std::vector<pid_t> guardians() {
 
 TEST(SeatsWithoutGuardian, FreezeNobodyAnyMore) {
   ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-  Guardian guardian = *Guardian::start();
+  TestGuardian guardian;
   for (int i = 0; i < 1000 && guardians().empty(); ++i) ::usleep(1000);  // it takes its name after its start
   ASSERT_EQ(guardians().size(), 1u);
   pid_t pid = guardians().front();

@@ -57,7 +57,7 @@ protocol::SessionEntry Collector::session(const SessionRecord& session) const {
     entry.terms = slice->terms;
   }
   entry.device_time_ns.resize(session.devices.size());
-  const model::Counters* counters = session.counters.get();
+  const model::Counters* counters = session.ends.counters_page.get();
   if (counters == nullptr) return entry;
   for (size_t i = 0; i < entry.device_time_ns.size() && i < model::kMaxSessionDevices; ++i)
     entry.device_time_ns[i] = value(counters->device_time_ns[i]);
@@ -80,9 +80,9 @@ uint64_t Collector::device_time_ns(const std::string& device) const {
   uint64_t sum = ended == ended_device_time_ns_.end() ? 0 : ended->second;
   for (const auto& [id, session] : sessions_.all()) {
     auto at = std::ranges::find(session->devices, device);
-    if (at == session->devices.end() || session->counters.get() == nullptr) continue;
+    if (at == session->devices.end() || session->ends.counters_page.get() == nullptr) continue;
     auto index = static_cast<size_t>(at - session->devices.begin());
-    if (index < model::kMaxSessionDevices) sum += value(session->counters.get()->device_time_ns[index]);
+    if (index < model::kMaxSessionDevices) sum += value(session->ends.counters_page.get()->device_time_ns[index]);
   }
   return sum;
 }
@@ -156,7 +156,7 @@ protocol::StatusReport Collector::status(const std::string& metrics_address) con
 
 void Collector::session_ended(const SessionRecord& session) {
   ++ended_sessions_;
-  const model::Counters* counters = session.counters.get();
+  const model::Counters* counters = session.ends.counters_page.get();
   if (counters == nullptr) return;
   for (size_t i = 0; i < session.devices.size() && i < model::kMaxSessionDevices; ++i)
     ended_device_time_ns_[session.devices[i]] += value(counters->device_time_ns[i]);

@@ -102,7 +102,7 @@ Result<protocol::Explanation> Explainer::explain(const protocol::Explain& reques
   answer.terms = slice->terms;
   auto account = arbitration_.account(slice->id, answer.device_id, request.after, std::min(request.most, kExplainDecisions));
   if (!account) {
-    answer.ungoverned = why_not(*session, answer.device_id);
+    answer.ungoverned = why_not(*session);
     return answer;
   }
   Names::Known room;
@@ -112,17 +112,16 @@ Result<protocol::Explanation> Explainer::explain(const protocol::Explain& reques
   return answer;
 }
 
-std::string Explainer::why_not(const SessionRecord& session, const std::string& device) const {
+std::string Explainer::why_not(const SessionRecord& session) {
   switch (session.state) {
     case SessionRecord::State::kStarting:
     case SessionRecord::State::kAdopting: return "its worker is still opening the devices; nothing was decided about it yet";
-    case SessionRecord::State::kLost:
-      return "its worker has not come back to this daemon yet; until then it goes on as it was";
+    case SessionRecord::State::kUngoverned:
+      return "daemon and guardian were killed at once while it ran: nobody can govern it any more";
+    case SessionRecord::State::kRejoining:
     case SessionRecord::State::kLive: break;
   }
-  std::string refusal = arbitration_.refusal(session.id, device);
-  if (refusal.empty()) return "it is about to end, and nothing more is decided about it";
-  return "the arbiter refused it, so it runs whenever it likes: " + refusal;
+  return "it is about to end, and nothing more is decided about it";
 }
 
 const Names::Known* Explainer::find(core::SliceId slice, Names::Known& room) const {

@@ -58,7 +58,7 @@ class Explainer {
   void remember(const Slice& slice);
 
  private:
-  std::string why_not(const SessionRecord& session, const std::string& device) const;
+  static std::string why_not(const SessionRecord& session);
   const Names::Known* find(core::SliceId slice, Names::Known& room) const;
 
   const SliceRegistry& slices_;

@@ -13,6 +13,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "protocol/control/keep.h"
+
 namespace amalgam::protocol {
 namespace {
 

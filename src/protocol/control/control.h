@@ -6,8 +6,9 @@
 // A slice is asked for once and then named by its 128-bit token, which is the capability to open sessions on it.
 //
 //   client: OpenSession → SessionOpened
-//   worker: WorkerHello → Adopt                 (started by the daemon)
+//   worker: Confine (from the daemon, which started it) → WorkerHello → Adopt → SessionReady
 //           Reserve → Granted | Refused;  Return (no answer);  daemon: Reclaim → Return, BindThreads (no answer)
+//           after the daemon was gone: Rejoin → Held
 #pragma once
 
 #include <array>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "model/confinement.h"
 #include "model/device.h"
 #include "model/terms.h"
 #include "protocol/codec.h"
@@ -51,7 +53,11 @@ enum class ControlType : uint16_t {
   kReclaim,
   kSessionReady,
   kBindThreads,
-  kKeep = 60,
+  kConfine,
+  kRejoin,
+  kHeld,
+  kKeep = 60,  ///< protocol/control/keep.h
+  kForget,     ///< protocol/control/keep.h
 };
 
 using Token = std::array<uint64_t, 2>;  ///< all zero: the user's default slice (every device, no quota)
@@ -266,26 +272,31 @@ struct MetricsText {
 // ---- worker and daemon
 // ------------------------------------------------------------------------------------------------------
 
-/// First message of a worker, also when it comes back after the daemon was gone; then `session` ≠ 0, it says what it holds,
-/// and the descriptors come with it. The secret is what the daemon gave it at its start (worker's environment); a wrong one
-/// closes the connection.
-struct WorkerHello {
-  static constexpr ControlType kType = ControlType::kWorkerHello;
-  template <typename Fd>
-  struct Descriptors {
-    Fd counters{}, grants{}, bell{}, knock{};
-    template <typename A>
-    void fields(A& a) {
-      a(counters, grants, bell, knock);
-    }
-  };
-  uint32_t version = kControlVersion;
-  Token secret{};
-  uint64_t session = 0;
-  uint64_t granted_bytes = 0;
+/// First message to a worker and to a probe, before it touches anything: what it gives up, for good. It still has the
+/// daemon's rights.
+struct Confine {
+  static constexpr ControlType kType = ControlType::kConfine;
+  uint32_t spaces = 0;                ///< model::Space: those that it was started in
+  bool counted = false;  ///< a cgroup counts all of its memory
+  bool own_user = false;              ///< it becomes `uid`, which nobody else is
+  uint32_t uid = 0, gid = 0;          ///< then
+  std::vector<uint32_t> groups;       ///< and these, for devices
+  std::vector<std::string> readable;  ///< paths that its driver needs, beside the system's own
+  std::vector<std::string> devices;   ///< device nodes, or folders of them
+  std::string cache;                  ///< the one folder that it may write; empty: its own choice
   template <typename A>
   void fields(A& a) {
-    a(version, secret, session, granted_bytes);
+    a(spaces, counted, own_user, uid, gid, groups, readable, devices, cache);
+  }
+};
+/// First message of a worker that will serve a session: it is confined.
+struct WorkerHello {
+  static constexpr ControlType kType = ControlType::kWorkerHello;
+  uint32_t version = kControlVersion;
+  model::Confinement confinement;
+  template <typename A>
+  void fields(A& a) {
+    a(version, confinement);
   }
 };
 struct Adopt {
@@ -296,10 +307,9 @@ struct Adopt {
     Fd ring{}, heap{}, counters{};
     Fd grants{};  ///< to be read only
     Fd bell{};    ///< the eventfd that wakes the arbiter
-    Fd knock{};   ///< the client's, to be brought back
     template <typename A>
     void fields(A& a) {
-      a(client, ring, heap, counters, grants, bell, knock);
+      a(client, ring, heap, counters, grants, bell);
     }
   };
   uint64_t session = 0;
@@ -376,22 +386,22 @@ struct BindThreads {
   }
 };
 
-// ---- daemon and guardian
-
-/// One more process to look after, until it ends.
-struct Keep {
-  static constexpr ControlType kType = ControlType::kKeep;
-  template <typename Fd>
-  struct Descriptors {
-    Fd process{};  ///< a pidfd
-    template <typename A>
-    void fields(A& a) {
-      a(process);
-    }
-  };
+/// A daemon has come back. Whatever was said before the answer is forgotten; what waits for an answer is asked again after
+/// it.
+struct Rejoin {
+  static constexpr ControlType kType = ControlType::kRejoin;
   template <typename A>
   void fields(A& a) {
     a();
+  }
+};
+/// What the session holds in the ledger.
+struct Held {
+  static constexpr ControlType kType = ControlType::kHeld;
+  uint64_t granted_bytes = 0;
+  template <typename A>
+  void fields(A& a) {
+    a(granted_bytes);
   }
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/landlock.h"
+#include "worker/confine/landlock.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/following_placer.h"
+#include "worker/place/following_placer.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "worker/affinity.h"
+#include "worker/place/affinity.h"
 
 namespace amalgam::worker {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/processors.h"
+#include "worker/place/processors.h"
 
 #include <sched.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@
 #include <iterator>
 
 #include "base/proc_stat.h"
-#include "worker/affinity.h"
+#include "worker/place/affinity.h"
 
 namespace amalgam::worker {
 

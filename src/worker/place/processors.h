@@ -38,7 +38,7 @@
 
 #include "model/counters.h"
 #include "protocol/control/control.h"
-#include "worker/following_placer.h"
+#include "worker/place/following_placer.h"
 
 namespace amalgam::worker {
 

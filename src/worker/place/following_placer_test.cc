@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/following_placer.h"
+#include "worker/place/following_placer.h"
 
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include <future>
 #include <thread>
 
-#include "worker/affinity.h"
+#include "worker/place/affinity.h"
 
 namespace amalgam::worker {
 namespace {

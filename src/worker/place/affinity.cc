@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/affinity.h"
+#include "worker/place/affinity.h"
 
 #include <pthread.h>
 #include <time.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/processors.h"
+#include "worker/place/processors.h"
 
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -16,7 +16,7 @@
 #include <thread>
 #include <vector>
 
-#include "worker/affinity.h"
+#include "worker/place/affinity.h"
 
 namespace amalgam::worker {
 

@@ -19,7 +19,7 @@
 // would stand in each other's way; so then it may run anywhere until it has been woken as often again. Who launches now and
 // then gains nothing by it, and would come where a neighbour runs, which is as likely there as elsewhere.
 //
-// While it relays (worker/wake_relay.h) it is a batch thread and may run anywhere.
+// While it relays (worker/place/wake_relay.h) it is a batch thread and may run anywhere.
 //
 // Threads that the dispatcher starts while it is bound would inherit that, and keep it through a kernel that runs for hours.
 // start_threads_in() sees to most of them; for those that a driver starts with attributes of its own the dispatcher is free
@@ -39,8 +39,8 @@
 
 #include "core/session/turns/dispatcher_placer.h"
 #include "protocol/link/ring.h"
-#include "worker/affinity.h"
-#include "worker/wake_relay.h"
+#include "worker/place/affinity.h"
+#include "worker/place/wake_relay.h"
 
 namespace amalgam::worker {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/wake_relay.h"
+#include "worker/place/wake_relay.h"
 
 namespace amalgam::worker {
 
