@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   protocol::Channel daemon{UniqueFd(3)};
   if (argc == 3 && std::strcmp(argv[1], "--libraries") == 0) return list(daemon);
   if (argc == 4 && std::strcmp(argv[1], "--probe") == 0) return probe(daemon, argv[3]);
+  if (argc == 2 && std::strcmp(argv[1], "--check") == 0) return daemon.send(protocol::WorkerHello{}) ? 0 : 1;
   // As a session's worker it ends at once.
   return 7;
 }

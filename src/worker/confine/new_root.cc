@@ -156,9 +156,10 @@ Result<void> make_new_root(const VisiblePaths& paths, bool own_processes) {
   const mode_t before = ::umask(0);
   if (::mount("amalgam", kPlace, "tmpfs", MS_NOSUID | MS_NODEV, bound.c_str()) != 0)
     return fail(system_error("mount the new root", errno));
+  // Before what may be bound below.
+  for (const char* path : {"/tmp", "/dev/shm"}) AMALGAM_TRY(make_scratch(path), "new root");
   for (const Source& source : *sources) AMALGAM_TRY(bind(source), "new root");
   AMALGAM_TRY(make_proc(own_processes), "new root");
-  for (const char* path : {"/tmp", "/dev/shm"}) AMALGAM_TRY(make_scratch(path), "new root");
   const std::string dev = std::string(kPlace) + "/dev/";
   (void)!::symlink("/proc/self/fd", (dev + "fd").c_str());
   ::umask(before);
