@@ -11,10 +11,10 @@
 // each: the programming interfaces let a driver put an object into the memory of every device of its context, so this is the
 // only count that can never pass what exists. A program that should not pay for a pool takes a slice without that device.
 //
-// A slice may be on an *account*; then what it takes out of a pool, as a quota or grant by grant, also counts there. Ceilings
-// bound what one account may hold of a pool, and what all accounts may together, so that some of it is left for slices that
-// are on none. They refuse new bytes and take nothing back: whoever is asked to may pass them (the quotas here; what an
-// earlier daemon granted).
+// A slice may be on an *account*; then what it takes out of a pool, as a quota or grant by grant, also counts there.
+// Ceilings bound what one account may hold of a pool, and what all accounts may together, so that some of it is left for
+// slices that are on none. They refuse new bytes and take nothing back: whoever is asked to may pass them (the quotas here;
+// what an earlier daemon granted).
 //
 // Invariants, after every call: Σ quotas + Σ grants without quota ≤ capacity for each pool; Σ grants ≤ quota for each slice.
 // The one exception says so itself: set_pool() may find that a pool has shrunk below what is held.
