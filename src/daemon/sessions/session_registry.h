@@ -107,7 +107,7 @@ class SessionRegistry {
   Result<void> watch_worker(SessionRecord& session);
   void watch_channel(SessionRecord& session);
   void remove(uint64_t id);
-  void save(const SessionRecord& session);
+  Result<void> save(const SessionRecord& session) const;
 
   Common& common_;
   SliceRegistry& slices_;
