@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/requests.h"
 
-#include <unistd.h>
+#include <algorithm>
 
 #include "base/limits.h"
+#include "daemon/host/closer.h"
+#include "daemon/host/users.h"
 
 namespace amalgam::daemon {
 namespace {
 
 using protocol::ControlType;
-
-constexpr size_t kMetricsTextBytes = kMaxControlBytes - 1024;
 
 bool must_wait(ControlType type) {
   switch (type) {
@@ -53,10 +53,8 @@ void Requests::handle(Server::Connection& connection, protocol::Packet packet) {
     case ControlType::kListSessions: return list_sessions(connection, packet);
     case ControlType::kExplain: return explain(connection, packet);
     case ControlType::kGetStatus: return parts_.server.answer(id, parts_.collector.status(metrics_address));
-    case ControlType::kGetMetrics:
-      return parts_.server.answer(id, protocol::MetricsText{parts_.collector.metrics(kMetricsTextBytes)});
+    case ControlType::kGetMetrics: return parts_.server.answer(id, protocol::MetricsText{*parts_.collector.short_metrics()});
     case ControlType::kShutdown: return shut_down(connection);
-    case ControlType::kWorkerHello: return worker_back(connection, packet);
     default: return parts_.server.refuse(id, Error(Code::kProtocol, "this daemon does not know that request"));
   }
 }
@@ -135,22 +133,31 @@ void Requests::explain(Server::Connection& connection, const protocol::Packet& p
 }
 
 void Requests::shut_down(Server::Connection& connection) {
-  if (connection.peer.uid != 0 && connection.peer.uid != ::geteuid())
+  if (!is_privileged(connection.peer.uid))
     return parts_.server.refuse(connection.id,
                                 Error(Code::kPermissionDenied, "only root or the daemon's own user may end it"));
   parts_.server.answer(connection.id, protocol::Done{});
   on_shutdown();
 }
 
-void Requests::worker_back(Server::Connection& connection, protocol::Packet& packet) {
+void Requests::worker_back(Server::Connection& connection, protocol::Packet packet) {
+  const uint64_t id = connection.id;
+  const uid_t uid = connection.peer.uid;
+  // A worker is its tenant: what it sends may be anything, and closing it may take as long as it likes.
+  if (!std::ranges::all_of(packet.fds, [](const UniqueFd& fd) { return is_plain(fd.get()); })) {
+    for (UniqueFd& fd : packet.fds) parts_.closer.discard(uid, std::move(fd));
+    parts_.common.log.warn("a worker came back with what is no session's memory");
+    return parts_.workers.close(id);
+  }
   auto hello = packet.as<protocol::WorkerHello>();
-  if (!hello) return parts_.server.refuse(connection.id, hello.error());
-  uint64_t id = connection.id;
-  protocol::Channel channel = parts_.server.take(id);
+  if (!hello) return parts_.workers.refuse(id, hello.error());
+  protocol::Channel channel = parts_.workers.take(id);
+  forbid_descriptors(channel.fd());
   auto attached = parts_.sessions.attach(channel, *hello, packet);
   if (attached) return;
   parts_.common.log.warn("a worker came back in vain: {}", attached.error().text());
   (void)channel.send(protocol::Refused{attached.error().code, attached.error().message}, 0);
+  parts_.closer.close(uid, UniqueFd(channel.release()));
 }
 
 }  // namespace amalgam::daemon

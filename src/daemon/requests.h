@@ -21,7 +21,9 @@ class Requests {
  public:
   struct Parts {
     Common& common;
-    Server& server;
+    Server& server;   ///< for clients and the command line
+    Server& workers;  ///< for workers that come back
+    Closer& closer;
     SliceRegistry& slices;
     SessionRegistry& sessions;
     Collector& collector;
@@ -30,6 +32,8 @@ class Requests {
   explicit Requests(Parts parts) : parts_(parts) {}
 
   void handle(Server::Connection& connection, protocol::Packet packet);
+  /// What a worker of an earlier daemon says first.
+  void worker_back(Server::Connection& connection, protocol::Packet packet);
   /// From now on nothing waits.
   void set_ready();
   bool ready() const { return ready_; }
@@ -51,7 +55,6 @@ class Requests {
   void explain(Server::Connection& connection, const protocol::Packet& packet);
   void list_sessions(Server::Connection& connection, const protocol::Packet& packet);
   void shut_down(Server::Connection& connection);
-  void worker_back(Server::Connection& connection, protocol::Packet& packet);
 
   Parts parts_;
   bool ready_ = false, ending_ = false;

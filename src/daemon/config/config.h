@@ -31,6 +31,7 @@ struct Config {
   std::filesystem::path socket, state_dir, worker;
   std::filesystem::path classes_dir;  ///< its *.toml files hold the classes of slices
   std::string log_level = "info";
+  std::filesystem::path log_file;       ///< empty: standard error
   std::string worker_user = "amalgam";  ///< whom a system daemon's workers run as, if this user exists
   std::vector<std::string> backends = {"opencl"};
   uint64_t warm_workers = 1;

@@ -22,6 +22,7 @@ worker = "/opt/amalgam-worker"
 worker_user = "nobody"
 classes_dir = "/etc/classes"
 log_level = "debug"
+log_file = "/var/log/amalgam/x.log"
 backends = ["opencl", "sim"]
 warm_workers = 3
 idle_exit = 600
@@ -43,6 +44,7 @@ POCL_DEVICES = "cpu cpu"
   EXPECT_EQ(config->worker_user, "nobody");
   EXPECT_EQ(config->classes_dir, "/etc/classes");
   EXPECT_EQ(config->log_level, "debug");
+  EXPECT_EQ(config->log_file, "/var/log/amalgam/x.log");
   EXPECT_EQ(config->backends, (std::vector<std::string>{"opencl", "sim"}));
   EXPECT_EQ(config->warm_workers, 3u);
   EXPECT_EQ(config->idle_exit_s, 600u);

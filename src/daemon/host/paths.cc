@@ -34,6 +34,8 @@ fs::path default_socket(bool system) {
   return system ? fs::path("/run/amalgam/amalgamd.sock") : fs::path(protocol::user_socket_path());
 }
 
+fs::path workers_socket(const fs::path& socket) { return socket.string() + ".workers"; }
+
 fs::path default_state_dir(bool system) {
   if (system) return "/var/lib/amalgam";
   fs::path folder = from_environment("XDG_STATE_HOME", ".local/state");
