@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // amalgamd: the daemon of one machine, or of one user. Reads its options, builds a Daemon, runs it.
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -60,6 +62,12 @@ uint64_t raise_open_files() {
   return before;
 }
 
+/// Nobody bounds what drivers print; where the log is bounded, it goes nowhere.
+void leave_standard_error() {
+  UniqueFd null(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  for (int fd : {STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), fd);
+}
+
 int run(const Options& options) {
   auto config = configuration(options);
   if (!config) return complain(config.error());
@@ -80,6 +88,7 @@ int run(const Options& options) {
   uint64_t open_files = raise_open_files();
   auto guardian = daemon::Guardian::start();
   if (!guardian) return complain(guardian.error());
+  const bool to_file = !config->log_file.empty();
   auto log = daemon::Log::start(config->log_file);
   if (!log) return complain(log.error());
   (*log)->outlive_traps();
@@ -87,7 +96,10 @@ int run(const Options& options) {
   auto daemon = daemon::Daemon::create(std::move(*config), std::move(*guardian), (*log)->logger(), open_files,
                                        [&options] { return configuration(options); });
   if (!daemon) return complain(daemon.error());
+  if (to_file) leave_standard_error();
   (*daemon)->run();
+  daemon->reset();
+  if (!(*log)->end()) ::_exit(0);
   return 0;
 }
 

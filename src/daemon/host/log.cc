@@ -169,11 +169,13 @@ bool Log::flush(uint64_t patience_ms) {
                                   [this] { return queue_->lines.empty() && !queue_->writing && queue_->lost == 0; });
 }
 
-Log::~Log() {
+Log::~Log() { end(); }
+
+bool Log::end() {
   std::unique_lock lock(queue_->mutex);
   queue_->ending = true;
   queue_->filled.notify_one();
-  queue_->emptied.wait_for(lock, std::chrono::milliseconds(kLogFlushMs), [this] { return queue_->ended; });
+  return queue_->emptied.wait_for(lock, std::chrono::milliseconds(kLogFlushMs), [this] { return queue_->ended; });
 }
 
 void Log::outlive_traps() {

@@ -27,7 +27,7 @@ class Log {
   /// `file` empty: standard error. The error says why the file cannot be written.
   static Result<std::unique_ptr<Log>> start(const std::filesystem::path& file);
   explicit Log(spdlog::sink_ptr target);
-  /// Waits for what is left, at most kLogFlushMs.
+  /// end().
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
@@ -35,6 +35,9 @@ class Log {
   spdlog::logger& logger() { return *logger_; }
   /// Waits until all that was logged so far is written. False: not within that time.
   bool flush(uint64_t patience_ms);
+  /// Waits for what is left, at most kLogFlushMs. False: it cannot be written, and the thread may hold the lock of standard
+  /// error for good, for which exit() would wait. Nothing is written afterwards.
+  bool end();
   /// Should an invariant of ours break, the process ends a moment later, when the log is written. Once in a process.
   void outlive_traps();
 

@@ -79,6 +79,7 @@ TEST(Log, AnEndDoesNotWaitForEver) {
     Log log(paper);
     paper->jam();
     log.logger().info("last words");
+    EXPECT_FALSE(log.end());
   }
   EXPECT_EQ(paper->text(), "");
   paper->free();
