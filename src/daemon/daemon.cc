@@ -142,6 +142,7 @@ void Daemon::join_parts() {
   };
   server_->on_opened = [this] { check_idle(); };
   server_->on_closed = [this](uint64_t id) {
+    requests_->connection_closed(id);
     slices_->connection_closed(id);
     check_idle();
   };

@@ -38,6 +38,10 @@ void Requests::set_ready() {
       handle(*connection, std::move(request.packet));
 }
 
+void Requests::connection_closed(uint64_t connection) {
+  std::erase_if(parked_, [connection](const Parked& request) { return request.connection == connection; });
+}
+
 void Requests::handle(Server::Connection& connection, protocol::Packet packet) {
   uint64_t id = connection.id;
   if (ending_ && opens(packet.type())) return parts_.server.refuse(id, Error(Code::kUnavailable, "the daemon is ending"));

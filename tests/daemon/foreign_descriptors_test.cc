@@ -75,6 +75,14 @@ TEST(ForeignDescriptors, WhatIsEmptyIsClosedAtOnce) {
   EXPECT_EQ(::fcntl(ends[0], F_GETFD), -1);
   char byte = 0;
   EXPECT_EQ(::recv(theirs.get(), &byte, 1, 0), 0) << "and the other side is told";
+  // So is what holds messages and nothing with them.
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  theirs.reset(ends[1]);
+  for (size_t length : {0, 1, 1000})
+    ASSERT_GE(::send(theirs.get(), std::string(length, 'x').data(), length, MSG_DONTWAIT), 0);
+  closer.close(kSomebody, UniqueFd(ends[0]));
+  EXPECT_EQ(::fcntl(ends[0], F_GETFD), -1);
+  EXPECT_EQ(closer.waiting(), 0u);
   // An empty message before the one that counts hides nothing.
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
   theirs.reset(ends[1]);

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -23,15 +24,16 @@
 namespace amalgam::daemon {
 namespace {
 
-constexpr int kPassRights = 83;  // SO_PASSRIGHTS, Linux 6.16; not in this system's headers
-constexpr size_t kBatch = 64;    // closed together: each thread costs something
+constexpr int kPassRights = 83;      // SO_PASSRIGHTS, Linux 6.16; not in this system's headers
+constexpr int kMostMessages = 1024;  // in one socket's queue that are thrown away by the loop
+constexpr size_t kBatch = 64;        // closed together: each thread costs something
 constexpr auto kEnd = std::chrono::seconds(1);
 
-/// Whether a socket that was shut down holds messages. They are not received: their credentials alone are asked for, since a
-/// message may be empty, and an end has none.
-bool has_messages(int socket) {
-  const int yes = 1;
-  ::setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes);
+enum class First : uint8_t { kNone, kPlain, kWithDescriptors };
+
+/// What lies first in a socket that was shut down. It is not received: its credentials alone are asked for, since a message
+/// may be empty, and an end has none.
+First first_message(int socket) {
   char byte = 0;
   iovec part{&byte, 0};
   alignas(cmsghdr) char credentials[CMSG_SPACE(sizeof(ucred))];
@@ -40,7 +42,22 @@ bool has_messages(int socket) {
   message.msg_iovlen = 1;
   message.msg_control = credentials;
   message.msg_controllen = sizeof credentials;
-  return ::recvmsg(socket, &message, MSG_PEEK | MSG_DONTWAIT) != 0 || message.msg_controllen != 0 || message.msg_flags != 0;
+  const ssize_t got = ::recvmsg(socket, &message, MSG_PEEK | MSG_DONTWAIT);
+  if (got < 0) return errno == ECONNRESET ? First::kPlain : First::kWithDescriptors;
+  if ((message.msg_flags & MSG_CTRUNC) != 0) return First::kWithDescriptors;
+  return message.msg_controllen == 0 ? First::kNone : First::kPlain;
+}
+
+/// Whether nothing is left in a socket that was shut down but what can be thrown away here and now.
+bool drain(int socket) {
+  const int yes = 1;
+  ::setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes);
+  for (int i = 0; i < kMostMessages; ++i) {
+    const First first = first_message(socket);
+    if (first != First::kPlain) return first == First::kNone;
+    (void)::recv(socket, nullptr, 0, MSG_DONTWAIT);
+  }
+  return false;
 }
 
 /// None if the system has no thread left.
@@ -131,7 +148,7 @@ Closer::~Closer() {
 void Closer::close(uid_t uid, UniqueFd socket) {
   if (!socket) return;
   const bool still = ::shutdown(socket.get(), SHUT_RDWR) == 0;
-  if (still && !has_messages(socket.get())) return;
+  if (still && drain(socket.get())) return;
   discard(uid, std::move(socket));
 }
 

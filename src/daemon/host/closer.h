@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Closer: closes what others gave us, where that may take as long as they like.
 //
-//   loop ─ close() ─▶ nothing is queued in the socket: closed at once
+//   loop ─ close() ─▶ no descriptors are queued in the socket: closed at once
 //                     else ─▶ queue, kMaxClosing ─▶ a thread that closes
 //
 // Theory. A message in a Unix socket may carry descriptors, and when the socket is closed with the message in it, the last
@@ -9,11 +9,11 @@
 // data, as long as its maker chose. So nothing of that kind is ever received by the loop (Passengers::kLeave), and where the
 // kernel can, it is forbidden to the sender (forbid_descriptors()).
 //
-// A socket is first shut down, so that nothing more comes into it; then an empty one is closed where it is. A socket that is
-// not goes to a thread. Nor does that one wait, where the kernel lets it: a short-lived thread takes a copy of the table of
-// descriptors, the others' entry is closed while the copy is there, and the copy goes with the thread; and a thread that
-// ends lingers for nobody (the kernel's rule for PF_EXITING). Where a thread may not have a table of its own, the closing
-// thread waits as long as it takes, alone.
+// A socket is first shut down, so that nothing more comes into it; then messages without descriptors are thrown away, and an
+// empty one is closed where it is. One with descriptors goes to a thread. Nor does that one wait, where the kernel lets it:
+// a short-lived thread takes a copy of the table of descriptors, the others' entry is closed while the copy is there, and
+// the copy goes with the thread; and a thread that ends lingers for nobody (the kernel's rule for PF_EXITING). Where a
+// thread may not have a table of its own, the closing thread waits as long as it takes, alone.
 //
 // Threads: everything from the loop's; one of its own while there is something to close. Blocking: never, the end excepted,
 // which waits a moment for what is left.

@@ -109,7 +109,8 @@ void Server::accept_some() {
 
 Result<void> Server::check_peer(const protocol::PeerCredentials& peer) const {
   if (!options_.admits(peer)) return fail(Code::kPermissionDenied, "this socket is not for you");
-  if (uint64_t waiting = closer_.waiting(peer.uid); waiting >= kMaxClosingPerUser)
+  const bool privileged = options_.is_privileged(peer.uid);
+  if (uint64_t waiting = closer_.waiting(peer.uid); waiting >= kMaxClosingPerUser && !privileged)
     return fail(Code::kLimit, "closing-per-user: you have left " + std::to_string(waiting) +
                                   " connections with descriptors in them; send none, and wait until they are closed");
   Census now;
@@ -117,7 +118,7 @@ Result<void> Server::check_peer(const protocol::PeerCredentials& peer) const {
     const uid_t owner = connection->peer.uid;
     now.count(owner, peer.uid, options_.is_privileged(owner));
   }
-  return check_room(options_.connections, now, options_.is_privileged(peer.uid));
+  return check_room(options_.connections, now, privileged);
 }
 
 void Server::accept_one(UniqueFd fd) {
