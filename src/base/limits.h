@@ -30,8 +30,13 @@ inline constexpr uint64_t kMaxControlFds = 8;             ///< file descriptors 
 // The daemon.
 inline constexpr uint64_t kMaxSessions = 1024;             ///< sessions of one daemon
 inline constexpr uint64_t kMaxSessionsPerUser = 512;       ///< sessions of one user id
+inline constexpr uint64_t kReservedSessions = 64;          ///< of them that only root and the daemon's own user may have
 inline constexpr uint64_t kMaxSlices = 1024;               ///< slices of one daemon
+inline constexpr uint64_t kMaxSlicesPerUser = 256;         ///< slices of one user id
+inline constexpr uint64_t kReservedSlices = 64;            ///< of them that only root and the daemon's own user may have
 inline constexpr uint64_t kMaxConnections = 2048;          ///< open control connections
+inline constexpr uint64_t kMaxConnectionsPerUser = 512;    ///< of one user id: each of its slices keeps one
+inline constexpr uint64_t kReservedConnections = 128;      ///< that only root and the daemon's own user may have
 inline constexpr uint64_t kMaxDevices = 64;                ///< devices of one machine
 inline constexpr uint64_t kProbeTimeoutMs = 60'000;        ///< a driver that has not answered its probe is sick
 inline constexpr uint64_t kWorkerStartTimeoutMs = 30'000;  ///< a worker that has not adopted its session is killed
@@ -48,6 +53,30 @@ inline constexpr uint64_t kWorkerFileBytes = kGiB;          ///< one file that i
 inline constexpr uint64_t kWorkerTasks = 8192;              ///< processes and threads of all workers of one user
 inline constexpr uint64_t kWorkerLogLines = 200;            ///< lines of one worker's standard error in the daemon's log
 inline constexpr uint64_t kConfineTimeoutMs = 10'000;       ///< a worker that has not confined itself by then cannot
+// What one user may have, and what is kept for root and the daemon's own user, who are bound by none of these.
+inline constexpr uint32_t kUserSharePpm = 900'000;     ///< of a device, promised to one user id, in parts per million
+inline constexpr uint32_t kUsersSharePpm = 950'000;    ///< of a device, promised to all user ids together
+inline constexpr uint32_t kUserMemoryPpm = 900'000;    ///< of a memory pool, held by one user id, in parts per million
+inline constexpr uint32_t kUsersMemoryPpm = 950'000;   ///< of a memory pool, held by all user ids together
+inline constexpr uint64_t kRequestsPerSecond = 2'000;  ///< requests of one user id
+inline constexpr uint64_t kRequestBurst = 4'000;       ///< that one user id may make at once after a rest
+inline constexpr uint64_t kRequestCostUs = 125;        ///< a request that takes the daemon longer counts as several
+inline constexpr uint64_t kMaxClosing = 256;           ///< connections with descriptors in them that wait to be closed
+inline constexpr uint64_t kMaxClosingPerUser = 64;     ///< of them, of one user id
+inline constexpr uint64_t kAcceptPauseMs = 200;        ///< no connections are taken for so long when descriptors run out
+
+// What the daemon says.
+inline constexpr uint64_t kLogLinesPerSecond = 20;       ///< lines of one kind
+inline constexpr uint64_t kLogBurst = 200;               ///< lines of one kind at once after a rest
+inline constexpr uint64_t kLogKinds = 64;                ///< kinds of lines that are told apart
+inline constexpr uint64_t kLogQueueBytes = 1 * kMiB;     ///< lines that wait to be written
+inline constexpr uint64_t kLogFlushMs = 1'000;           ///< how long an orderly end waits for them
+inline constexpr uint64_t kLogFileBytes = 8 * kMiB;      ///< one file of a log
+inline constexpr uint64_t kLogFiles = 2;                 ///< files of a log
+inline constexpr uint64_t kMetricsAgeMs = 1'000;         ///< age of the metrics that are shown
+inline constexpr uint64_t kMetricsConnections = 64;      ///< HTTP connections for them
+inline constexpr uint64_t kMetricsRequestBytes = 4'096;  ///< one HTTP request
+inline constexpr uint64_t kMetricsDeadlineMs = 2'000;    ///< from a connection's beginning to its end
 
 // The scheduler of a device.
 inline constexpr uint64_t kQuantumMs = 10;         ///< time that a device runs one slice's work while others wait
@@ -110,8 +139,13 @@ inline constexpr NamedLimit kLimits[] = {
     {"control-message-fds", kMaxControlFds, "file descriptors with one control message"},
     {"sessions", kMaxSessions, "sessions of one daemon; over: the open is refused"},
     {"sessions-per-user", kMaxSessionsPerUser, "sessions of one user id; over: the open is refused"},
+    {"reserved-sessions", kReservedSessions, "sessions that only root and the daemon's own user may have"},
     {"slices", kMaxSlices, "slices of one daemon; over: the slice is refused"},
-    {"connections", kMaxConnections, "open control connections; over: the connection is closed"},
+    {"slices-per-user", kMaxSlicesPerUser, "slices of one user id; over: the slice is refused"},
+    {"reserved-slices", kReservedSlices, "slices that only root and the daemon's own user may have"},
+    {"connections", kMaxConnections, "open control connections; over: the connection is refused"},
+    {"connections-per-user", kMaxConnectionsPerUser, "of one user id; over: the connection is refused"},
+    {"reserved-connections", kReservedConnections, "connections that only root and the daemon's own user may have"},
     {"devices", kMaxDevices, "devices of one machine; over: the rest are not listed"},
     {"probe-timeout-ms", kProbeTimeoutMs, "a driver that has not answered is reported as sick"},
     {"worker-start-timeout-ms", kWorkerStartTimeoutMs, "a worker that has not adopted its session is killed"},
@@ -126,6 +160,27 @@ inline constexpr NamedLimit kLimits[] = {
     {"worker-tasks", kWorkerTasks, "processes and threads of all workers of one user; over: EAGAIN"},
     {"worker-log-lines", kWorkerLogLines, "lines of one worker's standard error in the daemon's log; over: not shown"},
     {"confine-timeout-ms", kConfineTimeoutMs, "a worker that has not confined itself by then is taken for one that cannot"},
+    {"user-share-ppm", kUserSharePpm, "part of a device promised to one user id; over: the share is refused"},
+    {"users-share-ppm", kUsersSharePpm, "part of a device promised to all users but root; over: the share is refused"},
+    {"user-memory-ppm", kUserMemoryPpm, "part of a memory pool held by one user id; over: refused"},
+    {"users-memory-ppm", kUsersMemoryPpm, "part of a memory pool held by all users but root; over: refused"},
+    {"requests-per-second", kRequestsPerSecond, "requests of one user id; over: they wait"},
+    {"request-burst", kRequestBurst, "requests of one user id at once after a rest; over: they wait"},
+    {"request-cost-us", kRequestCostUs, "a request that takes the daemon longer counts as several"},
+    {"closing", kMaxClosing, "connections with descriptors in them to be closed; over: no more are taken for a while"},
+    {"closing-per-user", kMaxClosingPerUser, "of one user id; over: its connections are refused"},
+    {"accept-pause-ms", kAcceptPauseMs, "no connections are taken for so long when descriptors run out"},
+    {"log-lines-per-second", kLogLinesPerSecond, "lines of one kind in the daemon's log; over: they are counted"},
+    {"log-burst", kLogBurst, "lines of one kind at once after a rest; over: they are counted"},
+    {"log-kinds", kLogKinds, "kinds of lines that are told apart; over: all others are one kind"},
+    {"log-queue-bytes", kLogQueueBytes, "lines that wait to be written; over: they are counted"},
+    {"log-flush-ms", kLogFlushMs, "how long an orderly end waits for the log to be written"},
+    {"log-file-bytes", kLogFileBytes, "one file of a log; over: the next one is begun"},
+    {"log-files", kLogFiles, "files of a log; over: the oldest is removed"},
+    {"metrics-age-ms", kMetricsAgeMs, "age of the metrics that are shown; younger: they are not made anew"},
+    {"metrics-connections", kMetricsConnections, "HTTP connections for metrics; over: the oldest is closed"},
+    {"metrics-request-bytes", kMetricsRequestBytes, "one HTTP request; over: its connection is closed"},
+    {"metrics-deadline-ms", kMetricsDeadlineMs, "one HTTP connection from beginning to end; over: it is closed"},
     {"quantum-ms", kQuantumMs, "time that a device runs one slice's work while others wait"},
     {"longest-quantum-ms", kLongestQuantumMs, "largest quantum that may be set; over: it is this one"},
     {"hang-after-ms", kHangAfterMs, "a revoked slice whose work stays on the device is reported as hung"},

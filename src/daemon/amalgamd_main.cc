@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // amalgamd: the daemon of one machine, or of one user. Reads its options, builds a Daemon, runs it.
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -11,6 +11,7 @@
 
 #include "daemon/config/classes.h"
 #include "daemon/daemon.h"
+#include "daemon/host/log.h"
 #include "daemon/host/paths.h"
 
 namespace {
@@ -18,7 +19,7 @@ namespace {
 using namespace amalgam;
 
 struct Options {
-  std::string config, socket, log_level, metrics, worker, state_dir;
+  std::string config, socket, log_level, log_file, metrics, worker, state_dir;
   std::optional<uint64_t> idle_exit_s;
   bool check_config = false;
 };
@@ -38,6 +39,7 @@ Result<daemon::Config> configuration(const Options& options) {
   if (!options.state_dir.empty()) config->state_dir = std::filesystem::absolute(options.state_dir);
   if (!options.worker.empty()) config->worker = std::filesystem::absolute(options.worker);
   if (!options.log_level.empty()) config->log_level = options.log_level;
+  if (!options.log_file.empty()) config->log_file = std::filesystem::absolute(options.log_file);
   if (options.idle_exit_s) config->idle_exit_s = *options.idle_exit_s;
   if (!options.metrics.empty()) {
     auto address = daemon::parse_metrics_address(options.metrics);
@@ -60,6 +62,12 @@ uint64_t raise_open_files() {
   return before;
 }
 
+/// Nobody bounds what drivers print; where the log is bounded, it goes nowhere.
+void leave_standard_error() {
+  UniqueFd null(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  for (int fd : {STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), fd);
+}
+
 int run(const Options& options) {
   auto config = configuration(options);
   if (!config) return complain(config.error());
@@ -71,11 +79,6 @@ int run(const Options& options) {
     return 0;
   }
   ::umask(077);
-  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-  spdlog::logger log("amalgamd", sink);
-  log.set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
-  log.set_level(spdlog::level::from_str(config->log_level));
-  log.flush_on(spdlog::level::trace);
   // Blocked before there is any other thread; the loop reads them.
   sigset_t set;
   ::sigemptyset(&set);
@@ -83,9 +86,17 @@ int run(const Options& options) {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   uint64_t open_files = raise_open_files();
-  auto daemon = daemon::Daemon::create(std::move(*config), log, open_files, [&options] { return configuration(options); });
+  const bool to_file = !config->log_file.empty();
+  auto log = daemon::Log::start(config->log_file);
+  if (!log) return complain(log.error());
+  (*log)->outlive_traps();
+  (*log)->logger().set_level(spdlog::level::from_str(config->log_level));
+  auto daemon = daemon::Daemon::create(std::move(*config), (*log)->logger(), open_files, [&options] { return configuration(options); });
   if (!daemon) return complain(daemon.error());
+  if (to_file) leave_standard_error();
   (*daemon)->run();
+  daemon->reset();
+  if (!(*log)->end()) ::_exit(0);
   return 0;
 }
 
@@ -100,12 +111,15 @@ int main(int argc, char** argv) {
   app.add_option("--state-dir", options.state_dir, "Where it keeps what it must find again")->type_name("DIR");
   app.add_option("--worker", options.worker, "amalgam-worker, if it is not beside this program")->type_name("PATH");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error, critical or off")->type_name("L");
+  app.add_option("--log-file", options.log_file, "Where the log goes, in place of standard error; bounded in bytes")
+      ->type_name("PATH");
   app.add_option("--metrics", options.metrics, "Prometheus endpoint on the loopback, e.g. 127.0.0.1:9464")
       ->type_name("ADDR:PORT|off");
   app.add_option("--idle-exit", options.idle_exit_s, "Leave after so long without use; 0: never")->type_name("SECONDS");
   app.add_flag("--check-config", options.check_config, "Check the configuration and the classes, and leave");
   app.footer(
-      "Runs in the foreground and logs to standard error. SIGHUP: read the configuration and the classes, and probe the "
+      "Runs in the foreground and logs to standard error, unless --log-file says otherwise. SIGHUP: read the configuration "
+      "and the classes, and probe the "
       "drivers, again.");
   CLI11_PARSE(app, argc, argv);
   return run(options);

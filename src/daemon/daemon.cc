@@ -34,7 +34,8 @@ Result<std::unique_ptr<Daemon>> Daemon::create(Config config, spdlog::logger& lo
 }
 
 Daemon::~Daemon() {
-  // The other threads first; then whoever refers to others before those.
+  // Whoever refers to others before those.
+  rereader_.reset();
   metrics_.reset();
   requests_.reset();
   discovery_.reset();
@@ -65,6 +66,8 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   auto loop = EventLoop::create();
   if (!loop) return std::unexpected(std::move(loop.error()));
   loop_ = std::move(*loop);
+  rereader_ = std::make_unique<Rereader>(
+      *loop_, [reload = reload_] { return read_files(reload); }, [this](auto files) { on_reread(std::move(files)); });
   bool damaged = false;
   auto store = Store::open(state_file(config_.state_dir, config_.socket), &damaged);
   if (!store) return std::unexpected(std::move(store.error()));
@@ -73,6 +76,18 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   auto next = store_->next_id();
   if (next) next_id_ = *next;
   common_.emplace(Common{*loop_, log_, config_, ledger_, devices_, *store_});
+  if (auto prepared = prepare_parts(open_files); !prepared) return prepared;
+  AMALGAM_TRY(watch_signals(), "start");
+  AMALGAM_TRY(watch_guardian(), "start");
+  join_sessions();
+  // What an earlier daemon left must be known before anybody can connect.
+  if (auto recovered = recover(std::move(*kept)); !recovered) log_.error("recovery: {}", recovered.error().text());
+  if (auto listening = listen(); !listening) return listening;
+  join_parts();
+  return {};
+}
+
+Result<void> Daemon::prepare_parts(uint64_t open_files) {
   auto launcher = Launcher::create(
       {.program = config_.worker,
        .state_dir = config_.state_dir,
@@ -100,24 +115,22 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   reservations_ = std::make_unique<Reservations>(*common_, *sessions_);
   collector_ = std::make_unique<Collector>(*common_, *slices_, *sessions_, *reservations_, *arbitration_);
   explainer_ = std::make_unique<Explainer>(*slices_, *sessions_, *arbitration_);
-  AMALGAM_TRY(watch_signals(), "start");
-  AMALGAM_TRY(watch_guardian(), "start");
-  join_sessions();
-  // What an earlier daemon left must be known before anybody can connect.
-  if (auto recovered = recover(std::move(*kept)); !recovered) log_.error("recovery: {}", recovered.error().text());
-  auto server = Server::listen(*loop_, log_, config_.socket, config_.system ? 0666 : 0600);
+  return {};
+}
+
+Result<void> Daemon::listen() {
+  const mode_t mode = config_.system ? 0666 : 0600;
+  auto server = Server::listen(*loop_, log_, closer_, {.path = config_.socket, .mode = mode});
   if (!server) return std::unexpected(std::move(server.error()));
   server_ = std::move(*server);
   requests_ =
       std::make_unique<Requests>(Requests::Parts{*common_, *server_, *slices_, *sessions_, *collector_, *explainer_});
-  if (!config_.metrics.empty()) {
-    auto metrics = MetricsServer::start(*loop_, config_.metrics, [this] { return collector_->metrics(SIZE_MAX); });
-    if (!metrics) return std::unexpected(std::move(metrics.error()));
-    metrics_ = std::move(*metrics);
-    requests_->metrics_address = metrics_->address();
-    log_.info("metrics at http://{}/metrics", metrics_->address());
-  }
-  join_parts();
+  if (config_.metrics.empty()) return {};
+  auto metrics = MetricsServer::start(*loop_, config_.metrics, [this] { return collector_->metrics(); });
+  if (!metrics) return std::unexpected(std::move(metrics.error()));
+  metrics_ = std::move(*metrics);
+  requests_->metrics_address = metrics_->address();
+  log_.info("metrics at http://{}/metrics", metrics_->address());
   return {};
 }
 
@@ -127,6 +140,7 @@ void Daemon::join_parts() {
   };
   server_->on_opened = [this] { check_idle(); };
   server_->on_closed = [this](uint64_t id) {
+    requests_->connection_closed(id);
     slices_->connection_closed(id);
     check_idle();
   };
@@ -312,43 +326,54 @@ void Daemon::on_signal() {
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
-      reload();
+      rereader_->start();
     } else {
       end(config_.keep_sessions_on_exit, ::strsignal(static_cast<int>(info.ssi_signo)));
     }
   }
 }
 
-void Daemon::reload() {
-  auto fresh = reload_();
-  auto classes = fresh ? Classes::load(fresh->classes_dir) : Result<Classes>();
-  if (!fresh || !classes) {
-    log_.error("the configuration is not read again: {}", fresh ? classes.error().text() : fresh.error().text());
-  } else {
-    classes_ = std::move(*classes);
-    config_.classes_dir = fresh->classes_dir;
-    if (fresh->socket != config_.socket || fresh->state_dir != config_.state_dir || fresh->metrics != config_.metrics ||
-        fresh->system != config_.system)
-      log_.warn("system, socket, state_dir, worker, [isolation] and [metrics] change with the next start only");
-    config_.log_level = fresh->log_level;
-    config_.backends = fresh->backends;
-    config_.warm_workers = fresh->warm_workers;
-    config_.idle_exit_s = fresh->idle_exit_s;
-    config_.keep_sessions_on_exit = fresh->keep_sessions_on_exit;
-    config_.host_bytes = fresh->host_bytes;
-    config_.shared_memory = fresh->shared_memory;
-    config_.policy = fresh->policy;
-    common_->expect(arbitration_->set_policy(config_.policy));
-    config_.environment = fresh->environment;
-    log_.set_level(spdlog::level::from_str(config_.log_level));
-    launcher_->set_environment(config_.environment);
-    pool_->set_warm(config_.warm_workers);
-    // Warm workers have the old environment.
-    pool_->discard();
-    if (!config_.system) pool_->keep_warm(::geteuid());
+Result<Rereader::Files> Daemon::read_files(const Reload& reload) {
+  auto config = reload();
+  if (!config) return std::unexpected(std::move(config.error()));
+  auto classes = Classes::load(config->classes_dir);
+  if (!classes) return std::unexpected(std::move(classes.error()));
+  return Rereader::Files{std::move(*config), std::move(*classes)};
+}
+
+void Daemon::on_reread(Result<Rereader::Files> files) {
+  if (ending_) return;
+  if (files) {
+    classes_ = std::move(files->classes);
+    take_over(files->config);
     log_.info("the configuration was read again; {} classes", classes_.size());
+  } else {
+    log_.error("the configuration is not read again: {}", files.error().text());
   }
   probe();
+}
+
+void Daemon::take_over(const Config& fresh) {
+  if (fresh.socket != config_.socket || fresh.state_dir != config_.state_dir || fresh.metrics != config_.metrics ||
+      fresh.system != config_.system || fresh.log_file != config_.log_file)
+    log_.warn("system, socket, state_dir, worker, log_file, [isolation] and [metrics] change with the next start only");
+  config_.classes_dir = fresh.classes_dir;
+  config_.log_level = fresh.log_level;
+  config_.backends = fresh.backends;
+  config_.warm_workers = fresh.warm_workers;
+  config_.idle_exit_s = fresh.idle_exit_s;
+  config_.keep_sessions_on_exit = fresh.keep_sessions_on_exit;
+  config_.host_bytes = fresh.host_bytes;
+  config_.shared_memory = fresh.shared_memory;
+  config_.policy = fresh.policy;
+  common_->expect(arbitration_->set_policy(config_.policy));
+  config_.environment = fresh.environment;
+  log_.set_level(spdlog::level::from_str(config_.log_level));
+  launcher_->set_environment(config_.environment);
+  pool_->set_warm(config_.warm_workers);
+  // Warm workers have the old environment.
+  pool_->discard();
+  if (!config_.system) pool_->keep_warm(::geteuid());
 }
 
 void Daemon::end(bool keep_sessions, const char* why) {

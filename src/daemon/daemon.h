@@ -7,7 +7,7 @@
 // sessions), or --idle-exit seconds without connections, sessions and slices. SIGHUP probes again and reads the
 // configuration again.
 //
-// Threads: one loop; the metrics server has its own. SIGTERM, SIGINT and SIGHUP must be blocked before create().
+// Threads: one loop; nothing in it blocks. SIGTERM, SIGINT and SIGHUP must be blocked before create().
 #pragma once
 
 #include <spdlog/logger.h>
@@ -16,7 +16,9 @@
 #include <memory>
 #include <optional>
 
+#include "daemon/config/rereader.h"
 #include "daemon/devices/discovery.h"
+#include "daemon/host/closer.h"
 #include "daemon/host/guardian.h"
 #include "daemon/requests.h"
 #include "daemon/turns/arbitration.h"
@@ -27,7 +29,7 @@ namespace amalgam::daemon {
 
 class Daemon {
  public:
-  using Reload = std::function<Result<Config>()>;
+  using Reload = std::function<Result<Config>()>;  ///< called in any thread
   /// Everything but the loop. `open_files`: the soft limit before it was raised for us.
   static Result<std::unique_ptr<Daemon>> create(Config config, spdlog::logger& log, uint64_t open_files, Reload reload);
   ~Daemon();
@@ -41,6 +43,8 @@ class Daemon {
   Daemon(Config config, spdlog::logger& log, Reload reload)
       : config_(std::move(config)), log_(log), reload_(std::move(reload)) {}
   Result<void> prepare(uint64_t open_files);
+  Result<void> prepare_parts(uint64_t open_files);
+  Result<void> listen();
   Result<void> prepare_places();
   Result<void> watch_signals();
   void join_parts();
@@ -55,7 +59,9 @@ class Daemon {
   void stop_waiting();
   void check_ready();
   void on_signal();
-  void reload();
+  static Result<Rereader::Files> read_files(const Reload& reload);
+  void on_reread(Result<Rereader::Files> files);
+  void take_over(const Config& fresh);
   void end(bool keep_sessions, const char* why);
   void check_ended();
   void check_idle();
@@ -67,6 +73,8 @@ class Daemon {
   Reload reload_;
   UniqueFd lock_, signals_;
   std::unique_ptr<EventLoop> loop_;
+  Closer closer_;
+  std::unique_ptr<Rereader> rereader_;
   std::unique_ptr<Store> store_;
   core::Ledger ledger_;
   DeviceTable devices_;

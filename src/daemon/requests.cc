@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/requests.h"
 
-#include <unistd.h>
+#include <algorithm>
 
 #include "base/limits.h"
+#include "daemon/host/closer.h"
+#include "daemon/host/users.h"
 
 namespace amalgam::daemon {
 namespace {
 
 using protocol::ControlType;
-
-constexpr size_t kMetricsTextBytes = kMaxControlBytes - 1024;
 
 bool must_wait(ControlType type) {
   switch (type) {
@@ -38,6 +38,10 @@ void Requests::set_ready() {
       handle(*connection, std::move(request.packet));
 }
 
+void Requests::connection_closed(uint64_t connection) {
+  std::erase_if(parked_, [connection](const Parked& request) { return request.connection == connection; });
+}
+
 void Requests::handle(Server::Connection& connection, protocol::Packet packet) {
   uint64_t id = connection.id;
   if (ending_ && opens(packet.type())) return parts_.server.refuse(id, Error(Code::kUnavailable, "the daemon is ending"));
@@ -53,8 +57,7 @@ void Requests::handle(Server::Connection& connection, protocol::Packet packet) {
     case ControlType::kListSessions: return list_sessions(connection, packet);
     case ControlType::kExplain: return explain(connection, packet);
     case ControlType::kGetStatus: return parts_.server.answer(id, parts_.collector.status(metrics_address));
-    case ControlType::kGetMetrics:
-      return parts_.server.answer(id, protocol::MetricsText{parts_.collector.metrics(kMetricsTextBytes)});
+    case ControlType::kGetMetrics: return parts_.server.answer(id, protocol::MetricsText{*parts_.collector.short_metrics()});
     case ControlType::kShutdown: return shut_down(connection);
     default: return parts_.server.refuse(id, Error(Code::kProtocol, "this daemon does not know that request"));
   }
@@ -134,7 +137,7 @@ void Requests::explain(Server::Connection& connection, const protocol::Packet& p
 }
 
 void Requests::shut_down(Server::Connection& connection) {
-  if (connection.peer.uid != 0 && connection.peer.uid != ::geteuid())
+  if (!is_privileged(connection.peer.uid))
     return parts_.server.refuse(connection.id,
                                 Error(Code::kPermissionDenied, "only root or the daemon's own user may end it"));
   parts_.server.answer(connection.id, protocol::Done{});

@@ -30,6 +30,8 @@ class Requests {
   explicit Requests(Parts parts) : parts_(parts) {}
 
   void handle(Server::Connection& connection, protocol::Packet packet);
+  /// What waits for the probes waits no more if nobody wants to know.
+  void connection_closed(uint64_t connection);
   /// From now on nothing waits.
   void set_ready();
   bool ready() const { return ready_; }
@@ -54,7 +56,7 @@ class Requests {
 
   Parts parts_;
   bool ready_ = false, ending_ = false;
-  std::vector<Parked> parked_;
+  std::vector<Parked> parked_;  ///< at most one of each connection
 };
 
 }  // namespace amalgam::daemon

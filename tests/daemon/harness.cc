@@ -2,12 +2,15 @@
 #include "tests/daemon/harness.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -53,7 +56,74 @@ bool eventually(const std::function<bool()>& condition) {
 
 bool alive(pid_t pid) { return start_time_of(pid) != 0; }
 
-TestDaemon::TestDaemon(std::vector<std::string> options, const char* worker) : options_(std::move(options)) {
+UniqueFd connect_tcp(const std::string& address) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+  return socket;
+}
+
+std::string http(const std::string& address, const std::string& request) {
+  UniqueFd socket = connect_tcp(address);
+  const timeval patience{kPatience.count(), 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  EXPECT_EQ(::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+  std::string answer;
+  char part[4096];
+  for (ssize_t got; (got = ::recv(socket.get(), part, sizeof part, 0)) > 0;) answer.append(part, static_cast<size_t>(got));
+  return answer;
+}
+
+UniqueFd lingering_socket(int linger_s) {
+  UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int small = 4096;
+  ::setsockopt(listener.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* name = reinterpret_cast<sockaddr*>(&address);
+  EXPECT_TRUE(::bind(listener.get(), name, size) == 0 && ::listen(listener.get(), 1) == 0 &&
+              ::getsockname(listener.get(), name, &size) == 0);
+  UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(socket.get(), name, size), 0);
+  // The other end stays open, and nobody reads from it.
+  EXPECT_GE(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC), 0);
+  const std::string much(1 << 16, 'x');
+  while (::send(socket.get(), much.data(), much.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+  }
+  const linger slow{1, linger_s};
+  EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &slow, sizeof slow), 0);
+  return socket;
+}
+
+bool send_lingering(int socket, int linger_s) {
+  const UniqueFd slow = lingering_socket(linger_s);
+  const int fd = slow.get();
+  char byte = 0;
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(sizeof fd);
+  std::memcpy(CMSG_DATA(head), &fd, sizeof fd);
+  const bool sent = ::sendmsg(socket, &message, MSG_NOSIGNAL) == 1;
+  const linger quick{0, 0};
+  if (!sent) ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &quick, sizeof quick);  // it is we who close it
+  return sent;
+}
+
+TestDaemon::TestDaemon(std::vector<std::string> options, const char* worker, int log)
+    : options_(std::move(options)), log_(log) {
   char name[] = "/tmp/amalgam-daemon-XXXXXX";
   folder_ = ::mkdtemp(name);
   worker_ = named(worker == nullptr ? "AMALGAM_TEST_WORKER" : worker);
@@ -81,7 +151,7 @@ void TestDaemon::start() {
                                       "--log-level",
                                       "debug"};
   command.insert(command.end(), options_.begin(), options_.end());
-  pid_ = start_program(command, -1, out.get(), "");
+  pid_ = start_program(command, -1, log_ >= 0 ? log_ : out.get(), "");
   ASSERT_TRUE(eventually([&] { return protocol::Channel::connect(socket()).has_value(); })) << log();
 }
 

@@ -20,9 +20,19 @@ namespace amalgam::daemon {
 bool eventually(const std::function<bool()>& condition);
 bool alive(pid_t pid);
 
+/// Connects to "127.0.0.1:9464".
+UniqueFd connect_tcp(const std::string& address);
+/// All that is answered to `request`, up to the end; empty if nobody answers in time.
+std::string http(const std::string& address, const std::string& request);
+/// A TCP socket with unsent data that takes `linger_s` to close, should nobody else have it.
+UniqueFd lingering_socket(int linger_s);
+/// Sends a message of one byte with such a socket, of which nobody else has a descriptor then. False: it may not be sent.
+bool send_lingering(int socket, int linger_s);
+
 class TestDaemon {
  public:
-  explicit TestDaemon(std::vector<std::string> options = {}, const char* worker = nullptr);
+  /// `log`: where its standard error goes; -1: into log().
+  explicit TestDaemon(std::vector<std::string> options = {}, const char* worker = nullptr, int log = -1);
   ~TestDaemon();
   TestDaemon(const TestDaemon&) = delete;
   TestDaemon& operator=(const TestDaemon&) = delete;
@@ -50,6 +60,7 @@ class TestDaemon {
   std::filesystem::path folder_;
   std::vector<std::string> options_;
   std::string worker_;
+  int log_ = -1;
   pid_t pid_ = 0;
 };
 

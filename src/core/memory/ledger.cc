@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "base/assert.h"
-#include "base/units.h"
 
 namespace amalgam::core {
 namespace {
@@ -33,13 +32,19 @@ std::string name_holders(std::vector<Holder> holders) {
   return text;
 }
 
-uint64_t free_of(const Ledger::PoolState& pool) { return pool.capacity > pool.held ? pool.capacity - pool.held : 0; }
+uint64_t rest_of(uint64_t limit, uint64_t held) { return limit > held ? limit - held : 0; }
+uint64_t free_of(const Ledger::PoolState& pool) { return rest_of(pool.capacity, pool.held); }
+/// Exact below 2^64 / 10^6 bytes, and never too much above.
+uint64_t part_of(uint64_t capacity, uint32_t ppm) {
+  return capacity / kWholePpm * ppm + capacity % kWholePpm * ppm / kWholePpm;
+}
 
 }  // namespace
 
 void Ledger::set_pool(const std::string& pool, uint64_t capacity) { pools_[pool].capacity = capacity; }
 
-Result<void> Ledger::create_slice(uint64_t slice, const std::string& name, std::vector<std::string> pools, uint64_t quota) {
+Result<void> Ledger::create_slice(uint64_t slice, const std::string& name, std::vector<std::string> pools, uint64_t quota,
+                                  Account account) {
   AMALGAM_ASSERT(!slices_.contains(slice));
   std::ranges::sort(pools);
   pools.erase(std::ranges::unique(pools).begin(), pools.end());
@@ -52,9 +57,42 @@ Result<void> Ledger::create_slice(uint64_t slice, const std::string& name, std::
                                         " has " + format_bytes(free_of(found->second)) + " free of " +
                                         format_bytes(found->second.capacity) + (holders.empty() ? "" : "; " + holders));
   }
-  for (const std::string& pool : pools) pools_[pool].held += quota;
-  slices_.emplace(slice, Slice{name, std::move(pools), quota, 0, 0});
+  Slice& made = slices_.emplace(slice, Slice{name, std::move(pools), quota, 0, 0, account}).first->second;
+  take(made, quota);
   return {};
+}
+
+void Ledger::take(const Slice& slice, uint64_t bytes) {
+  for (const std::string& name : slice.pools) {
+    Pool& pool = pools_.at(name);
+    pool.held += bytes;
+    if (!slice.account || bytes == 0) continue;
+    pool.held_by_accounts += bytes;
+    pool.held_by[*slice.account] += bytes;
+  }
+}
+
+void Ledger::put_back(const Slice& slice, uint64_t bytes) {
+  for (const std::string& name : slice.pools) {
+    Pool& pool = pools_.at(name);
+    AMALGAM_ASSERT(pool.held >= bytes);
+    pool.held -= bytes;
+    if (!slice.account || bytes == 0) continue;
+    auto own = pool.held_by.find(*slice.account);
+    AMALGAM_ASSERT(own != pool.held_by.end() && own->second >= bytes && pool.held_by_accounts >= bytes);
+    pool.held_by_accounts -= bytes;
+    if ((own->second -= bytes) == 0) pool.held_by.erase(own);
+  }
+}
+
+Result<void> Ledger::check_ceilings(uint64_t account, const std::vector<std::string>& pools, uint64_t more) const {
+  const Bound bound = tightest(pools, account);
+  const bool is_ceiling = bound.kind == BoundKind::kAccount || bound.kind == BoundKind::kAccounts;
+  if (!is_ceiling || more <= bound.free) return {};
+  auto own = pools_.at(bound.pool).held_by.find(account);
+  return fail(Code::kLimit, format_bytes(more) + " more asked for, but " + ceiling_text(bound) + "; you hold " +
+                                format_bytes(own == pools_.at(bound.pool).held_by.end() ? 0 : own->second) +
+                                "; ask for less, or end programs (`amalgam ps`)");
 }
 
 Result<void> Ledger::set_quota(uint64_t slice, uint64_t quota) {
@@ -78,7 +116,8 @@ Result<void> Ledger::set_quota(uint64_t slice, uint64_t quota) {
                                         " has " + format_bytes(free_of(pool)) + " free of " + format_bytes(pool.capacity) +
                                         (holders.empty() ? "" : "; ") + holders);
   }
-  for (const std::string& name : of.pools) pools_[name].held = pools_[name].held - before + after;
+  put_back(of, before);
+  take(of, after);
   of.quota = quota;
   return {};
 }
@@ -86,7 +125,7 @@ Result<void> Ledger::set_quota(uint64_t slice, uint64_t quota) {
 void Ledger::remove_slice(uint64_t slice) {
   auto found = slices_.find(slice);
   AMALGAM_ASSERT(found != slices_.end() && found->second.sessions == 0 && found->second.granted == 0);
-  for (const std::string& pool : found->second.pools) pools_[pool].held -= found->second.quota;
+  put_back(found->second, found->second.quota);
   slices_.erase(found);
 }
 
@@ -106,22 +145,44 @@ uint64_t Ledger::end_session(uint64_t session) {
   return bytes;
 }
 
-Ledger::Bound Ledger::bound_of(const Slice& slice) const {
-  if (slice.quota != 0) return {slice.quota, slice.quota - slice.granted, {}};
-  Bound tightest{UINT64_MAX, UINT64_MAX, {}};
-  for (const std::string& name : slice.pools) {
-    const PoolState& pool = pools_.at(name);
-    if (free_of(pool) < tightest.free) tightest = {pool.capacity, free_of(pool), name};
+Ledger::Bound Ledger::tightest(const std::vector<std::string>& pools, const Account& account) const {
+  Bound found{BoundKind::kPool, UINT64_MAX, UINT64_MAX, {}};
+  auto look_at = [&](BoundKind kind, const std::string& pool, uint64_t limit, uint64_t held) {
+    if (rest_of(limit, held) < found.free) found = {kind, limit, rest_of(limit, held), pool};
+  };
+  for (const std::string& name : pools) {
+    auto known = pools_.find(name);
+    if (known == pools_.end()) continue;
+    const Pool& pool = known->second;
+    look_at(BoundKind::kPool, name, pool.capacity, pool.held);
+    if (!account) continue;
+    auto own = pool.held_by.find(*account);
+    look_at(BoundKind::kAccount, name, part_of(pool.capacity, ceilings_.account_ppm),
+            own == pool.held_by.end() ? 0 : own->second);
+    look_at(BoundKind::kAccounts, name, part_of(pool.capacity, ceilings_.accounts_ppm), pool.held_by_accounts);
   }
-  return tightest;
+  return found;
+}
+
+Ledger::Bound Ledger::bound_of(const Slice& slice, With with) const {
+  if (slice.quota != 0) return {BoundKind::kQuota, slice.quota, slice.quota - slice.granted, {}};
+  return tightest(slice.pools, with == With::kCeilings ? slice.account : std::nullopt);
+}
+
+/// "one user may hold 90% of pool host and has 12 MiB left (limit user-memory-ppm)"
+std::string Ledger::ceiling_text(const Bound& bound) const {
+  const bool is_one = bound.kind == BoundKind::kAccount;
+  return (is_one ? "one user may hold " + format_percent(ceilings_.account_ppm)
+                 : "all users together may hold " + format_percent(ceilings_.accounts_ppm)) +
+         " of pool " + bound.pool + " and " + (is_one ? "has " : "have ") + format_bytes(bound.free) + " left (limit " +
+         (is_one ? "user-memory-ppm)" : "users-memory-ppm)");
 }
 
 void Ledger::add(Session& session, uint64_t bytes) {
   Slice& slice = slices_[session.slice];
   session.granted += bytes;
   slice.granted += bytes;
-  if (slice.quota != 0) return;
-  for (const std::string& pool : slice.pools) pools_[pool].held += bytes;
+  if (slice.quota == 0) take(slice, bytes);
 }
 
 void Ledger::subtract(Session& session, uint64_t bytes) {
@@ -129,16 +190,14 @@ void Ledger::subtract(Session& session, uint64_t bytes) {
   AMALGAM_ASSERT(session.granted >= bytes && slice.granted >= bytes);
   session.granted -= bytes;
   slice.granted -= bytes;
-  if (slice.quota != 0) return;
-  for (const std::string& pool : slice.pools) {
-    AMALGAM_ASSERT(pools_[pool].held >= bytes);
-    pools_[pool].held -= bytes;
-  }
+  if (slice.quota == 0) put_back(slice, bytes);
 }
 
 bool Ledger::shares_bound(const Slice& slice, const Bound& bound, const Session& other) const {
   const Slice& others = slices_.at(other.slice);
-  if (bound.pool.empty()) return &others == &slice;
+  if (bound.kind == BoundKind::kQuota) return &others == &slice;
+  if (bound.kind == BoundKind::kAccount && others.account != slice.account) return false;
+  if (bound.kind == BoundKind::kAccounts && !others.account) return false;
   return others.quota == 0 && std::ranges::binary_search(others.pools, bound.pool);
 }
 
@@ -146,7 +205,7 @@ Ledger::Answer Ledger::reserve(uint64_t session, uint64_t bytes, uint64_t slack,
   auto found = sessions_.find(session);
   AMALGAM_ASSERT(found != sessions_.end());
   const Slice& slice = slices_.at(found->second.slice);
-  Bound bound = bound_of(slice);
+  Bound bound = bound_of(slice, With::kCeilings);
   Answer answer;
   if (bytes <= bound.free) {
     uint64_t extra = std::min(slack, (bound.free - bytes) / kSlackShare) / kSlackGrain * kSlackGrain;
@@ -188,7 +247,7 @@ Result<void> Ledger::restore(uint64_t session, uint64_t granted) {
   AMALGAM_ASSERT(found != sessions_.end());
   uint64_t before = found->second.granted;
   subtract(found->second, before);
-  Bound bound = bound_of(slices_.at(found->second.slice));
+  Bound bound = bound_of(slices_.at(found->second.slice), With::kPoolsAlone);
   if (granted > bound.free) {
     add(found->second, before);
     return fail(Code::kOutOfMemory, "session " + std::to_string(session) + " says that it holds " + format_bytes(granted) +
@@ -222,10 +281,12 @@ std::string Ledger::slice_holders(const Slice& slice) const {
 std::string Ledger::refusal(const Slice& slice, const Bound& bound, uint64_t bytes) const {
   std::string text = format_bytes(bytes) + " asked for, but ";
   std::string holders;
-  if (bound.pool.empty()) {
+  if (bound.kind == BoundKind::kQuota) {
     text +=
         "slice \"" + slice.name + "\" has " + format_bytes(bound.free) + " free of its quota " + format_bytes(slice.quota);
     holders = slice_holders(slice);
+  } else if (bound.kind != BoundKind::kPool) {
+    text += ceiling_text(bound);
   } else {
     text += "pool " + bound.pool + " has " + format_bytes(bound.free) + " free of " + format_bytes(bound.limit);
     holders = pool_holders(bound.pool);
@@ -245,7 +306,7 @@ uint64_t Ledger::slice_granted(uint64_t slice) const {
 
 Ledger::PoolState Ledger::pool(const std::string& name) const {
   auto found = pools_.find(name);
-  return found == pools_.end() ? PoolState{} : found->second;
+  return found == pools_.end() ? PoolState{} : static_cast<PoolState>(found->second);
 }
 
 std::vector<std::string> Ledger::pools() const {
@@ -256,13 +317,23 @@ std::vector<std::string> Ledger::pools() const {
 
 bool Ledger::consistent() const {
   std::map<std::string, uint64_t> held;
+  std::map<std::string, std::map<uint64_t, uint64_t>> held_by;
   std::map<uint64_t, uint64_t> granted;
   for (const auto& [id, session] : sessions_) granted[session.slice] += session.granted;
   for (const auto& [id, slice] : slices_) {
     if (granted[id] != slice.granted || (slice.quota != 0 && slice.granted > slice.quota)) return false;
-    for (const std::string& pool : slice.pools) held[pool] += slice.quota != 0 ? slice.quota : slice.granted;
+    const uint64_t bytes = slice.quota != 0 ? slice.quota : slice.granted;
+    for (const std::string& pool : slice.pools) {
+      held[pool] += bytes;
+      if (slice.account && bytes != 0) held_by[pool][*slice.account] += bytes;
+    }
   }
-  return std::ranges::all_of(pools_, [&](const auto& pool) { return held[pool.first] == pool.second.held; });
+  return std::ranges::all_of(pools_, [&](const auto& entry) {
+    const auto& [name, pool] = entry;
+    uint64_t sum = 0;
+    for (const auto& [account, bytes] : pool.held_by) sum += bytes;
+    return held[name] == pool.held && held_by[name] == pool.held_by && sum == pool.held_by_accounts;
+  });
 }
 
 }  // namespace amalgam::core

@@ -53,6 +53,47 @@ TEST_F(LedgerTest, QuotaIsExactAndTheRefusalNamesTheHolders) {
   EXPECT_EQ(ledger.reserve(8, 60 * kMiB, 0, false).verdict, Verdict::kGranted);
 }
 
+TEST_F(LedgerTest, OneAccountMayNotHaveEverythingNorAllTogether) {
+  ledger.set_ceilings({900'000, 950'000});
+  auto refusal = [&](uint64_t account, uint64_t more) {
+    auto fits = ledger.check_ceilings(account, {"host"}, more);
+    if (fits) return std::string();
+    EXPECT_EQ(fits.error().code, Code::kLimit);
+    return fits.error().message;
+  };
+  EXPECT_EQ(refusal(5, 900 * kMiB), "");
+  EXPECT_EQ(refusal(5, 1000 * kMiB),
+            "1000 MiB more asked for, but one user may hold 90% of pool host and has 922 MiB left (limit user-memory-ppm); "
+            "you hold 0; ask for less, or end programs (`amalgam ps`)");
+  ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 900 * kMiB, 5));
+  EXPECT_EQ(refusal(5, 100 * kMiB),
+            "100 MiB more asked for, but one user may hold 90% of pool host and has 21.6 MiB left (limit user-memory-ppm); "
+            "you hold 900 MiB; ask for less, or end programs (`amalgam ps`)");
+  EXPECT_EQ(refusal(6, 100 * kMiB),
+            "100 MiB more asked for, but all users together may hold 95% of pool host and have 72.8 MiB left (limit "
+            "users-memory-ppm); you hold 0; ask for less, or end programs (`amalgam ps`)");
+  EXPECT_TRUE(ledger.create_slice(2, "b", {"host"}, 124 * kMiB)) << "who has no account has the rest";
+  EXPECT_TRUE(ledger.consistent());
+}
+
+TEST_F(LedgerTest, CeilingsHoldGrantByGrantToo) {
+  ledger.set_ceilings({500'000, 750'000});
+  for (uint64_t slice : {1, 2, 3}) ASSERT_TRUE(ledger.create_slice(slice, "s", {"card"}, 0, slice == 2 ? 1 : slice));
+  for (uint64_t session : {11, 12, 13}) ledger.open_session(session, session - 10, "x");
+  EXPECT_EQ(ledger.reserve(11, 100 * kMiB, 0, false).verdict, Verdict::kGranted);
+  EXPECT_EQ(ledger.reserve(12, 29 * kMiB, 0, true).reason,
+            "29 MiB asked for, but one user may hold 50% of pool card and has 28 MiB left (limit user-memory-ppm)");
+  auto other = ledger.reserve(12, 40 * kMiB, 0, false);
+  EXPECT_EQ(other.verdict, Verdict::kReclaim) << "the other session of the account may have some to spare";
+  EXPECT_EQ(other.sessions, std::vector<uint64_t>{11});
+  EXPECT_EQ(ledger.reserve(13, 92 * kMiB, 0, false).verdict, Verdict::kGranted);
+  EXPECT_NE(ledger.reserve(11, 1, 0, true).reason.find("all users together may hold 75% of pool card and have 0 left"),
+            std::string::npos);
+  // What an earlier daemon granted is not taken back.
+  EXPECT_TRUE(ledger.restore(13, 150 * kMiB));
+  EXPECT_TRUE(ledger.consistent());
+}
+
 TEST_F(LedgerTest, SlackIsOnlyGivenWherePlentyIsFree) {
   ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 100 * kMiB));
   ledger.open_session(7, 1, "a");
@@ -197,6 +238,7 @@ struct Model {
   struct Slice {
     std::vector<std::string> pools;
     uint64_t quota = 0;
+    Ledger::Account account;
   };
   std::map<uint64_t, Slice> slices;
   std::map<uint64_t, std::pair<uint64_t, uint64_t>> sessions;  // session → slice, granted
@@ -206,17 +248,26 @@ struct Model {
     for (const auto& [id, session] : sessions) sum += session.first == slice ? session.second : 0;
     return sum;
   }
-  uint64_t pool_sum(const std::string& pool) const {
+  uint64_t sum_of(const std::string& pool, const auto& counts) const {
     uint64_t sum = 0;
     for (const auto& [id, slice] : slices)
-      if (std::ranges::find(slice.pools, pool) != slice.pools.end()) sum += slice.quota != 0 ? slice.quota : slice_sum(id);
+      if (std::ranges::find(slice.pools, pool) != slice.pools.end() && counts(slice))
+        sum += slice.quota != 0 ? slice.quota : slice_sum(id);
     return sum;
+  }
+  uint64_t pool_sum(const std::string& pool) const {
+    return sum_of(pool, [](const Slice&) { return true; });
   }
   bool fits(uint64_t slice, uint64_t bytes, const Ledger& ledger) const {
     const Slice& of = slices.at(slice);
     if (of.quota != 0) return slice_sum(slice) + bytes <= of.quota;
-    return std::ranges::all_of(of.pools,
-                               [&](const auto& pool) { return pool_sum(pool) + bytes <= ledger.pool(pool).capacity; });
+    return std::ranges::all_of(of.pools, [&](const auto& pool) {
+      const uint64_t capacity = ledger.pool(pool).capacity;
+      if (pool_sum(pool) + bytes > capacity) return false;
+      if (!of.account) return true;
+      return sum_of(pool, [&](const Slice& other) { return other.account == of.account; }) + bytes <= capacity / 2 &&
+             sum_of(pool, [](const Slice& other) { return other.account.has_value(); }) + bytes <= capacity / 4 * 3;
+    });
   }
 };
 
@@ -250,9 +301,10 @@ void random_step(std::mt19937_64& random, Ledger& ledger, Model& model, uint64_t
       uint64_t quota = random() % 3 == 0 ? 0 : bytes * 2;
       bool fits = std::ranges::all_of(
           pools, [&](const auto& pool) { return model.pool_sum(pool) + quota <= ledger.pool(pool).capacity; });
-      bool made = ledger.create_slice(next, "s", pools, quota).has_value();
+      Ledger::Account account = next % 4 == 0 ? Ledger::Account() : next % 4;
+      bool made = ledger.create_slice(next, "s", pools, quota, account).has_value();
       ASSERT_EQ(made, fits);
-      if (made) model.slices[next] = {pools, quota};
+      if (made) model.slices[next] = {pools, quota, account};
       ++next;
       break;
     }
@@ -309,6 +361,7 @@ TEST(LedgerModelTest, TheSumsHoldUnderRandomOperations) {
     uint64_t next = 1;
     ledger.set_pool("host", 512 * kMiB);
     ledger.set_pool("card", 128 * kMiB);
+    ledger.set_ceilings({500'000, 750'000});
     for (int step = 0; step < 5000; ++step) {
       ASSERT_NO_FATAL_FAILURE(random_step(random, ledger, model, next)) << "seed " << seed << " step " << step;
       for (const char* pool : {"host", "card"}) {

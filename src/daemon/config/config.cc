@@ -129,6 +129,7 @@ std::vector<Key> top_keys(Config& config, const std::string& name, Error& inner)
       {"worker", "an absolute path as a string", into_path(config.worker)},
       {"classes_dir", "an absolute path as a string", into_path(config.classes_dir)},
       {"log_level", "\"trace\", \"debug\", \"info\", \"warn\", \"error\", \"critical\" or \"off\"", level},
+      {"log_file", "an absolute path as a string", into_path(config.log_file)},
       {"backends", "a list of names such as [\"opencl\"]",
        [&config](const toml::node& node) { return take_backends(node, config.backends); }},
       {"warm_workers", "a small whole number", into_count(config.warm_workers, kMaxWarmWorkers)},

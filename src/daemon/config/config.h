@@ -40,6 +40,7 @@ struct Config {
   std::filesystem::path classes_dir;  ///< its *.toml files hold the classes of slices
   std::string log_level = "info";
   Isolation isolation;
+  std::filesystem::path log_file;  ///< empty: standard error
   std::vector<std::string> backends = {"opencl"};
   uint64_t warm_workers = 1;
   uint64_t idle_exit_s = 0;  ///< 0: never

@@ -21,6 +21,7 @@ state_dir = "/var/lib/x"
 worker = "/opt/amalgam-worker"
 classes_dir = "/etc/classes"
 log_level = "debug"
+log_file = "/var/log/amalgam/x.log"
 backends = ["opencl", "sim"]
 warm_workers = 3
 idle_exit = 600
@@ -52,6 +53,7 @@ POCL_DEVICES = "cpu cpu"
   EXPECT_EQ(config->isolation.readable, (std::vector<std::string>{"/opt/driver"}));
   EXPECT_EQ(config->isolation.devices, (std::vector<std::string>{"/dev/npu"}));
   EXPECT_EQ(config->log_level, "debug");
+  EXPECT_EQ(config->log_file, "/var/log/amalgam/x.log");
   EXPECT_EQ(config->backends, (std::vector<std::string>{"opencl", "sim"}));
   EXPECT_EQ(config->warm_workers, 3u);
   EXPECT_EQ(config->idle_exit_s, 600u);

@@ -68,7 +68,7 @@ Result<void> Discovery::launch(Task task) {
 
 void Discovery::on_channel(Place probe) {
   for (;;) {
-    auto packet = probe->worker.channel.receive(0);
+    auto packet = probe->worker.channel.receive(0, protocol::Passengers::kLeave);
     if (!packet && packet.error().code == Code::kTimeout) return;
     if (packet && take_packet(*probe, *packet)) continue;
     // Its end, or our verdict on it, follows when the process has gone.

@@ -149,7 +149,7 @@ Result<model::Confinement> Launcher::check(uint32_t spaces) {
   protocol::Confine order = order_for(*tenant);
   auto started = start({"--check"}, std::move(order));
   if (!started) return std::unexpected(std::move(started.error()));
-  auto packet = started->channel.receive(static_cast<int>(kConfineTimeoutMs));
+  auto packet = started->channel.receive(static_cast<int>(kConfineTimeoutMs), protocol::Passengers::kLeave);
   put_an_end(started->process);
   (void)started->group.remove();
   if (!packet) return std::unexpected(std::move(packet.error()));

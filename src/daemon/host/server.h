@@ -1,20 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// Server: the control socket and its connections.
+// Server: a control socket and its connections.
 //
 // One request of a connection is worked on at a time; further ones wait in its socket, so a peer that asks faster than it is
 // answered is slowed down by the kernel and costs us nothing. A peer that does not read its answers is hung up on.
+//
+// Users are kept from one another: each has so many connections and so many requests a second, and a part of the connections
+// is kept for the privileged (users.h). Who asks more often is not refused; its connections are not read until its turn has
+// come. A request that takes the loop long counts as several, so kRequestCostUs is what a user may take of the loop's time.
+// When descriptors run out, or too much waits to be closed, nobody is let in for kAcceptPauseMs.
+//
+// Nobody may send descriptors here; whoever does is hung up on, and what it sent is closed by the Closer.
 //
 // Threads: the loop's. Nothing blocks. Lifetime: connections are named by id; one that has gone is simply not answered.
 #pragma once
 
 #include <spdlog/logger.h>
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <span>
 
+#include "base/limits.h"
+#include "daemon/host/allowance.h"
+#include "daemon/host/closer.h"
 #include "daemon/host/event_loop.h"
+#include "daemon/host/users.h"
 #include "protocol/control/channel.h"
 
 namespace amalgam::daemon {
@@ -26,12 +38,25 @@ class Server {
     protocol::Channel channel;
     protocol::PeerCredentials peer;
     bool busy = false;    ///< a request waits for its answer
+    bool waits = false;   ///< its user has asked too often
     bool paused = false;  ///< nothing is read meanwhile
   };
   using Handler = std::function<void(Connection&, protocol::Packet)>;
 
+  struct Options {
+    std::string path;
+    mode_t mode = 0600;
+    Bound connections{"connections", kMaxConnections, kMaxConnectionsPerUser, kReservedConnections,
+                      "close some, or end programs (`amalgam ps`)"};
+    /// Who may connect at all.
+    std::function<bool(const protocol::PeerCredentials&)> admits = [](const auto&) { return true; };
+    /// Whose requests are not counted.
+    std::function<bool(uid_t)> is_privileged = daemon::is_privileged;
+    /// False in tests: as with a kernel that cannot forbid descriptors.
+    bool forbids_descriptors = true;
+  };
   /// Listens at a path, replacing what is left of an earlier socket; the caller holds the socket's lock.
-  static Result<std::unique_ptr<Server>> listen(EventLoop& loop, spdlog::logger& log, const std::string& path, mode_t mode);
+  static Result<std::unique_ptr<Server>> listen(EventLoop& loop, spdlog::logger& log, Closer& closer, Options options);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -61,18 +86,37 @@ class Server {
   size_t size() const { return connections_.size(); }
 
  private:
-  Server(EventLoop& loop, spdlog::logger& log, std::string path) : loop_(loop), log_(log), path_(std::move(path)) {}
+  struct User {
+    Allowance requests{kRequestsPerSecond, kRequestBurst};
+    std::deque<uint64_t> waiting;  ///< connections
+    EventLoop::TimerId timer = 0;
+  };
+  Server(EventLoop& loop, spdlog::logger& log, Closer& closer, Options options)
+      : loop_(loop), log_(log), closer_(closer), options_(std::move(options)) {}
+  Result<void> open_socket();
+  void watch_socket();
+  void pause_accepting();
   void accept_some();
-  void accept_over_limit();
+  void accept_one(UniqueFd fd);
+  Result<void> check_peer(const protocol::PeerCredentials& peer) const;
   void on_ready(uint64_t id, uint32_t events);
+  void handle(Connection& connection, protocol::Packet packet);
+  User& user_of(uid_t uid);
+  void wait_for_turn(Connection& connection, User& user);
+  void next_turns(uid_t uid);
+  void pause(Connection& connection);
+  void read_again(Connection& connection);
   void sent(Connection& connection, const Result<void>& result);
+  std::unique_ptr<Connection> extract(uint64_t id);
 
   EventLoop& loop_;
   spdlog::logger& log_;
-  std::string path_;
+  Closer& closer_;
+  Options options_;
   UniqueFd socket_;
-  UniqueFd reserve_;  ///< given up for a moment when descriptors run out, so that somebody can be turned away
+  EventLoop::TimerId accept_timer_ = 0;  ///< until connections are taken again
   std::map<uint64_t, std::unique_ptr<Connection>> connections_;
+  std::map<uid_t, User> users_;  ///< of connections, and those who have asked a moment ago
   uint64_t next_id_ = 1;
 };
 

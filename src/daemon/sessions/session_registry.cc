@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "daemon/host/users.h"
 
 namespace amalgam::daemon {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 constexpr uint64_t kOrphanMs = 300;  ///< a worker must have ended so long after its client
 constexpr size_t kMaxProgramName = 128;
 constexpr int kPacketsPerTurn = 32;
+constexpr Bound kSessions{"sessions", kMaxSessions, kMaxSessionsPerUser, kReservedSessions, "end one, see `amalgam ps`"};
 
 }  // namespace
 
@@ -45,12 +47,9 @@ SessionRecord* SessionRegistry::find(uint64_t id) {
 // ---- opening ------------------------------------------------------------------------------------------------------------
 
 Result<void> SessionRegistry::check_limits(uid_t uid) const {
-  if (sessions_.size() >= kMaxSessions)
-    return fail(Code::kLimit, "sessions: there are " + std::to_string(kMaxSessions) + " already; end one, see `amalgam ps`");
-  auto own = std::ranges::count_if(sessions_, [&](const auto& entry) { return entry.second->uid == uid; });
-  if (static_cast<uint64_t>(own) >= kMaxSessionsPerUser)
-    return fail(Code::kLimit, "sessions-per-user: you have " + std::to_string(own) + " already; end one, see `amalgam ps`");
-  return {};
+  Census now;
+  for (const auto& [id, session] : sessions_) now.count(session->uid, uid);
+  return check_room(kSessions, now, is_privileged(uid));
 }
 
 void SessionRegistry::open(Client client, const protocol::OpenSession& request, Answer answer) {
@@ -110,10 +109,14 @@ void SessionRegistry::adopt(uint64_t id, Result<Worker> worker) {
                                                    std::move(session->worker.errors));
   Opening& opening = openings_.at(id);
   auto sent = watch_worker(*session);
+  if (auto recorded = save(*session); !recorded) {
+    // After a crash nobody would know of it, and what it holds would be given to others.
+    refuse(id, std::move(recorded.error()).within("the session cannot be recorded"));
+    return kill(*session, "it cannot be recorded");
+  }
   if (sent) sent = send_adopt(*session, opening);
   if (!sent) return kill(*session, sent.error().message);
   keep(*session);
-  save(*session);
   opening.timer = common_.loop.after_ms(kWorkerStartTimeoutMs, [this, id] {
     openings_.at(id).timer = 0;
     refuse(id, Error(Code::kTimeout,
@@ -209,7 +212,7 @@ void SessionRegistry::on_channel(uint64_t id) {
   for (int i = 0; i < kPacketsPerTurn; ++i) {
     SessionRecord* session = find(id);
     if (session == nullptr || !session->worker.channel) return;
-    auto packet = session->worker.channel.receive(0);
+    auto packet = session->worker.channel.receive(0, protocol::Passengers::kLeave);
     if (packet) {
       on_packet(*session, *packet);
       continue;
@@ -288,7 +291,7 @@ void SessionRegistry::remove(uint64_t id) {
   if (was_awaited) listener.returned();
 }
 
-void SessionRegistry::save(const SessionRecord& session) {
+Result<void> SessionRegistry::save(const SessionRecord& session) const {
   SessionRow row;
   row.id = session.id;
   row.slice = session.slice;
@@ -300,7 +303,7 @@ void SessionRegistry::save(const SessionRecord& session) {
   row.client_start = session.client.start_time;
   row.granted = session.stored_granted;
   row.opened_unix_ms = session.opened_unix_ms;
-  common_.expect(common_.store.put(row));
+  return common_.store.put(row);
 }
 
 void SessionRegistry::end_all(uint64_t ask_ms, uint64_t kill_ms) {

@@ -115,7 +115,7 @@ class SessionRegistry {
   Result<void> watch_worker(SessionRecord& session);
   void watch_channel(SessionRecord& session);
   void remove(uint64_t id);
-  void save(const SessionRecord& session);
+  Result<void> save(const SessionRecord& session) const;
 
   Common& common_;
   SliceRegistry& slices_;

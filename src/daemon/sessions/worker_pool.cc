@@ -80,7 +80,7 @@ Result<void> WorkerPool::start(uid_t uid) {
 }
 
 void WorkerPool::on_channel(Place spare) {
-  auto packet = spare->worker.channel.receive(0);
+  auto packet = spare->worker.channel.receive(0, protocol::Passengers::kLeave);
   if (!packet && packet.error().code == Code::kTimeout) return;
   auto hello = packet ? packet->as<protocol::WorkerHello>() : std::unexpected(packet.error());
   const bool right = hello && !spare->ready && hello->version == protocol::kControlVersion;

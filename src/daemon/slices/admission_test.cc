@@ -65,6 +65,49 @@ TEST(Admission, ManyHoldersAreSummed) {
             std::string::npos);
 }
 
+constexpr uint32_t kAlice = 4001, kBob = 4002;
+
+Promise bounded(uint64_t slice, uint32_t owner, uint32_t ppm, Devices devices = {"cpu:0"}) {
+  return {slice, "s", {ppm}, std::move(devices), owner, true};
+}
+
+std::string ceiling(const Promise& wish, const std::vector<Promise>& others) {
+  auto fits = check_ceilings(wish, others);
+  if (fits) return "";
+  EXPECT_EQ(fits.error().code, Code::kLimit);
+  return fits.error().message;
+}
+
+TEST(Admission, OneUserMayNotHaveAWholeDevice) {
+  EXPECT_EQ(ceiling(bounded(1, kAlice, 900'000), {}), "");
+  EXPECT_EQ(
+      ceiling(bounded(1, kAlice, 1'000'000), {}),
+      "user-share-ppm: a share of 100% is asked for, but of device cpu:0 one user may have 90%; your other slices hold "
+      "0%: ask for less, or lower theirs with `amalgam set`");
+  std::vector<Promise> others{
+      bounded(1, kAlice, 600'000), bounded(2, kAlice, 200'000, {"cpu:1"}), {3, "r", {40'000}, {"cpu:0"}}};
+  EXPECT_EQ(ceiling(bounded(4, kAlice, 300'000), others), "");
+  EXPECT_NE(ceiling(bounded(4, kAlice, 310'000), others).find("your other slices hold 60%"), std::string::npos);
+  EXPECT_NE(ceiling(bounded(4, kAlice, 310'000, {"cpu:1", "cpu:0"}), others).find("of device cpu:0"), std::string::npos);
+  EXPECT_EQ(ceiling({4, "r", {1'000'000}, {"cpu:0"}}, {}), "") << "the privileged may";
+}
+
+TEST(Admission, AllUsersTogetherMayNotEither) {
+  std::vector<Promise> others{bounded(1, kAlice, 600'000), {2, "r", {30'000}, {"cpu:0"}}};
+  EXPECT_EQ(ceiling(bounded(3, kBob, 350'000), others), "");
+  EXPECT_EQ(
+      ceiling(bounded(3, kBob, 360'000), others),
+      "users-share-ppm: a share of 36% is asked for, but of device cpu:0 all users together may have 95% and hold 60%; "
+      "your other slices hold 0%: ask for less, or lower theirs with `amalgam set`");
+}
+
+TEST(Admission, AShareThatDoesNotGrowIsNotRefused) {
+  std::vector<Promise> others{bounded(1, kAlice, 1'000'000)};
+  EXPECT_EQ(ceiling(bounded(1, kAlice, 1'000'000), others), "");
+  EXPECT_EQ(ceiling(bounded(1, kAlice, 950'000), others), "");
+  EXPECT_EQ(ceiling(bounded(2, kBob, 0), others), "");
+}
+
 TEST(Admission, NoOrderOfMakingChangingAndEndingPassesTheWhole) {
   const Devices kAll{"a", "b", "c"};
   for (uint64_t seed = 1; seed <= 30; ++seed) {

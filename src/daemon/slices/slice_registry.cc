@@ -2,13 +2,13 @@
 #include "daemon/slices/slice_registry.h"
 
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "base/limits.h"
 #include "daemon/host/random_token.h"
+#include "daemon/host/users.h"
 #include "daemon/slices/admission.h"
 #include "model/counters.h"
 
@@ -19,7 +19,15 @@ constexpr size_t kMaxName = 64;
 constexpr size_t kMaxSelectors = kMaxDevices;
 constexpr const char* kDefaultName = "default";
 
-Promise promise_of(const Slice& slice) { return {slice.id, slice.name, slice.terms, slice.devices}; }
+constexpr Bound kSlices{"slices", kMaxSlices, kMaxSlicesPerUser, kReservedSlices, "end one, see `amalgam ps`"};
+
+Promise promise_of(const Slice& slice) {
+  return {slice.id, slice.name, slice.terms, slice.devices, slice.owner, !is_privileged(slice.owner)};
+}
+
+core::Ledger::Account account_of(uid_t owner) {
+  return is_privileged(owner) ? core::Ledger::Account() : core::Ledger::Account(owner);
+}
 
 SliceRow row_of(const Slice& slice, pid_t creator_pid, uint64_t creator_start) {
   return {slice.id,      slice.token, slice.name,    slice.owner,      slice.quota,
@@ -50,21 +58,44 @@ SliceRegistry::~SliceRegistry() {
     if (slice->creator.pidfd) common_.loop.unwatch(slice->creator.pidfd.get());
 }
 
-Result<const Slice*> SliceRegistry::add(std::unique_ptr<Slice> slice) {
-  if (slices_.size() >= kMaxSlices)
-    return fail(Code::kLimit, "slices: there are " + std::to_string(kMaxSlices) + " already");
+SliceRegistry::SliceRegistry(Common& common, const Classes& classes, uint64_t& next_id)
+    : common_(common), classes_(classes), next_id_(next_id) {
+  common_.ledger.set_ceilings({kUserMemoryPpm, kUsersMemoryPpm});
+}
+
+Result<const Slice*> SliceRegistry::add(std::unique_ptr<Slice> slice, const SliceRow* row) {
   auto pools = common_.devices.pools_of(slice->devices);
-  AMALGAM_TRY(common_.ledger.create_slice(slice->id, slice->name, std::move(pools), slice->quota), "slice");
+  AMALGAM_TRY(common_.ledger.create_slice(slice->id, slice->name, std::move(pools), slice->quota, account_of(slice->owner)),
+              "slice");
+  if (row != nullptr) {
+    if (auto recorded = common_.store.put(*row); !recorded) {
+      common_.ledger.remove_slice(slice->id);
+      return fail(std::move(recorded.error()).within("the slice cannot be recorded"));
+    }
+  }
   const Slice* made = slice.get();
   slices_.emplace(made->id, std::move(slice));
   if (on_made) on_made(*made);
   return made;
 }
 
+Result<void> SliceRegistry::check_limits(uid_t owner) const {
+  Census now;
+  for (const auto& [id, slice] : slices_) now.count(slice->owner, owner);
+  return check_room(kSlices, now, is_privileged(owner));
+}
+
+Result<void> SliceRegistry::check_quota(const Slice& slice, uint64_t quota, uid_t asker) const {
+  if (is_privileged(asker)) return {};
+  const uint64_t before = slice.quota != 0 ? slice.quota : common_.ledger.slice_granted(slice.id);
+  if (quota <= before) return {};
+  return common_.ledger.check_ceilings(slice.owner, common_.devices.pools_of(slice.devices), quota - before);
+}
+
 Result<void> SliceRegistry::check_terms(const Slice& slice, const model::Terms& terms, uid_t asker) const {
   if (auto good = model::check(terms); !good) return good;
   bool becomes_realtime = terms.priority == model::Priority::kRealtime && slice.terms.priority != terms.priority;
-  if (becomes_realtime && asker != 0 && asker != ::geteuid()) {
+  if (becomes_realtime && !is_privileged(asker)) {
     const Class* of = classes_.find(slice.class_name);
     if (of == nullptr || of->terms.terms.priority != model::Priority::kRealtime)
       return fail(Code::kPermissionDenied,
@@ -74,12 +105,14 @@ Result<void> SliceRegistry::check_terms(const Slice& slice, const model::Terms& 
   for (const auto& [id, other] : slices_) others.push_back(promise_of(*other));
   Promise wish = promise_of(slice);
   wish.terms = terms;
-  return admit(wish, others);
+  auto admitted = admit(wish, others);
+  return !admitted || is_privileged(asker) ? admitted : check_ceilings(wish, others);
 }
 
 Result<const Slice*> SliceRegistry::create(const Owner& owner, const protocol::CreateSlice& request) {
   if (request.version != protocol::kControlVersion)
     return fail(Code::kProtocol, "this daemon speaks control version " + std::to_string(protocol::kControlVersion));
+  if (auto room = check_limits(owner.uid); !room) return std::unexpected(std::move(room.error()));
   if (request.devices.size() > kMaxSelectors) return fail(Code::kLimit, "more device names than there can be devices");
   auto devices = common_.devices.select(request.devices);
   if (!devices) return std::unexpected(std::move(devices.error()));
@@ -101,13 +134,14 @@ Result<const Slice*> SliceRegistry::create(const Owner& owner, const protocol::C
     wish.fill_from((*of)->terms);
   }
   model::Terms terms;
-  wish.apply(terms, slice->quota);
+  uint64_t quota = 0;
+  wish.apply(terms, quota);
   if (auto good = check_terms(*slice, terms, owner.uid); !good) return std::unexpected(std::move(good.error()));
+  if (auto fits = check_quota(*slice, quota, owner.uid); !fits) return std::unexpected(std::move(fits.error()));
   slice->terms = terms;
-  SliceRow row = row_of(*slice, owner.pid, start_time_of(owner.pid));
-  auto made = add(std::move(slice));
-  if (made) common_.expect(common_.store.put(row));
-  return made;
+  slice->quota = quota;
+  const SliceRow row = row_of(*slice, owner.pid, start_time_of(owner.pid));
+  return add(std::move(slice), &row);
 }
 
 Result<const Slice*> SliceRegistry::set(uint64_t id, uid_t uid, const model::TermsPatch& change) {
@@ -122,19 +156,21 @@ Result<const Slice*> SliceRegistry::set(uint64_t id, uid_t uid, const model::Ter
   change.apply(terms, quota);
   if (terms == slice.terms && quota == slice.quota) return &slice;
   if (auto good = check_terms(slice, terms, uid); !good) return std::unexpected(std::move(good.error()));
-  if (quota != slice.quota)
+  if (quota != slice.quota) {
+    if (auto fits = check_quota(slice, quota, uid); !fits) return std::unexpected(std::move(fits.error()));
     if (auto reserved = common_.ledger.set_quota(id, quota); !reserved) return std::unexpected(std::move(reserved.error()));
+  }
   std::swap(slice.terms, terms);
   std::swap(slice.quota, quota);
   auto changed = on_terms_changed ? on_terms_changed(slice) : Result<void>();
   if (changed) changed = common_.store.set_terms(id, slice.quota, slice.terms);
   if (changed) return &slice;
-  // As it was, for everybody who has heard of it. What it held before it can hold again.
+  // As it was, for everybody who has heard of it. What it held before it can hold again: nobody can have taken it meanwhile.
   std::swap(slice.terms, terms);
   std::swap(slice.quota, quota);
-  (void)common_.ledger.set_quota(id, slice.quota);
+  common_.expect(common_.ledger.set_quota(id, slice.quota));
   if (on_terms_changed) (void)on_terms_changed(slice);
-  return std::unexpected(std::move(changed.error()));
+  return fail(std::move(changed.error()).within("the change is taken back"));
 }
 
 Result<const Slice*> SliceRegistry::look_up(const protocol::Token& token, uid_t uid) const {
@@ -151,6 +187,7 @@ Result<const Slice*> SliceRegistry::look_up(const protocol::Token& token, uid_t 
 Result<const Slice*> SliceRegistry::resolve(const protocol::Token& token, uid_t uid) {
   auto found = look_up(token, uid);
   if (!found || *found != nullptr) return found;
+  if (auto room = check_limits(uid); !room) return std::unexpected(std::move(room.error()));
   auto slice = std::make_unique<Slice>();
   slice->id = next_id_++;
   slice->name = kDefaultName;
@@ -158,10 +195,8 @@ Result<const Slice*> SliceRegistry::resolve(const protocol::Token& token, uid_t 
   slice->devices = common_.devices.healthy();
   if (slice->devices.size() > model::kMaxSessionDevices) slice->devices.resize(model::kMaxSessionDevices);
   if (slice->devices.empty()) return fail(Code::kUnavailable, "the pool has no healthy device; see `amalgam devices`");
-  SliceRow row = row_of(*slice, 0, 0);
-  auto made = add(std::move(slice));
-  if (made) common_.expect(common_.store.put(row));
-  return made;
+  const SliceRow row = row_of(*slice, 0, 0);
+  return add(std::move(slice), &row);
 }
 
 const Slice* SliceRegistry::find(uint64_t id) const {
@@ -217,7 +252,7 @@ Result<void> SliceRegistry::restore(const SliceRow& row) {
   slice->terms = row.terms;
   if (auto creator = find_process(row.creator_pid, row.creator_start)) slice->creator = std::move(*creator);
   Slice& kept = *slice;
-  auto made = add(std::move(slice));
+  auto made = add(std::move(slice), nullptr);
   if (!made) return std::unexpected(std::move(made.error()));
   if (kept.creator.pidfd) watch_creator(kept);
   return {};

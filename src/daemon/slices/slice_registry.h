@@ -7,7 +7,8 @@
 //
 // A slice is admitted if its terms make sense, its share fits beside the others' on each of its devices (admission.h), its
 // quota fits into the ledger, and its user may have its priority: realtime is for root, the daemon's own user, and whom a
-// class gives it.
+// class gives it. One user may not have everything, nor all users together (host/users.h; ceilings in admission.h and
+// core/memory/ledger.h). What cannot be written to the state file is refused.
 //
 // The null token means the user's default slice: every healthy device, no quota; made on first use, gone with its last
 // session. After a restart of the daemon the connection is lost though its process lives: then the process itself keeps the
@@ -48,8 +49,7 @@ struct Slice {
 class SliceRegistry {
  public:
   /// `classes` may change at any time; what was made of it stays.
-  SliceRegistry(Common& common, const Classes& classes, uint64_t& next_id)
-      : common_(common), classes_(classes), next_id_(next_id) {}
+  SliceRegistry(Common& common, const Classes& classes, uint64_t& next_id);
   ~SliceRegistry();
   SliceRegistry(const SliceRegistry&) = delete;
   SliceRegistry& operator=(const SliceRegistry&) = delete;
@@ -61,7 +61,7 @@ class SliceRegistry {
     std::vector<gid_t> groups;
   };
   /// kNotFound, kUnavailable: devices, class; kInvalidArgument: terms; kOutOfMemory: the quota; kPermissionDenied: the class
-  /// or the priority; kLimit: the share, or a named bound.
+  /// or the priority; kLimit: the share, or a named bound; kUnavailable: it cannot be recorded.
   Result<const Slice*> create(const Owner& owner, const protocol::CreateSlice& request);
   /// Changes terms and quota of a slice as `uid` asks. Errors as of create(), with nothing changed; kNotFound: no such
   /// slice.
@@ -92,8 +92,11 @@ class SliceRegistry {
   std::function<void(const Slice&)> on_gone;
 
  private:
-  Result<const Slice*> add(std::unique_ptr<Slice> slice);
+  Result<void> check_limits(uid_t owner) const;
   Result<void> check_terms(const Slice& slice, const model::Terms& terms, uid_t asker) const;
+  Result<void> check_quota(const Slice& slice, uint64_t quota, uid_t asker) const;
+  /// `row`: what the state file is to say of it; null: it says so already.
+  Result<const Slice*> add(std::unique_ptr<Slice> slice, const SliceRow* row);
   void collect(uint64_t id);
   void watch_creator(Slice& slice);
 

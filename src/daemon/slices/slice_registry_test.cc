@@ -2,7 +2,9 @@
 #include "daemon/slices/slice_registry.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace amalgam::daemon {
@@ -89,9 +91,9 @@ TEST_F(SliceRegistryTest, SharesNeverSumOverTheWhole) {
   ASSERT_TRUE(create(kAlice, "a", share(700'000)));
   EXPECT_EQ(why(create(kBob, "b", share(400'000))),
             "a share of 40% is asked for, but device opencl:0 has 30% free; slice 1 \"a\" holds 70%");
-  EXPECT_TRUE(create(kBob, "b", share(300'000)));
+  EXPECT_TRUE(create(kBob, "b", share(250'000)));
   registry->connection_closed(1);
-  EXPECT_TRUE(create(kBob, "c", share(700'000))) << "what has gone holds nothing";
+  EXPECT_TRUE(create(kBob, "c", share(600'000))) << "what has gone holds nothing";
 }
 
 TEST_F(SliceRegistryTest, AClassFillsWhatIsNotGiven) {
@@ -171,11 +173,11 @@ TEST_F(SliceRegistryTest, WhatHappensIsToldAndKept) {
   change.set_cap(500'000);
   change.set_priority(Priority::kHigh);
   change.set_slo({990'000, 5'000'000});
-  change.set_memory(kGiB);
+  change.set_memory(900 * kMiB);
   ASSERT_TRUE(registry->set((*slice)->id, kAlice, change));
   ASSERT_TRUE(registry->set((*slice)->id, kAlice, change)) << "the same again is no change";
   EXPECT_EQ(happened,
-            (std::vector<std::string>{"made a", "a: share 25%, cap 50%, priority high, slo p99=5ms, quota 1 GiB"}));
+            (std::vector<std::string>{"made a", "a: share 25%, cap 50%, priority high, slo p99=5ms, quota 900 MiB"}));
   auto rows = store->slices();
   ASSERT_EQ(rows->size(), 1u);
 
@@ -189,9 +191,95 @@ TEST_F(SliceRegistryTest, WhatHappensIsToldAndKept) {
   const Slice* back = registry->find(1);
   ASSERT_NE(back, nullptr);
   EXPECT_EQ(back->terms, (Terms{250'000, 500'000, Priority::kHigh, {990'000, 5'000'000}}));
-  EXPECT_EQ(back->quota, kGiB);
+  EXPECT_EQ(back->quota, 900 * kMiB);
   EXPECT_EQ(happened, std::vector<std::string>{"made a"});
   EXPECT_FALSE(create(kBob, "b", share(800'000))) << "what came back still holds its share";
+}
+
+TEST_F(SliceRegistryTest, OneUserMayNotHaveAllSlicesNorAllUsersTogether) {
+  for (uint64_t i = 0; i < kMaxSlicesPerUser; ++i) ASSERT_TRUE(create(kAlice, "a", {}));
+  auto refused = create(kAlice, "a", {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kLimit);
+  EXPECT_EQ(refused.error().message, "slices-per-user: you have 256, as many as one user may; end one, see `amalgam ps`");
+  EXPECT_EQ(registry->resolve({}, kAlice).error().code, Code::kLimit) << "the default slice is one, too";
+  for (uid_t user = kBob; registry->size() < kMaxSlices - kReservedSlices; ++user)
+    for (uint64_t i = 0; i < kMaxSlicesPerUser && registry->size() < kMaxSlices - kReservedSlices; ++i)
+      ASSERT_TRUE(create(user, "b", {}));
+  EXPECT_NE(why(create(kAlice + 1000, "c", {})).find("the rest is kept for root"), std::string::npos);
+  for (uint64_t i = 0; i < kReservedSlices; ++i) ASSERT_TRUE(create(0, "root's", {}));
+  EXPECT_NE(why(create(0, "root's", {})).find("as many as the daemon takes"), std::string::npos);
+}
+
+TEST_F(SliceRegistryTest, OneUserMayNotHaveAWholeDeviceNorAWholePool) {
+  EXPECT_EQ(create(kAlice, "a", share(1'000'000)).error().code, Code::kLimit);
+  TermsPatch memory;
+  memory.set_memory(1000 * kMiB);
+  auto refused = create(kAlice, "a", memory);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kLimit);
+  EXPECT_NE(refused.error().message.find("limit user-memory-ppm"), std::string::npos) << refused.error().message;
+  auto slice = create(kAlice, "a", share(900'000));
+  ASSERT_TRUE(slice);
+  EXPECT_EQ(registry->set((*slice)->id, kAlice, share(950'000)).error().code, Code::kLimit);
+  EXPECT_EQ(registry->set((*slice)->id, kAlice, memory).error().code, Code::kLimit);
+  EXPECT_EQ((*slice)->terms.share_ppm, 900'000u);
+  EXPECT_NE(why(create(kBob, "b", share(100'000))).find("users-share-ppm: "), std::string::npos);
+  EXPECT_TRUE(create(kBob, "b", share(50'000)));
+  EXPECT_TRUE(create(0, "root's", share(50'000))) << "a part is kept";
+  // Root may give what a user may not take, and what is given is kept when something else changes.
+  ASSERT_TRUE(registry->set((*slice)->id, 0, memory));
+  TermsPatch low;
+  low.set_priority(Priority::kLow);
+  EXPECT_TRUE(registry->set((*slice)->id, kAlice, low));
+  EXPECT_EQ((*slice)->quota, 1000 * kMiB);
+}
+
+/// No file of this process can grow; as on a full disk.
+class FullDisk {
+ public:
+  FullDisk() {
+    ::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit full = before_;
+    full.rlim_cur = 0;
+    ::setrlimit(RLIMIT_FSIZE, &full);
+  }
+  ~FullDisk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(SliceRegistryTest, WhatCannotBeRecordedIsRefused) {
+  TermsPatch terms = share(300'000);
+  terms.set_memory(100 * kMiB);
+  auto slice = create(kAlice, "a", terms);
+  ASSERT_TRUE(slice);
+  const Terms before = (*slice)->terms;
+  happened.clear();
+  {
+    FullDisk full;
+    auto refused = create(kBob, "b", terms);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::kUnavailable);
+    EXPECT_NE(refused.error().message.find("the slice cannot be recorded: state file: "), std::string::npos);
+    EXPECT_NE(refused.error().message.find("; make room where " + (folder / "state.sqlite").string()), std::string::npos)
+        << refused.error().message;
+    EXPECT_EQ(registry->resolve({}, kBob).error().code, Code::kUnavailable);
+    TermsPatch more = share(400'000);
+    more.set_memory(200 * kMiB);
+    auto unchanged = registry->set((*slice)->id, kAlice, more);
+    ASSERT_FALSE(unchanged);
+    EXPECT_NE(unchanged.error().message.find("the change cannot be recorded: "), std::string::npos);
+    EXPECT_EQ(registry->size(), 1u);
+    EXPECT_EQ((*slice)->terms, before);
+    EXPECT_EQ(ledger.pool("host").held, 100 * kMiB);
+    EXPECT_TRUE(ledger.consistent());
+    EXPECT_TRUE(happened.empty());
+  }
+  EXPECT_TRUE(create(kBob, "b", terms)) << "there is room again";
+  EXPECT_EQ(store->slices()->size(), 2u);
 }
 
 TEST_F(SliceRegistryTest, TheLastMomentIsTold) {

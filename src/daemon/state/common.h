@@ -22,7 +22,8 @@ struct Common {
   DeviceTable& devices;
   Store& store;
 
-  /// A failed write to the state file costs recovery, not service: it is said and survived.
+  /// Where a failed write to the state file leaves there what is not so any more, which recovery will find out: it is said
+  /// and survived. What is not written at all must be refused instead: after a crash nobody would know of it.
   void expect(Result<void> written) const {
     if (!written) log.error("{}", written.error().text());
   }

@@ -44,7 +44,11 @@ constexpr const char* kDropAll =
 static_assert(static_cast<int>(model::Priority::kNormal) == 2, "the schema's default");
 
 Error sqlite_error(sqlite3* db, const std::string& what) {
-  return Error(Code::kInternal, "state file: " + what + ": " + (db != nullptr ? sqlite3_errmsg(db) : "out of memory"));
+  std::string text = "state file: " + what + ": " + (db != nullptr ? sqlite3_errmsg(db) : "out of memory");
+  const int code = db != nullptr ? sqlite3_errcode(db) : SQLITE_NOMEM;
+  if (code != SQLITE_FULL && code != SQLITE_IOERR) return Error(Code::kInternal, std::move(text));
+  const char* file = sqlite3_db_filename(db, "main");
+  return Error(Code::kUnavailable, text + "; make room where " + (file != nullptr ? file : "it") + " lies, and try again");
 }
 
 Result<void> execute(sqlite3* db, const char* sql) {
@@ -168,7 +172,12 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, bo
 }
 
 Result<void> Store::prepare() {
-  AMALGAM_TRY(execute(db_, "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA busy_timeout=1000;"), "set up");
+  // A daemon that was killed may still be about to let go of the file. Later nobody else has it: whoever holds the socket's
+  // lock is the only one who opens it, so nothing is ever waited for, and readers of the log need no shared memory.
+  AMALGAM_TRY(execute(db_,
+                      "PRAGMA busy_timeout=1000; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA "
+                      "synchronous=OFF; BEGIN EXCLUSIVE; COMMIT; PRAGMA busy_timeout=0;"),
+              "set up");
   AMALGAM_TRY(execute(db_, "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"), "make tables");
   std::string stored;
   {
@@ -212,7 +221,7 @@ Result<uint64_t> Store::next_id() {
 }
 
 Result<void> Store::put(const SliceRow& row) {
-  AMALGAM_TRY(raise_next_id(row.id), "put slice");
+  if (auto raised = raise_next_id(row.id); !raised) return raised;
   return Statement(db_, "INSERT OR REPLACE INTO slice VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
       .bind(row.id, row.token[0], row.token[1], row.name, row.owner, row.quota, join(row.devices), row.creator_pid,
             row.creator_start, row.class_name, row.terms.share_ppm, row.terms.cap_ppm, row.terms.priority,
@@ -227,7 +236,7 @@ Result<void> Store::set_terms(uint64_t slice, uint64_t quota, const model::Terms
 }
 
 Result<void> Store::put(const SessionRow& row) {
-  AMALGAM_TRY(raise_next_id(row.id), "put session");
+  if (auto raised = raise_next_id(row.id); !raised) return raised;
   return Statement(db_, "INSERT OR REPLACE INTO session VALUES (?,?,?,?,?,?,?,?,?,?)")
       .bind(row.id, row.slice, row.uid, row.program, row.worker_pid, row.client_pid, row.worker_start, row.client_start,
             row.granted, row.opened_unix_ms)

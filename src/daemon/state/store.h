@@ -6,7 +6,8 @@
 // processes cannot live. A file of an earlier version of Amalgam keeps its rows; one of a later version is emptied. Writes
 // are not synced: they must survive us, not the machine.
 //
-// Threads: not thread-safe. Blocking: local file writes of a few hundred bytes.
+// Threads: not thread-safe. Blocking: local file writes of a few hundred bytes; nobody else has the file open, so no lock is
+// waited for after open(). A write that fails has changed nothing; kUnavailable: the disk is full.
 #pragma once
 
 #include <cstdint>

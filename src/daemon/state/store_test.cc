@@ -160,6 +160,20 @@ TEST_F(StoreTest, ADamagedFileIsSetAside) {
   EXPECT_TRUE(store->slices()->empty());
 }
 
+TEST_F(StoreTest, NobodyElseHasTheFile) {
+  auto store = open();
+  ASSERT_TRUE(store->put(SliceRow{3}));
+  EXPECT_TRUE(std::filesystem::exists(file.string() + "-wal"));
+  EXPECT_FALSE(std::filesystem::exists(file.string() + "-shm")) << "nothing is shared with other readers";
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(file.c_str(), &other), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(other, "SELECT * FROM slice", nullptr, nullptr, nullptr), SQLITE_BUSY);
+  sqlite3_close(other);
+  EXPECT_TRUE(store->put(SliceRow{4}));
+  store.reset();
+  EXPECT_EQ(open()->slices()->size(), 2u);
+}
+
 TEST_F(StoreTest, OthersCannotReadTheSecrets) {
   auto store = open();
   struct stat info{};

@@ -14,7 +14,8 @@ namespace amalgam::daemon {
 namespace {
 
 constexpr size_t kPageBytes = kMaxControlBytes - 1024;  ///< what a page's header and padding cannot exceed is left out
-constexpr size_t kPaddingBytes = 512;                   ///< an entry's padding depends on where it begins
+constexpr size_t kShortMetricsBytes = kPageBytes;
+constexpr size_t kPaddingBytes = 512;  ///< an entry's padding depends on where it begins
 
 uint64_t value(const std::atomic<uint64_t>& counter) { return counter.load(std::memory_order_relaxed); }
 
@@ -181,7 +182,7 @@ std::vector<MetricsSnapshot::SliceTime> Collector::slice_times() {
   return times;
 }
 
-std::string Collector::metrics(size_t most) {
+MetricsSnapshot Collector::snapshot() {
   MetricsSnapshot snapshot;
   snapshot.status = status("");
   for (const model::Device& of : common_.devices.all()) {
@@ -198,12 +199,32 @@ std::string Collector::metrics(size_t most) {
   snapshot.opened_total = sessions_.opened_total();
   snapshot.ended_total = ended_sessions_;
   snapshot.refused_total = reservations_.refused_total();
-  std::string text = metrics_text(snapshot);
-  if (text.size() <= most) return text;
-  snapshot.sessions.clear();
-  snapshot.slices.clear();
-  snapshot.slice_times.clear();
-  return "# Too many sessions and slices for one message: ask over HTTP for theirs.\n" + metrics_text(snapshot);
+  return snapshot;
+}
+
+void Collector::refresh_metrics() {
+  const uint64_t now = monotonic_ms();
+  if (metrics_ != nullptr && now - metrics_made_ms_ < kMetricsAgeMs) return;
+  metrics_made_ms_ = now;
+  MetricsSnapshot all = snapshot();
+  metrics_ = std::make_shared<const std::string>(metrics_text(all));
+  short_metrics_ = metrics_;
+  if (metrics_->size() <= kShortMetricsBytes) return;
+  all.sessions.clear();
+  all.slices.clear();
+  all.slice_times.clear();
+  short_metrics_ = std::make_shared<const std::string>(
+      "# Too many sessions and slices for one message: ask over HTTP for theirs.\n" + metrics_text(all));
+}
+
+std::shared_ptr<const std::string> Collector::metrics() {
+  refresh_metrics();
+  return metrics_;
+}
+
+std::shared_ptr<const std::string> Collector::short_metrics() {
+  refresh_metrics();
+  return short_metrics_;
 }
 
 }  // namespace amalgam::daemon

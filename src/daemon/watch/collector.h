@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,9 +31,11 @@ class Collector {
   protocol::SessionList session_page(uint64_t after) const;
   protocol::DeviceList device_page(const protocol::ListDevices& request, const Slice* slice) const;
   protocol::StatusReport status(const std::string& metrics_address) const;
-  /// Prometheus exposition format. `most` bytes at the most: if all sessions' and slices' series are more, only totals are
+  /// Prometheus exposition format. At most kMetricsAgeMs old: it is made once for all who ask meanwhile.
+  std::shared_ptr<const std::string> metrics();
+  /// The same as far as it fits into one control message: if all sessions' and slices' series are more, only totals are
   /// there.
-  std::string metrics(size_t most);
+  std::shared_ptr<const std::string> short_metrics();
 
   /// Keeps what a session has used, for the totals.
   void session_ended(const SessionRecord& session);
@@ -40,6 +43,8 @@ class Collector {
  private:
   uint64_t device_time_ns(const std::string& device) const;
   std::vector<MetricsSnapshot::SliceTime> slice_times();
+  MetricsSnapshot snapshot();
+  void refresh_metrics();
   uint32_t sessions_on(const std::string& device) const;
 
   const Common& common_;
@@ -50,6 +55,8 @@ class Collector {
   uint64_t started_ms_;
   std::map<std::string, uint64_t> ended_device_time_ns_;
   uint64_t ended_sessions_ = 0;
+  std::shared_ptr<const std::string> metrics_, short_metrics_;
+  uint64_t metrics_made_ms_ = 0;
   /// What was last shown, by slice and device: the arbiter gives back idleness that it took for work, a counter never falls.
   std::map<std::pair<uint64_t, std::string>, MetricsSnapshot::SliceTime> shown_times_;
 };

@@ -5,7 +5,6 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <chrono>
 #include <deque>
 #include <fstream>
+#include <iterator>
 #include <thread>
 
 #include "base/unique_fd.h"
@@ -21,7 +21,6 @@
 namespace amalgam::cli {
 namespace {
 
-constexpr off_t kLogKeepBytes = 4 << 20;  ///< a longer log is set aside before the next start
 constexpr size_t kTailLines = 8;
 constexpr int kLifelineFd = 3;
 constexpr auto kRetry = std::chrono::milliseconds(20);
@@ -90,9 +89,7 @@ bool hung_up(int lifeline) {
 Result<Client> start_daemon(const std::filesystem::path& daemon, const std::string& socket,
                             const std::filesystem::path& log) {
   AMALGAM_TRY(make_private_folder(log.parent_path()), "start a daemon");
-  struct stat info{};
-  if (::stat(log.c_str(), &info) == 0 && info.st_size > kLogKeepBytes)
-    ::rename(log.c_str(), (log.string() + ".old").c_str());
+  // What keeps it from starting is said there as well; later it writes its log itself, and keeps it short.
   UniqueFd out(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!out) return fail(system_error("open " + log.string(), errno));
   off_t begin = ::lseek(out.get(), 0, SEEK_END);
@@ -100,9 +97,10 @@ Result<Client> start_daemon(const std::filesystem::path& daemon, const std::stri
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail(system_error("pipe", errno));
   UniqueFd reader(ends[0]), lifeline(ends[1]);
-  std::string program = daemon.string(), option = "--socket", path = socket, idle = "--idle-exit";
-  std::string seconds = std::to_string(kIdleExitSeconds);
-  char* argv[] = {program.data(), option.data(), path.data(), idle.data(), seconds.data(), nullptr};
+  std::string words[] = {daemon.string(), "--socket",  socket, "--idle-exit", std::to_string(kIdleExitSeconds),
+                         "--log-file",    log.string()};
+  char* argv[std::size(words) + 1] = {};
+  for (size_t i = 0; i < std::size(words); ++i) argv[i] = words[i].data();
   AMALGAM_TRY(launch(argv, out.get(), lifeline.get()), "start a daemon");
   lifeline.reset();
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starter: starts a per-user daemon for `amalgam run` where none runs.
 //
-// The daemon is detached (own session, no terminal, no inherited descriptors) and writes to a log file. It leaves by itself
-// after kIdleExitSeconds without work. Two starters at once are harmless: the daemon locks its socket, the second one ends.
+// The daemon is detached (own session, no terminal, no inherited descriptors) and writes to a log file, which it keeps
+// short. It leaves by itself after kIdleExitSeconds without work. Two starters at once are harmless: the daemon locks its
+// socket, the second one ends.
 //
 // Threads: one at a time. Blocking: until the socket answers, at most kStartMs.
 #pragma once

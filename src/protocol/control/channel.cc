@@ -55,8 +55,12 @@ Result<void> Channel::send_raw(ControlType type, std::span<std::byte> packet, st
     head->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
     std::memcpy(CMSG_DATA(head), fds.data(), sizeof(int) * fds.size());
   }
+  constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
   for (;;) {
-    if (::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return {};
+    // Workers may only send what carries no descriptors.
+    ssize_t sent = fds.empty() ? ::send(socket_.get(), packet.data(), packet.size(), kFlags)
+                               : ::sendmsg(socket_.get(), &message, kFlags);
+    if (sent >= 0) return {};
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return fail(system_error("send", errno));
     pollfd ready{socket_.get(), POLLOUT, 0};
@@ -65,7 +69,7 @@ Result<void> Channel::send_raw(ControlType type, std::span<std::byte> packet, st
   }
 }
 
-Result<Packet> Channel::receive(int timeout_ms) const {
+Result<Packet> Channel::receive(int timeout_ms, Passengers passengers) const {
   pollfd ready{socket_.get(), POLLIN, 0};
   for (;;) {
     int n = ::poll(&ready, 1, timeout_ms);
@@ -73,9 +77,13 @@ Result<Packet> Channel::receive(int timeout_ms) const {
     if (n == 0) return fail(Code::kTimeout, "no answer in time");
     if (errno != EINTR) return fail(system_error("poll", errno));
   }
-  // The size is asked for first: most messages are small and a packet owns no more than it needs.
-  ssize_t size = ::recv(socket_.get(), nullptr, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+  // The size is asked for first: most messages are small and a packet owns no more than it needs. Where there is no room for
+  // descriptors the kernel says that there would be some.
+  msghdr look{};
+  ssize_t size = ::recvmsg(socket_.get(), &look, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
   if (size < 0) return fail(system_error("receive", errno));
+  if (passengers == Passengers::kLeave && (look.msg_flags & MSG_CTRUNC) != 0)
+    return fail(Code::kProtocol, "descriptors came with a message that takes none");
   if (static_cast<uint64_t>(size) > kMaxControlBytes)
     return fail(Code::kProtocol, "control message is over control-message-bytes");
   Packet packet;
@@ -86,8 +94,10 @@ Result<Packet> Channel::receive(int timeout_ms) const {
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  if (passengers == Passengers::kTake) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+  }
   ssize_t got = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (got < 0) return fail(system_error("receive", errno));
   for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head)) {

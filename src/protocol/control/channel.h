@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -72,6 +73,12 @@ class Packet {
   std::unique_ptr<std::byte[]> bytes_;
 };
 
+/// What becomes of descriptors that come with a message.
+enum class Passengers : uint8_t {
+  kTake,
+  kLeave,  ///< the message stays where it is: its descriptors are never ours, and go with the socket
+};
+
 /// Who is at the other end, as the kernel says.
 struct PeerCredentials {
   pid_t pid = 0;
@@ -105,8 +112,9 @@ class Channel {
     return send_encoded(message, {fds, count}, patience_ms);
   }
 
-  /// Waits up to timeout_ms (-1: for ever) for one message. kTimeout; kUnavailable: the peer hung up; kProtocol: oversized.
-  Result<Packet> receive(int timeout_ms) const;
+  /// Waits up to timeout_ms (-1: for ever) for one message. kTimeout; kUnavailable: the peer hung up; kProtocol: oversized,
+  /// or with descriptors that are not to be taken; then nothing more can be received.
+  Result<Packet> receive(int timeout_ms, Passengers passengers = Passengers::kTake) const;
 
   /// send, then receive as R.
   template <typename R, typename M>

@@ -79,6 +79,41 @@ TEST(Channel, PassesDescriptorsThatTheReceiverOwns) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
+/// A message that one descriptor comes with.
+struct WithOne {
+  static constexpr ControlType kType = ControlType::kDone;
+  template <typename Fd>
+  struct Descriptors {
+    Fd one{};
+    template <typename A>
+    void fields(A& a) {
+      a(one);
+    }
+  };
+  template <typename A>
+  void fields(A& a) {
+    a();
+  }
+};
+
+TEST(Channel, LeavesDescriptorsThatAreNotToBeTaken) {
+  auto [left, right] = channel_pair();
+  ASSERT_TRUE(left.send(GetStatus{}));
+  EXPECT_TRUE(right.receive(-1, Passengers::kLeave)) << "what comes without is received";
+  UniqueFd memory(memfd_create("channel-test", MFD_CLOEXEC));
+  ASSERT_TRUE(left.send_with(WithOne{}, {.one = memory.get()}));
+  int before = open_descriptors();
+  for (int i = 0; i < 2; ++i) {
+    auto packet = right.receive(-1, Passengers::kLeave);
+    ASSERT_FALSE(packet);
+    EXPECT_EQ(packet.error().code, Code::kProtocol);
+  }
+  EXPECT_EQ(open_descriptors(), before);
+  auto taken = right.receive(-1);
+  ASSERT_TRUE(taken) << "it was still there";
+  EXPECT_TRUE(taken->take<WithOne>());
+}
+
 TEST(Channel, ClosesDescriptorsOfAPeerThatSendsTooMany) {
   auto [left, right] = channel_pair();
   int before = open_descriptors();
