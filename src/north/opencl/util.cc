@@ -11,13 +11,13 @@ namespace amalgam::opencl {
 cl_int to_cl(const Error& error, cl_int lost) {
   if (error.native < 0) return error.native;
   switch (error.code) {
-    case Code::kOk: return CL_SUCCESS;
     case Code::kInvalidArgument:
     case Code::kNotFound: return CL_INVALID_VALUE;
     case Code::kUnsupported: return CL_INVALID_OPERATION;
     case Code::kOutOfMemory: return CL_MEM_OBJECT_ALLOCATION_FAILURE;
     case Code::kUnavailable:
     case Code::kDeviceLost: return lost;
+    case Code::kOk:  // no error says so; a caller would go on with nothing in its hands
     case Code::kLimit:
     case Code::kPermissionDenied:
     case Code::kProtocol:
