@@ -33,6 +33,9 @@ enum class Code : uint8_t {
   kInternal,          ///< our own fault: report it
 };
 
+/// True for what may stand in an Error. A code that came from a peer may be any number.
+constexpr bool is_failure(Code code) { return code > Code::kOk && code <= Code::kInternal; }
+
 /// The code's name as the command line and the logs print it, e.g. "out of memory".
 std::string_view code_name(Code code);
 

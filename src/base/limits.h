@@ -15,6 +15,8 @@ inline constexpr uint64_t kCommandRingBytes = 1 * kMiB;     ///< client → work
 inline constexpr uint64_t kCompletionRingBytes = 1 * kMiB;  ///< worker → client ring, a power of two
 inline constexpr uint64_t kMaxFrameBytes = 128 * kKiB;      ///< one command or completion; larger data goes through the heap
 inline constexpr uint64_t kStagingBytes = 256 * kMiB;       ///< start of the heap that the client hands out itself (sparse)
+inline constexpr uint64_t kMaxHeapBytes = 1ull << 46;       ///< one session's heap (address space: it is sparse)
+inline constexpr uint64_t kMaxDrained = 4096;               ///< completions taken before whoever waits looks up
 inline constexpr uint64_t kMaxWaitList = 4096;              ///< events in one wait list
 inline constexpr uint64_t kMaxKernelArgBytes = 32 * kKiB;   ///< encoded arguments of one launch
 inline constexpr uint64_t kMaxFillPattern = 128;            ///< bytes of one fill pattern
@@ -22,6 +24,7 @@ inline constexpr uint64_t kMaxObjects = 1u << 20;           ///< live objects of
 inline constexpr uint64_t kMaxInFlight = 1u << 16;          ///< commands of a session that were sent and have not completed
 inline constexpr uint64_t kMaxModuleBytes = 192 * kMiB;     ///< source, IL or binary of one module
 inline constexpr uint64_t kMaxBuildOptions = 64 * kKiB;     ///< bytes of build options
+inline constexpr uint64_t kMaxKernelNames = 4 * kMiB;       ///< bytes of the names of one module's kernels
 
 // The control channel.
 inline constexpr uint64_t kMaxControlBytes = 160 * kKiB;  ///< one control message
@@ -128,6 +131,8 @@ inline constexpr NamedLimit kLimits[] = {
     {"completion-ring-bytes", kCompletionRingBytes, "worker to client ring; full: the worker queues up to in-flight"},
     {"frame-bytes", kMaxFrameBytes, "one command or completion"},
     {"staging-bytes", kStagingBytes, "heap that a client hands out itself; full: the call waits"},
+    {"heap-bytes", kMaxHeapBytes, "one session's heap; over: a client does not open the session"},
+    {"drained-completions", kMaxDrained, "completions that a client takes before it looks whether it still waits"},
     {"wait-list-events", kMaxWaitList, "events in one wait list; over: CL_OUT_OF_RESOURCES"},
     {"kernel-arg-bytes", kMaxKernelArgBytes, "encoded arguments of one launch; over: CL_OUT_OF_RESOURCES"},
     {"fill-pattern-bytes", kMaxFillPattern, "one fill pattern"},
@@ -135,6 +140,7 @@ inline constexpr NamedLimit kLimits[] = {
     {"in-flight-commands", kMaxInFlight, "commands sent and not completed; over: the enqueue waits"},
     {"module-bytes", kMaxModuleBytes, "source, IL or binary of one module; over: CL_OUT_OF_RESOURCES"},
     {"build-options-bytes", kMaxBuildOptions, "build options of one module; over: CL_INVALID_BUILD_OPTIONS"},
+    {"kernel-names-bytes", kMaxKernelNames, "names of one module's kernels, taken together; over: CL_OUT_OF_RESOURCES"},
     {"control-message-bytes", kMaxControlBytes, "one control message; over: the connection is closed"},
     {"control-message-fds", kMaxControlFds, "file descriptors with one control message"},
     {"sessions", kMaxSessions, "sessions of one daemon; over: the open is refused"},

@@ -91,7 +91,8 @@ int run(const Options& options) {
   if (!log) return complain(log.error());
   (*log)->outlive_traps();
   (*log)->logger().set_level(spdlog::level::from_str(config->log_level));
-  auto daemon = daemon::Daemon::create(std::move(*config), (*log)->logger(), open_files, [&options] { return configuration(options); });
+  auto daemon = daemon::Daemon::create(std::move(*config), (*log)->logger(), open_files,
+                                       [&options] { return configuration(options); });
   if (!daemon) return complain(daemon.error());
   if (to_file) leave_standard_error();
   (*daemon)->run();

@@ -43,7 +43,7 @@ Daemon::~Daemon() {
 
 Result<void> Daemon::prepare_places() {
   mode_t mode = config_.system ? 0755 : 0700;
-  AMALGAM_TRY(make_folder(config_.socket.parent_path(), mode), "socket");
+  AMALGAM_TRY(make_folder(config_.socket.parent_path(), mode, Neighbours::kSticky), "socket");
   AMALGAM_TRY(make_folder(config_.state_dir, config_.system ? 0711 : 0700), "state");
   auto lock = lock_socket(config_.socket);
   if (!lock) return std::unexpected(std::move(lock.error()));

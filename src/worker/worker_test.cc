@@ -125,9 +125,8 @@ class Worker : public ::testing::Test {
   }
 
   void start() {
-    worker = std::make_unique<WorkerProcess>(
-        std::vector<std::string>{},
-        std::vector<std::string>{"AMALGAM_DRIVER_CACHE=" + cache.path});
+    worker = std::make_unique<WorkerProcess>(std::vector<std::string>{},
+                                             std::vector<std::string>{"AMALGAM_DRIVER_CACHE=" + cache.path});
     auto packet_of_hello = worker->daemon().receive(60'000);
     ASSERT_TRUE(packet_of_hello);
     auto hello = packet_of_hello->as<WorkerHello>();

@@ -10,6 +10,7 @@ import pty
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -96,6 +97,52 @@ class Run(Tree):
         self.assertEqual(self.run_amalgam("run", "--", "sh", "-c", "kill -9 $$").returncode, 137)
         self.assertEqual(self.run_amalgam("run", "--", "no-such-program-at-all").returncode, 127)
         self.assertEqual(self.run_amalgam("run", "--", "/").returncode, 126)
+
+
+STRANGER = 54321
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can be another user")
+class Squatted(Tree):
+    """Another user was first where the user's own daemon would listen."""
+
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.folder, 0o755)
+        theirs = os.path.join(self.folder, "run", "amalgam")
+        os.chmod(os.path.join(self.folder, "run"), 0o755)
+        os.mkdir(theirs, 0o755)
+        program = shutil.copy(FAKE, os.path.join(theirs, "amalgamd"))
+        os.chown(theirs, STRANGER, STRANGER)
+        self.socket = os.path.join(theirs, "amalgamd.sock")
+        self.stranger = subprocess.Popen([program, "--socket", self.socket], user=STRANGER, group=STRANGER, extra_groups=[])
+        end = time.monotonic() + 60
+        while not self.answers() and time.monotonic() < end:
+            time.sleep(0.01)
+        os.chmod(self.socket, 0o777)
+
+    def answers(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as guest:
+            return guest.connect_ex(self.socket) == 0
+
+    def tearDown(self):
+        self.stranger.kill()
+        self.stranger.wait()
+        super().tearDown()
+
+    def test_nobody_else_is_believed(self):
+        for words in (["devices"], ["ps"], ["status"], ["devices", "--socket", self.socket]):
+            done = self.run_amalgam(*words)
+            self.assertNotEqual(done.returncode, 0, words)
+            self.assertEqual(done.stdout, "")
+            self.assertIn(f"user id {STRANGER}", done.stderr)
+            self.assertIn("AMALGAM_SOCKET", done.stderr)
+
+    def test_no_program_is_run_there(self):
+        for words in (["run"], ["run", "--socket", self.socket]):
+            done = self.run_amalgam(*words, "--", "echo", "it ran")
+            self.assertEqual(done.returncode, 125)
+            self.assertEqual(done.stdout, "")
 
 
 class Top(Tree):

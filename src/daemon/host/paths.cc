@@ -28,6 +28,31 @@ uint64_t stable_hash(const std::string& text) {
   return hash;
 }
 
+/// The path as lstat() must see it: with a slash at its end a link would be followed.
+fs::path without_end(fs::path path) {
+  while (path.has_parent_path() && path != path.root_path() && (!path.has_filename() || path.filename() == "."))
+    path = path.parent_path();
+  return path;
+}
+
+bool is_trusted(const struct stat& info) { return info.st_uid == ::geteuid() || info.st_uid == 0; }
+
+/// Makes the folders above, which may be links, and sees to it that nobody else could put another folder in this one's
+/// place.
+Result<void> make_parents(const fs::path& folder) {
+  const fs::path parent = without_end(folder.parent_path());
+  if (parent.empty() || parent == folder) return {};
+  struct stat info{};
+  if (::stat(parent.c_str(), &info) != 0) {
+    if (auto above = make_parents(parent); !above) return above;
+    if (::mkdir(parent.c_str(), 0755) != 0 && errno != EEXIST) return fail(system_error(parent.string(), errno));
+    if (::stat(parent.c_str(), &info) != 0) return fail(system_error(parent.string(), errno));
+  }
+  bool sticky = (info.st_mode & S_ISVTX) != 0;
+  if (sticky || (is_trusted(info) && (info.st_mode & S_IWOTH) == 0)) return {};
+  return fail(Code::kPermissionDenied, "others can rename what lies in " + parent.string() + "; choose another place");
+}
+
 }  // namespace
 
 fs::path default_socket(bool system) {
@@ -79,20 +104,25 @@ fs::path guardian_socket(const fs::path& state_dir, const fs::path& socket) {
   return state_dir / ("guardian-" + daemon_name(socket));
 }
 
-Result<void> make_folder(const fs::path& folder, mode_t mode) {
-  std::error_code error;
-  fs::create_directories(folder.parent_path(), error);
-  if (::mkdir(folder.c_str(), mode) == 0) {
-    ::chmod(folder.c_str(), mode);  // the umask must not take away what is meant
-    return {};
-  }
-  if (errno != EEXIST) return fail(system_error("make folder " + folder.string(), errno));
+Result<void> make_folder(const fs::path& given, mode_t mode, Neighbours neighbours) {
+  const fs::path folder = without_end(given);
+  AMALGAM_TRY(make_parents(folder), "make folder " + folder.string());
+  bool made = ::mkdir(folder.c_str(), mode) == 0;
+  if (!made && errno != EEXIST) return fail(system_error("make folder " + folder.string(), errno));
   struct stat info{};
-  if (::stat(folder.c_str(), &info) != 0) return fail(system_error("look at " + folder.string(), errno));
-  bool trusted = info.st_uid == ::geteuid() || info.st_uid == 0;
-  bool open_to_all = (info.st_mode & 002) != 0 && (info.st_mode & S_ISVTX) == 0;
-  if (!S_ISDIR(info.st_mode) || !trusted || open_to_all)
-    return fail(Code::kPermissionDenied, folder.string() + " is not a folder that only its owner can write to; remove it");
+  if (::lstat(folder.c_str(), &info) != 0) return fail(system_error("look at " + folder.string(), errno));
+  if (!S_ISDIR(info.st_mode))
+    return fail(Code::kPermissionDenied,
+                folder.string() + " is no folder" +
+                    (S_ISLNK(info.st_mode) ? ", but a link, which anybody may have put there" : "") + "; remove it");
+  if (!is_trusted(info))
+    return fail(Code::kPermissionDenied,
+                folder.string() + " belongs to user id " + std::to_string(info.st_uid) + "; remove it, or name another");
+  bool sticky = (info.st_mode & S_ISVTX) != 0 && neighbours == Neighbours::kSticky;
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !sticky)
+    return fail(Code::kPermissionDenied, folder.string() + " can be written to by others; chmod go-w " + folder.string());
+  // The umask must not take away what is meant. Nobody else could have put another folder in its place since.
+  if (made && ::chmod(folder.c_str(), mode) != 0) return fail(system_error("set the mode of " + folder.string(), errno));
   return {};
 }
 
@@ -100,6 +130,11 @@ Result<UniqueFd> lock_socket(const fs::path& socket) {
   std::string path = socket.string() + ".lock";
   UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!lock) return fail(system_error("open " + path, errno));
+  struct stat info{};
+  if (::fstat(lock.get(), &info) != 0) return fail(system_error("look at " + path, errno));
+  // In /tmp anybody may have been first, also with another name of a file of ours.
+  if (!S_ISREG(info.st_mode) || !is_trusted(info) || info.st_nlink != 1)
+    return fail(Code::kPermissionDenied, path + " is not a file of ours; remove it");
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     char holder[24] = {};
     ssize_t n = ::pread(lock.get(), holder, sizeof holder - 1, 0);

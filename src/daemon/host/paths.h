@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -32,10 +33,16 @@ std::filesystem::path guardian_socket(const std::filesystem::path& state_dir, co
 /// A name for what this daemon makes outside of its folders: the same for the next daemon at this socket, and only for it.
 std::string daemon_name(const std::filesystem::path& socket);
 
-/// Makes a folder, and those above it. kPermissionDenied if it is there and somebody else (not root) owns it or may write to
-/// it.
-Result<void> make_folder(const std::filesystem::path& folder, mode_t mode);
-/// Takes the lock of a socket, for as long as the result is open. kUnavailable names who holds it.
+/// Who else may put things into a folder.
+enum class Neighbours : uint8_t {
+  kNone,    ///< nobody: what lies there is ours
+  kSticky,  ///< anybody, where the sticky bit keeps them from taking ours away, as in /tmp
+};
+/// Makes a folder, and those above it. What is there already is not followed and not believed: kPermissionDenied if it is a
+/// link or no folder, if somebody else (not root) owns it, or if others may write to it or put another one in its place.
+Result<void> make_folder(const std::filesystem::path& folder, mode_t mode, Neighbours neighbours = Neighbours::kNone);
+/// Takes the lock of a socket, for as long as the result is open. kUnavailable names who holds it; kPermissionDenied: its
+/// file is somebody else's.
 Result<UniqueFd> lock_socket(const std::filesystem::path& socket);
 
 }  // namespace amalgam::daemon

@@ -108,7 +108,6 @@ void Server::accept_some() {
 }
 
 Result<void> Server::check_peer(const protocol::PeerCredentials& peer) const {
-  if (!options_.admits(peer)) return fail(Code::kPermissionDenied, "this socket is not for you");
   const bool privileged = options_.is_privileged(peer.uid);
   if (uint64_t waiting = closer_.waiting(peer.uid); waiting >= kMaxClosingPerUser && !privileged)
     return fail(Code::kLimit, "closing-per-user: you have left " + std::to_string(waiting) +
@@ -125,8 +124,7 @@ void Server::accept_one(UniqueFd fd) {
   auto connection = std::make_unique<Connection>();
   connection->id = next_id_++;
   connection->channel = protocol::Channel(std::move(fd));
-  if (options_.forbids_descriptors)
-    forbid_descriptors(connection->channel.fd());
+  if (options_.forbids_descriptors) forbid_descriptors(connection->channel.fd());
   if (auto peer = connection->channel.peer()) connection->peer = *peer;
   const uint64_t id = connection->id;
   auto welcome = check_peer(connection->peer);

@@ -48,8 +48,6 @@ class Server {
     mode_t mode = 0600;
     Bound connections{"connections", kMaxConnections, kMaxConnectionsPerUser, kReservedConnections,
                       "close some, or end programs (`amalgam ps`)"};
-    /// Who may connect at all.
-    std::function<bool(const protocol::PeerCredentials&)> admits = [](const auto&) { return true; };
     /// Whose requests are not counted.
     std::function<bool(uid_t)> is_privileged = daemon::is_privileged;
     /// False in tests: as with a kernel that cannot forbid descriptors.

@@ -104,15 +104,6 @@ TEST_F(ServerTest, APartOfTheConnectionsIsKept) {
   EXPECT_EQ(refusal(root), "");
 }
 
-TEST_F(ServerTest, WhoMayNotConnectIsToldSo) {
-  options.admits = [](const protocol::PeerCredentials& peer) { return peer.pid != ::getpid(); };
-  listen();
-  Channel channel = connect();
-  turn();
-  EXPECT_EQ(refusal(channel), "permission denied: this socket is not for you");
-  EXPECT_EQ(server->size(), 0u);
-}
-
 /// What this thread has used of a processor.
 uint64_t cpu_us() {
   rusage used{};

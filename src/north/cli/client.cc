@@ -1,34 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "north/cli/client.h"
 
-#include <unistd.h>
+#include <cstdlib>
 
 namespace amalgam::cli {
 namespace {
 
 constexpr int kGoneMs = 10'000;
 
-Result<protocol::Channel> connect_to(const std::string& path) {
-  auto channel = protocol::Channel::connect(path);
-  if (!channel) return channel;
-  if (path != protocol::user_socket_path()) return channel;
-  // The user's folder may lie in /tmp, where anybody could have been first.
-  auto peer = channel->peer();
-  if (!peer) return fail(std::move(peer.error()));
-  if (peer->uid != ::getuid() && peer->uid != 0)
-    return fail(Code::kPermissionDenied, path + " is held by user id " + std::to_string(peer->uid) +
-                                             "; set AMALGAM_SOCKET to the socket of a daemon that you trust");
-  return channel;
-}
-
 }  // namespace
 
 Result<Client> Client::connect(const std::string& socket) {
   std::string path = socket.empty() ? protocol::default_socket_path() : socket;
-  auto channel = connect_to(path);
+  auto channel = protocol::Channel::connect(path);
   if (!channel && socket.empty() && ::getenv("AMALGAM_SOCKET") == nullptr && path != protocol::user_socket_path()) {
     path = protocol::user_socket_path();
-    channel = connect_to(path);
+    channel = protocol::Channel::connect(path);
   }
   if (channel) return Client(std::move(*channel), std::move(path));
   Error error = std::move(channel.error());

@@ -21,7 +21,6 @@ inline constexpr int kAnswerMs = 90'000;
 class Client {
  public:
   /// `socket` as the user gave it; empty: default_socket_path(), and where nobody answers there, the user's own.
-  /// A socket of the user's own is only believed if its daemon runs as this user or as root.
   static Result<Client> connect(const std::string& socket);
 
   Result<std::vector<protocol::DeviceEntry>> devices() const;

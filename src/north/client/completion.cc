@@ -8,8 +8,10 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
+#include "base/limits.h"
+#include "north/client/output.h"
 #include "north/client/session.h"
 
 namespace amalgam::client {
@@ -17,13 +19,8 @@ namespace {
 
 constexpr uint64_t kPeerCheckNs = 100'000'000;  // how often a sleeping waiter looks whether the worker still lives
 
-void write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    ssize_t n = ::write(fd, text.data(), text.size());
-    if (n <= 0) return;
-    text.remove_prefix(static_cast<size_t>(n));
-  }
-}
+/// The session whose service thread this is.
+thread_local const Session* t_served = nullptr;
 
 }  // namespace
 
@@ -40,22 +37,18 @@ void Session::poll() {
 
 void Session::drain() {
   using Next = protocol::RingConsumer::Next;
-  for (;;) {
+  // A worker that never stops must not keep whoever came for one completion.
+  for (uint64_t taken = 0; taken < kMaxDrained && !dead(); ++taken) {
     Next next = completions_.next(*frame_);
-    if (next == Next::kFrame) {
-      handle(*frame_);
-      continue;
-    }
     if (next == Next::kBroken) die();
-    return;
+    if (next != Next::kFrame) return;
+    handle(*frame_);
   }
 }
 
 void Session::handle(const protocol::Frame& frame) {
   using protocol::CompletionType;
-  auto with = [&](auto message, auto act) {
-    if (protocol::decode(frame.payload(), message)) act(message);
-  };
+  auto with = [&](auto message, auto act) { protocol::decode(frame.payload(), message) ? act(message) : die(); };
   switch (frame.completion()) {
     case CompletionType::kReply: return on_reply(frame);
     case CompletionType::kEventDone: return with(protocol::EventDone{}, [&](auto& m) { on_event_done(m); });
@@ -64,18 +57,24 @@ void Session::handle(const protocol::Frame& frame) {
     case CompletionType::kStreamRetired: return with(protocol::StreamRetired{}, [&](auto& m) { on_retired(m); });
     case CompletionType::kOutput:
       return with(protocol::Output{}, [&](auto& m) {
-        if (m.fd == 1 || m.fd == 2) write_all(static_cast<int>(m.fd), m.text);
+        m.fd == STDOUT_FILENO || m.fd == STDERR_FILENO ? write_output(static_cast<int>(m.fd), m.text) : die();
       });
     case CompletionType::kFault: return die();
   }
+  die();
 }
 
 void Session::on_reply(const protocol::Frame& frame) {
   protocol::Reply reply;
   if (!protocol::decode(frame.payload(), reply)) return die();
-  std::lock_guard lock(calls_mutex_);
+  if (reply.code != Code::kOk && !is_failure(reply.code)) return die();
+  std::unique_lock lock(calls_mutex_);
   auto found = calls_.find(frame.header.call);
-  if (found == calls_.end()) return;
+  // Once it is done the caller has it, without a lock.
+  if (found == calls_.end() || found->second->done.load(std::memory_order_relaxed)) {
+    lock.unlock();
+    return die();
+  }
   PendingCall* pending = found->second;
   if (reply.code == Code::kOk) {
     pending->result = Payload(reply.payload.begin(), reply.payload.end());
@@ -97,14 +96,72 @@ void Session::on_reply(const protocol::Frame& frame) {
   drop_service();
 }
 
-void Session::on_event_done(const protocol::EventDone& done) {
+/// The event with the reference that was owed, if an EventDone is owed for it. Not if it is gated; then it is still owed.
+Event* Session::take_owed(protocol::ObjectId id, bool& gated) {
   Event* event = nullptr;
-  ids_.find(done.event, [&](Tracked* object) {
+  ids_.find(id, [&](Tracked* object) {
     if (object->tracked_kind != Tracked::TrackedKind::kEvent) return;
     auto* found = static_cast<Event*>(object);
-    if (found->owed_.exchange(false, std::memory_order_acq_rel)) event = found;
+    if (!found->owed_.exchange(false)) return;
+    gated = found->gated();
+    if (gated)
+      found->owed_.store(true);
+    else
+      event = found;
   });
-  if (event != nullptr) event->settle(done.status > 0 ? kComplete : done.status, done.times);
+  return event;
+}
+
+/// What is known of an event that something waits for. Of one that is not there any more: it has ended.
+Seen Session::look(protocol::ObjectId id) {
+  Seen seen;
+  ids_.find(id, [&](Tracked* object) {
+    if (object->tracked_kind != Tracked::TrackedKind::kEvent) return;
+    auto* event = static_cast<Event*>(object);
+    const int32_t status = event->status();
+    const bool source = event->gated() || event->user_.load();
+    seen.what = status < 0            ? Seen::What::kFailed
+                : status == kComplete ? Seen::What::kEnded
+                : source              ? Seen::What::kSource
+                : event->owed_.load() ? Seen::What::kCommand
+                                      : Seen::What::kEnded;
+    if (seen.what == Seen::What::kCommand) seen.place = event->place_;
+  });
+  return seen;
+}
+
+/// Whether the command can have ended so, and its stream have come so far.
+bool Session::is_believed(const protocol::EventDone& done, const Event* event) {
+  auto look = [this](protocol::ObjectId id) { return this->look(id); };
+  if (event != nullptr && done.status == kComplete && !gates_.may_have_ended(event->place_, look)) return false;
+  bool sent = true, retires = false;
+  ids_.find(done.stream, [&](Tracked* object) {
+    if (object->tracked_kind != Tracked::TrackedKind::kStream) return;
+    auto* stream = static_cast<Stream*>(object);
+    sent = stream->has_sent(done.number);
+    retires = stream->in_order;
+  });
+  return sent && (!retires || gates_.may_have_retired(done.stream, done.number, look));
+}
+
+void Session::on_event_done(const protocol::EventDone& done) {
+  if (done.status > kComplete) return die();
+  bool gated = false;
+  Event* event = take_owed(done.event, gated);
+  if (gated) {
+    // Its work has not run, or runs now, on memory that the program takes back as soon as it hears of the end. Only a gate
+    // that was refused ends so.
+    Gate refused = done.status < 0 ? gates_.take_waiting(done.event) : Gate();
+    if (!refused) return die();
+    drop_service();
+    event = take_owed(done.event, gated);
+  }
+  if (!is_believed(done, event)) {
+    if (event != nullptr) event->owed_.store(true);
+    die();
+    return end_events();  // had others been dying while it was not owed
+  }
+  if (event != nullptr) event->settle(done.status, done.times);
   // Retire after the event has its status: an idle stream implies that its events say so.
   ids_.find(done.stream, [&](Tracked* object) {
     if (object->tracked_kind != Tracked::TrackedKind::kStream) return;
@@ -116,6 +173,7 @@ void Session::on_event_done(const protocol::EventDone& done) {
 }
 
 void Session::on_event_status(const protocol::EventStatus& status) {
+  if (status.status > kQueued) return die();
   Event* event = nullptr;
   ids_.find(status.event, [&](Tracked* object) {
     if (object->tracked_kind != Tracked::TrackedKind::kEvent) return;
@@ -131,24 +189,44 @@ void Session::on_event_status(const protocol::EventStatus& status) {
 }
 
 void Session::on_gate(const protocol::GateReady& ready) {
-  std::function<int32_t()> work;
-  {
-    std::lock_guard lock(gates_mutex_);
-    auto found = gates_.find(ready.event);
-    if (found == gates_.end()) return;
-    work = std::move(found->second);
-    gates_.erase(found);
+  if (ready.status < 0) {
+    if (Gate failed = gates_.take_waiting(ready.event)) drop_service();
+    return;
   }
-  if (ready.status < 0) return drop_service();
-  // The event cannot go before the signal: its EventDone is still owed.
-  defer([this, work = std::move(work), id = ready.event] {
-    int32_t status = work();
-    post(protocol::SignalEvent{id, status});
-    drop_service();
-  });
+  auto look = [this](protocol::ObjectId id) { return this->look(id); };
+  if (ready.status > 0 || !gates_.make_ready(ready.event, look)) return die();
+  defer([this, id = ready.event] { run_gate(id); });
+}
+
+/// On the service thread. If the session dies first nothing runs; if it dies meanwhile, all events end after the work.
+void Session::run_gate(protocol::ObjectId id) {
+  Gate::Work* work = gates_.begin(id);
+  if (work == nullptr) return;
+  int32_t status = (*work)();
+  Gate ended = gates_.end(id);
+  post(protocol::SignalEvent{id, status});
+  if (dead()) end_events();
+  drop_service();
+  announce_progress();
+}
+
+/// The session is dead, and whoever hears of it may take back all memory that it has named. What runs on this very thread
+/// cannot wait for itself.
+void Session::await_gates() {
+  while (t_served != this) {
+    uint32_t seen = progress_.load(std::memory_order_seq_cst);
+    if (gates_.running() == 0) return;
+    follow(seen, kPeerCheckNs);
+  }
 }
 
 void Session::on_retired(const protocol::StreamRetired& retired) {
+  auto look = [this](protocol::ObjectId id) { return this->look(id); };
+  bool sent = true;
+  ids_.find(retired.stream, [&](Tracked* object) {
+    if (object->tracked_kind == Tracked::TrackedKind::kStream) sent = static_cast<Stream*>(object)->has_sent(retired.number);
+  });
+  if (!sent || !gates_.may_have_retired(retired.stream, retired.number, look)) return die();
   ids_.find(retired.stream, [&](Tracked* object) {
     if (object->tracked_kind == Tracked::TrackedKind::kStream) static_cast<Stream*>(object)->retire(retired.number);
   });
@@ -156,34 +234,49 @@ void Session::on_retired(const protocol::StreamRetired& retired) {
 
 void Session::die() {
   if (dead_.exchange(true, std::memory_order_acq_rel)) return;
+  ::shutdown(worker_.get(), SHUT_RDWR);  // one that lied still lives, and is to go
+  end_calls();
+  for ([[maybe_unused]] const Gate& gone : gates_.close()) drop_service();
+  end_events();
+  announce_progress();
+  if (rings_ != nullptr) completions_.poke();  // whoever leads
+}
+
+void Session::end_calls() {
+  std::vector<PendingCall*> later;
   {
     std::lock_guard lock(calls_mutex_);
     for (auto& [number, pending] : calls_) {
+      if (pending->done.load(std::memory_order_relaxed)) continue;
       pending->result = dead_error();
-      if (!pending->later) continue;
-      drop_service();
-      defer([pending] {
-        pending->later(std::move(pending->result));
-        delete pending;
-      });
+      if (pending->later) later.push_back(pending);
     }
+    // Before anybody runs and deletes them.
     std::erase_if(calls_, [](const auto& entry) { return static_cast<bool>(entry.second->later); });
   }
+  for (PendingCall* pending : later) {
+    drop_service();
+    defer([pending] {
+      pending->later(std::move(pending->result));
+      delete pending;
+    });
+  }
+}
+
+/// Of a dead session. While the work of a gate runs no event ends, since programs conclude from any that they have their
+/// memory back; then the work's end is theirs (run_gate).
+void Session::end_events() {
+  if (gates_.running() != 0) return;
   std::vector<Event*> owed;
   ids_.each([&](Tracked* object) {
     if (object->tracked_kind != Tracked::TrackedKind::kEvent) return;
     auto* event = static_cast<Event*>(object);
-    if (event->owed_.exchange(false, std::memory_order_acq_rel)) owed.push_back(event);
+    if (event->owed_.exchange(false)) owed.push_back(event);
   });
   for (Event* event : owed) {
     event->settle(kDeadStatus, {});
     event->release();
   }
-  {
-    std::lock_guard lock(gates_mutex_);
-    gates_.clear();
-  }
-  announce_progress();
 }
 
 void Session::check_peer() {
@@ -282,6 +375,7 @@ void Session::need_service() {
       &thread, nullptr,
       [](void* self) -> void* {
         pthread_setname_np(pthread_self(), "amalgam");
+        t_served = static_cast<Session*>(self);
         static_cast<Session*>(self)->service_loop();
         return nullptr;
       },
@@ -298,6 +392,7 @@ void Session::service_loop() {
   for (;;) {
     uint32_t seen = progress_.load(std::memory_order_seq_cst);  // first: jobs, and waiters that leave, announce themselves
     run_jobs();
+    if (dead() && leave_service()) return;
     bool held = service_holds_.load(std::memory_order_acquire) > 0 && !dead();
     if (held && !is_off_duty() && leader_.try_lock()) {
       service_leads_.store(true, std::memory_order_seq_cst);
@@ -309,6 +404,14 @@ void Session::service_loop() {
     }
     follow(seen, held ? kPeerCheckNs : UINT64_MAX);
   }
+}
+
+/// A dead session needs its thread no more, until somebody has another job for it.
+bool Session::leave_service() {
+  std::lock_guard lock(jobs_mutex_);
+  if (!jobs_.empty()) return false;
+  service_started_.store(false, std::memory_order_release);
+  return true;
 }
 
 }  // namespace amalgam::client

@@ -7,6 +7,7 @@ namespace amalgam::client {
 
 void Event::release() {
   if (holds_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  end_user();
   if (id_ != 0) {
     session_->post_along(protocol::Release{id_});
     session_->ids().free(id_);
@@ -17,6 +18,16 @@ void Event::release() {
 bool Event::adopt_id() {
   id_ = session_->ids().make(this);
   return id_ != 0;
+}
+
+bool Event::adopt_id_as_user() {
+  session_->gates().add_source();
+  user_.store(true);
+  return adopt_id();
+}
+
+void Event::end_user() {
+  if (user_.exchange(false)) session_->gates().end_source();
 }
 
 void Event::when(int32_t at, std::function<void(int32_t)> reached) {
@@ -49,6 +60,7 @@ bool Event::settle(int32_t status, const protocol::Timestamps& times) {
         }
     std::erase_if(callbacks_, [](const Callback& c) { return !c.reached; });
   }
+  if (status <= kComplete) end_user();
   for (Callback& callback : due) {
     session_->defer(
         [reached = std::move(callback.reached), at = callback.at, status] { reached(status < 0 ? status : at); });

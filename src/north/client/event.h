@@ -14,10 +14,12 @@
 #include <vector>
 
 #include "north/client/ids.h"
+#include "north/client/order.h"
 #include "protocol/waist/completions.h"
 
 namespace amalgam::client {
 
+class Gates;
 class Session;
 
 inline constexpr int32_t kQueued = 3, kSubmitted = 2, kRunning = 1, kComplete = 0;
@@ -48,20 +50,29 @@ class Event : public Tracked {
   bool settle(int32_t status, const protocol::Timestamps& times);
   /// Times of work that this process does itself, for a later settle() that brings none. Before the final status only.
   void note_times(const protocol::Timestamps& times) { times_ = times; }
-  /// Gives the event an id on the waist without owing it an EventDone (user events). False at the bound of objects.
+  /// Gives the event an id on the waist; it is owed no EventDone yet. False at the bound of objects.
   bool adopt_id();
+  /// The same for an event that only the program ends; until then it is a source (order.h).
+  bool adopt_id_as_user();
+  /// Its command is work of this process that has not run, or runs (gates.h): nobody may end it yet.
+  bool gated() const { return gated_.load(); }
 
  protected:
+  friend class Gates;
   friend class Session;
   struct Callback {
     int32_t at;
     std::function<void(int32_t)> reached;
   };
   ~Event() = default;
+  void end_user();
   Session* session_;
   Destroy destroy_;
   protocol::ObjectId id_ = 0;
+  Place place_;                    ///< of its command; constant once it is owed
   std::atomic<bool> owed_{false};  ///< the worker still owes an EventDone, and the session holds a reference
+  std::atomic<bool> user_{false};  ///< only the program ends it, and it has not
+  std::atomic<bool> gated_{false};
   std::atomic<int32_t> status_{kQueued};
   std::atomic<uint32_t> holds_{1};
   protocol::Timestamps times_;

@@ -15,6 +15,8 @@
 #include <cstring>
 #include <new>
 
+#include "north/client/descriptors.h"
+
 namespace amalgam::client {
 namespace {
 
@@ -22,6 +24,8 @@ constexpr int kOpenTimeoutMs = 60'000;
 constexpr int kConnectTries = 50;  // a daemon that is being restarted comes back within this many steps
 constexpr useconds_t kConnectStepUs = 100'000;
 constexpr int kAddressTries = 16;
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kRegionAlign = 128;  // of the largest built-in type: programs use instructions that trap on less
 // Where the heap is looked for: far from where Linux puts programs, libraries, stacks and the usual sanitizers' shadows.
 #ifdef __SANITIZE_THREAD__
 constexpr uint64_t kHeapWindowBegin = 0x10'0000'0000, kHeapWindowBytes = 0x60'0000'0000;  // it shadows all the rest
@@ -48,13 +52,29 @@ Result<protocol::Channel> connect_daemon() {
 
 }  // namespace
 
-Session::~Session() = default;
+Session::~Session() {
+  die();
+  while (service_started_.load(std::memory_order_acquire)) {
+    announce_progress();
+    ::usleep(100);
+  }
+  // The service thread says that it leaves with the lock held.
+  jobs_mutex_.lock();
+  jobs_mutex_.unlock();
+  unmap_memories();
+}
 
 std::unexpected<Error> Session::dead_error() { return fail(Code::kDeviceLost, "the session's worker is gone"); }
 
+std::unexpected<Error> Session::disbelieve(const char* what) {
+  die();
+  return fail(Code::kProtocol, what);
+}
+
 void Session::abandon() {
   dead_.store(true, std::memory_order_release);
-  for (std::mutex* mutex : {&send_mutex_, &leader_, &calls_mutex_, &gates_mutex_, &jobs_mutex_}) new (mutex) std::mutex;
+  for (std::mutex* mutex : {&send_mutex_, &leader_, &calls_mutex_, &jobs_mutex_}) new (mutex) std::mutex;
+  gates_.after_fork();
   ids_.after_fork();
   staging_.after_fork();
 }
@@ -75,6 +95,8 @@ Result<void> Session::connect(const protocol::Token& slice) {
   protocol::ReceivedDescriptors<protocol::SessionOpened> fds;
   auto opened = daemon->call<protocol::SessionOpened>(request, kOpenTimeoutMs, fds);
   if (!opened) return std::unexpected(std::move(opened.error()));
+  AMALGAM_TRY(check_descriptors(fds, opened->heap_bytes), "the daemon's answer");
+  if (opened->devices.size() > model::kMaxSessionDevices) return fail(Code::kProtocol, "a session of too many devices");
   worker_ = std::move(fds.worker);
   knock_ = std::move(fds.knock);
   devices_ = std::move(opened->devices);
@@ -88,14 +110,13 @@ Result<void> Session::map_memories(int ring_fd, int grants_fd) {
   if (rings == MAP_FAILED) return fail(system_error("map rings", errno));
   ::madvise(rings, protocol::RingMemory::kBytes, MADV_DONTFORK);
   rings_ = static_cast<protocol::RingMemory*>(rings);
-  if (rings_->magic != protocol::RingMemory::kMagic || rings_->version != protocol::kWireVersion)
-    return fail(Code::kProtocol, "the worker speaks another version of the waist: restart amalgamd");
   auto* base = static_cast<std::byte*>(rings);
   commands_ = protocol::RingProducer(&rings_->command, base + protocol::RingMemory::kCommandData, kCommandRingBytes);
   completions_ =
       protocol::RingConsumer(&rings_->completion, base + protocol::RingMemory::kCompletionData, kCompletionRingBytes);
   frame_ = std::make_unique<protocol::Frame>();
-  if (heap_bytes_ < kStagingBytes || (heap_bytes_ & 4095) != 0) return fail(Code::kProtocol, "bad heap size");
+  if (rings_->magic != protocol::RingMemory::kMagic || rings_->version != protocol::kWireVersion)
+    return fail(Code::kProtocol, "the worker speaks another version of the waist: restart amalgamd");
   void* grants = ::mmap(nullptr, sizeof(model::Grants), PROT_READ, MAP_SHARED, grants_fd, 0);
   if (grants == MAP_FAILED) return fail(system_error("map grants", errno));
   ::madvise(grants, sizeof(model::Grants), MADV_DONTFORK);
@@ -126,28 +147,72 @@ Result<void> Session::greet(int heap_fd) {
       return {};
     }
     ::munmap(place, heap_bytes_);
+    heap_ = nullptr;
   }
   return fail(Code::kInternal, "no common address for the heap");
 }
 
-bool Session::prepare(Event& event) {
-  event.id_ = ids_.make(&event);
-  if (event.id_ == 0) return false;
-  event.retain();
-  event.owed_.store(true, std::memory_order_release);
-  return true;
+void Session::unmap_memories() {
+  if (rings_ != nullptr) ::munmap(rings_, protocol::RingMemory::kBytes);
+  if (heap_ != nullptr) ::munmap(heap_, heap_bytes_);
+  if (grants_ != nullptr) ::munmap(const_cast<model::Grants*>(grants_), sizeof(model::Grants));
 }
 
-bool Session::enqueue_gate(Stream& stream, std::span<const protocol::ObjectId> waits, Event& event,
-                           std::function<int32_t()> work) {
-  hold_service();
-  {
-    std::lock_guard lock(gates_mutex_);
-    gates_[event.id()] = std::move(work);
+Result<std::byte*> Session::place(const protocol::RegionReply& reply, uint64_t least, bool within) {
+  // The beginning of the heap is ours to hand out.
+  const bool outside =
+      reply.heap_offset < kStagingBytes || reply.heap_offset > heap_bytes_ || reply.size > heap_bytes_ - reply.heap_offset;
+  const bool aligned = within || reply.heap_offset % (least < kPage ? kRegionAlign : kPage) == 0;
+  const bool somewhere = reply.residency <= static_cast<uint8_t>(model::Residency::kStaged);
+  if (outside || reply.size < least || !aligned || !somewhere) return disbelieve("a region where none can be");
+  return heap_ + reply.heap_offset;
+}
+
+/// Before anything of it can be seen: the worker may guess ids and numbers, and say of them what it likes.
+void Session::number(Stream& stream, bool after_all, std::span<const protocol::ObjectId> waits, Event* event) {
+  const Place place{stream.id, stream.sent + 1, after_all};
+  if (gates_.any_source()) {
+    const bool behind_barrier = stream.barrier != nullptr && !stream.barrier->done();
+    gates_.note(place, waits, behind_barrier ? stream.barrier->id() : 0);
   }
+  if (event != nullptr) {
+    event->place_ = place;
+    event->retain();
+    event->owed_.store(true);
+  }
+  ++stream.sent;
+}
+
+/// It could not be sent.
+void Session::take_back(Stream& stream, Event* event) {
+  --stream.sent;
+  bool gated = false;
+  if (Event* owed = event == nullptr ? nullptr : take_owed(event->id(), gated)) owed->release();
+}
+
+bool Session::enqueue_gate(Stream& stream, std::span<const protocol::ObjectId> waits, Event& event, Gate::Work work) {
+  hold_service();
+  event.place_ = {stream.id, stream.sent + 1, stream.in_order};
   protocol::Gate gate;
   gate.head = {stream.id, event.id(), waits};
-  return enqueue(stream, gate);
+  if (gates_.add(event, std::move(work))) {
+    if (enqueue(stream, gate, &event)) return true;
+    // As a gate it was still owed.
+    if (Gate unsent = gates_.take_waiting(event.id())) drop_service();
+    bool gated = false;
+    if (Event* owed = take_owed(event.id(), gated)) owed->release();
+    return false;
+  }
+  drop_service();
+  return false;
+}
+
+void Session::ring_knock() const {
+  // Others have the bell too, and could have filled it so that we would wait.
+  pollfd bell{knock_.get(), POLLOUT, 0};
+  if (::poll(&bell, 1, 0) != 1 || (bell.revents & POLLOUT) == 0) return;
+  const uint64_t one = 1;
+  (void)!::write(knock_.get(), &one, sizeof one);
 }
 
 bool Session::make_room(size_t payload, std::unique_lock<std::mutex>& lock) {
@@ -172,10 +237,13 @@ bool Session::begin_call(PendingCall& pending) {
   return true;
 }
 
-Result<Payload> Session::end_call(PendingCall& pending) {
+Result<Payload> Session::end_call(PendingCall& pending, Payload* error_payload) {
   std::lock_guard lock(calls_mutex_);
   calls_.erase(pending.number);
-  if (pending.done.load(std::memory_order_acquire)) return std::move(pending.result);
+  if (pending.done.load(std::memory_order_acquire)) {
+    if (error_payload != nullptr) *error_payload = std::move(pending.error_payload);
+    return std::move(pending.result);
+  }
   if (!dead()) return fail(Code::kLimit, "the command is over frame-bytes");
   return dead_error();
 }
@@ -208,14 +276,15 @@ bool Session::finish(Stream& stream) {
     target = stream.sent;
   }
   auto reached = [&] { return stream.retired.load(std::memory_order_acquire) >= target; };
-  if (reached()) return !dead();
-  if (!post(protocol::Notify{stream.id})) return false;
-  return wait_until(reached);
+  if (reached() ? !dead() : post(protocol::Notify{stream.id}) && wait_until(reached)) return true;
+  await_gates();
+  return false;
 }
 
 bool Session::wait(Event& event) {
-  if (event.done()) return true;
-  return wait_until([&] { return event.done(); });
+  if (event.done() || wait_until([&] { return event.done(); })) return true;
+  await_gates();
+  return false;
 }
 
 }  // namespace amalgam::client

@@ -10,12 +10,15 @@
 // Death: if the worker goes, dead() turns true, every pending event ends with kDeadStatus, every call returns kDeviceLost.
 // In a forked child the session is dead from the start (Runtime resets itself).
 //
+// Belief: a worker is its tenant's or another's machine code, so all that comes back is checked here, or by whoever knows
+// what it must be, who then calls disbelieve(). A lie ends the session as if the worker had been killed. Nothing that a
+// worker says makes this process read, write or allocate what the program has not named, end, or wait where it would not
+// wait for a slow one.
+//
 // Threads: every method may be called from any thread unless it says otherwise. No method calls the program's code, except
 // on the service thread, with no lock held. Lifetime: reference counted by the front door's contexts; never destroyed while
 // the process lives (its memory may still be mapped by the program's pointers).
 #pragma once
-
-#include <unistd.h>
 
 #include <atomic>
 #include <cstddef>
@@ -35,6 +38,7 @@
 #include "base/unique_fd.h"
 #include "model/grants.h"
 #include "north/client/event.h"
+#include "north/client/gates.h"
 #include "north/client/ids.h"
 #include "north/client/staging.h"
 #include "north/client/stream.h"
@@ -53,9 +57,12 @@ class Session {
  public:
   /// Opens a session on the slice: daemon, worker, memories, Hello. Blocks for as long as the worker takes to start.
   static Result<std::unique_ptr<Session>> open(const protocol::Token& slice);
+  /// Of a session that nobody uses: one that could not be opened, or a test's.
   ~Session();
 
   bool dead() const { return dead_.load(std::memory_order_acquire); }
+  /// Ends the session because of something that no honest worker says; the error for the caller to return.
+  std::unexpected<Error> disbelieve(const char* what);
   /// After fork, in the child: nothing of this session may be touched any more.
   /// Locks are made anew: whoever held one is not in this process.
   void abandon();
@@ -63,6 +70,7 @@ class Session {
   /// Device ids ("opencl:0") in the order that OpenDevice.index means.
   const std::vector<std::string>& devices() const { return devices_; }
   IdPool& ids() { return ids_; }
+  Gates& gates() { return gates_; }
   Staging& staging() { return staging_; }
   std::byte* heap() const { return heap_; }
   uint64_t heap_bytes() const { return heap_bytes_; }
@@ -87,20 +95,14 @@ class Session {
   }
 
   /// Sends a command and waits for its Reply. The driver's code is in Error::native; a failed call's payload (LinkReply,
-  /// StatusListReply) goes to `error_payload` if that is given; `sent`, if given, counts one up once the command is on its
-  /// way.
+  /// StatusListReply) goes to `error_payload` if that is given.
   template <typename M>
-  Result<Payload> call(const M& message, Payload* error_payload = nullptr, uint64_t* sent = nullptr) {
+  Result<Payload> call(const M& message, Payload* error_payload = nullptr) {
     PendingCall pending;
     if (!begin_call(pending)) return dead_error();
-    {
-      std::unique_lock lock(send_mutex_);
-      if (!send_locked(message, pending.number, lock)) return end_call(pending);
-      if (sent != nullptr) ++*sent;
-    }
+    if (std::unique_lock lock(send_mutex_); !send_locked(message, pending.number, lock)) return end_call(pending);
     wait_until([&] { return pending.done.load(std::memory_order_acquire); });
-    if (error_payload != nullptr) *error_payload = std::move(pending.error_payload);
-    return end_call(pending);
+    return end_call(pending, error_payload);
   }
 
   /// Sends a command; `done` runs on the service thread when its Reply is there, or the session has died (builds with a
@@ -118,44 +120,46 @@ class Session {
     return send_locked(message, pending->number, lock);
   }
 
-  /// Decodes a payload as M; kProtocol if it is short.
+  /// Decodes a payload as M.
   template <typename M>
-  static Result<M> read(const Payload& payload) {
+  Result<M> read(const Payload& payload) {
     M message;
-    if (!protocol::decode(std::span<const std::byte>(payload), message)) return fail(Code::kProtocol, "short reply");
+    if (!protocol::decode(std::span<const std::byte>(payload), message)) return disbelieve("a short reply");
     return message;
   }
+  /// Where a region of at least `least` bytes lies: in the heap's own part, aligned as every region is unless it lies
+  /// `within` another.
+  Result<std::byte*> place(const protocol::RegionReply& reply, uint64_t least, bool within = false);
 
-  /// Enqueues: numbers the command on its stream, registers `event` (may be null; retained until its EventDone) and sends.
-  /// Caller holds stream.mutex and has put stream.id, the waits and, with event, prepare(event) into the head.
+  /// Enqueues: numbers the command on its stream, owes `event` (may be null; it has its id and is retained until its
+  /// EventDone) and sends. Caller holds stream.mutex and has put stream.id, the waits and the event's id into the head.
   template <typename M>
-  bool enqueue(Stream& stream, const M& message) {
-    std::unique_lock lock(send_mutex_);
-    if (!send_locked(message, 0, lock)) return false;
-    ++stream.sent;
-    return true;
+  bool enqueue(Stream& stream, const M& message, Event* event) {
+    return enqueue_as(stream, message, event, 0);
   }
   /// The same, but waits for the driver's verdict on the call. On error the worker has counted the command and sends the
   /// event's EventDone with the error; the caller drops the event.
   template <typename M>
-  Result<void> enqueue_checked(Stream& stream, const M& message) {
-    auto reply = call(message, nullptr, &stream.sent);
+  Result<void> enqueue_checked(Stream& stream, const M& message, Event* event) {
+    PendingCall pending;
+    if (!begin_call(pending)) return dead_error();
+    if (enqueue_as(stream, message, event, pending.number))
+      wait_until([&] { return pending.done.load(std::memory_order_acquire); });
+    auto reply = end_call(pending);
     if (!reply) return std::unexpected(std::move(reply.error()));
     return {};
   }
-  /// Gives the event an id and the reference that its EventDone takes back. False at the bound of objects.
-  bool prepare(Event& event);
 
-  /// Enqueues a gate whose work is `work` (runs on the service thread or on a thread that waits; returns the gate's status).
-  /// `event` must be prepared and is the gate's event. Caller holds stream.mutex.
-  bool enqueue_gate(Stream& stream, std::span<const protocol::ObjectId> waits, Event& event, std::function<int32_t()> work);
+  /// Enqueues a gate (gates.h) whose work runs on the service thread. `event`, which has its id, becomes the gate's. False,
+  /// and the work gone, if the session is dead. Caller holds stream.mutex.
+  bool enqueue_gate(Stream& stream, std::span<const protocol::ObjectId> waits, Event& event, Gate::Work work);
 
   /// Back-pressure: waits (bounded) while the stream has too many commands that have not completed. Caller does not hold
   /// stream.mutex. False if there is still no room.
   bool throttle(Stream& stream);
-  /// Waits until everything enqueued on the stream so far has completed. False if the session died.
+  /// Waits until everything enqueued on the stream so far has completed. False if the session died; no gate runs then.
   bool finish(Stream& stream);
-  /// Waits for the event's end. False if the session died (the event then has kDeadStatus).
+  /// Waits for the event's end. False if the session died (the event then has kDeadStatus); no gate runs then.
   bool wait(Event& event);
   /// Takes what has come back, without waiting. Call it from polls of an event's status.
   void poll();
@@ -190,6 +194,7 @@ class Session {
   Result<void> connect(const protocol::Token& slice);
   Result<void> map_memories(int ring_fd, int grants_fd);
   Result<void> greet(int heap_fd);
+  void unmap_memories();
 
   template <typename M>
   bool send_locked(const M& message, uint32_t call, std::unique_lock<std::mutex>& lock, Wake wake = Wake::kNow) {
@@ -212,10 +217,20 @@ class Session {
   /// The worker, which slept, will launch something. Where it will have to ask for its turn first, says so already: beside
   /// busy neighbours it may take milliseconds to wake up, and the arbiter, which is real-time, stops them.
   void knock() const {
-    if (devices_.size() != 1 || grants_->devices[0].granted.load(std::memory_order_relaxed) != 0) return;
-    const uint64_t one = 1;
-    (void)!::write(knock_.get(), &one, sizeof one);
+    if (devices_.size() == 1 && grants_->devices[0].granted.load(std::memory_order_relaxed) == 0) ring_knock();
   }
+  void ring_knock() const;
+  template <typename M>
+  bool enqueue_as(Stream& stream, const M& message, Event* event, uint32_t call) {
+    bool after_all = stream.in_order;
+    if constexpr (std::is_same_v<M, protocol::Marker>) after_all |= message.head.waits.empty();
+    number(stream, after_all, message.head.waits, event);
+    if (std::unique_lock lock(send_mutex_); send_locked(message, call, lock)) return true;
+    take_back(stream, event);
+    return false;
+  }
+  void number(Stream& stream, bool after_all, std::span<const protocol::ObjectId> waits, Event* event);
+  void take_back(Stream& stream, Event* event);
   /// An upper bound of the encoded size; most commands are small and fixed.
   template <typename M>
   static size_t payload_bound(const M& message) {
@@ -232,7 +247,7 @@ class Session {
   bool make_room(size_t payload, std::unique_lock<std::mutex>& lock);
 
   bool begin_call(PendingCall& pending);
-  Result<Payload> end_call(PendingCall& pending);
+  Result<Payload> end_call(PendingCall& pending, Payload* error_payload = nullptr);
   static std::unexpected<Error> dead_error();
 
   void drain();
@@ -242,13 +257,21 @@ class Session {
   void on_event_status(const protocol::EventStatus& status);
   void on_gate(const protocol::GateReady& ready);
   void on_retired(const protocol::StreamRetired& retired);
+  Event* take_owed(protocol::ObjectId id, bool& gated);
+  Seen look(protocol::ObjectId id);
+  bool is_believed(const protocol::EventDone& done, const Event* event);
+  void run_gate(protocol::ObjectId id);
+  void await_gates();
   void die();
+  void end_calls();
+  void end_events();
   void nudge_service();
   void follow(uint32_t seen, uint64_t timeout_ns);
   bool lead(const std::function<bool()>& done, bool service);
   void check_peer();
   void announce_progress();
   void service_loop();
+  bool leave_service();
   void run_jobs();
 
   protocol::Channel daemon_;
@@ -279,8 +302,7 @@ class Session {
   std::mutex calls_mutex_;
   uint32_t next_call_ = 0;
   std::unordered_map<uint32_t, PendingCall*> calls_;
-  std::mutex gates_mutex_;
-  std::unordered_map<protocol::ObjectId, std::function<int32_t()>> gates_;
+  Gates gates_;
 
   std::mutex jobs_mutex_;
   std::deque<std::function<void()>> jobs_;

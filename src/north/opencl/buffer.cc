@@ -67,9 +67,12 @@ cl_int create_buffer(cl_mem mem, void* host_ptr) {
   }
   client::Payload payload;
   if (cl_int result = create_on_worker(mem, message, &payload); result != CL_SUCCESS) return result;
-  auto place = client::Session::read<protocol::RegionReply>(payload);
-  if (!place || !take_place(mem, *place, mem->size)) return CL_OUT_OF_RESOURCES;
-  if (mem->svm_backed) return mem->bytes == host_ptr ? CL_SUCCESS : CL_OUT_OF_RESOURCES;
+  client::Session& session = *mem->context->session;
+  auto reply = session.read<protocol::RegionReply>(payload);
+  if (!reply || !take_place(mem, *reply, mem->size)) return CL_OUT_OF_RESOURCES;
+  if (mem->svm_backed && mem->bytes != host_ptr)
+    return to_cl(session.disbelieve("a buffer beside its shared virtual memory").error());
+  if (mem->svm_backed) return CL_SUCCESS;
   prefer_huge_pages(mem->bytes, mem->size);
   return host_ptr != nullptr ? push_content(mem, host_ptr) : CL_SUCCESS;
 }

@@ -58,7 +58,7 @@ bool in_turn(cl_command_queue queue, const WaitList& waits) {
 
 cl_event make_event(cl_command_queue queue, cl_command_type type) {
   auto* event = new _cl_event(queue->session, queue->context, queue, type);
-  if (queue->session->prepare(*event)) return event;
+  if (event->adopt_id()) return event;
   drop_event(event);
   return nullptr;
 }
@@ -99,7 +99,8 @@ cl_int gated_command(cl_command_queue queue, const WaitList& waits, cl_command_t
   if (!session.throttle(*queue)) return CL_OUT_OF_RESOURCES;
   cl_event event = make_event(queue, type);
   if (event == nullptr) return CL_OUT_OF_RESOURCES;
-  // No driver sees the work, so its times are ours. Event and queue outlive it: the worker ends a gate after its signal.
+  // No driver sees the work, so its times are ours. The gate holds the event, and that queue and context, as long as the
+  // work.
   auto timed = [event, queue, queued = local_time(queue, protocol::monotonic_ns()), work = std::move(work)] {
     const uint64_t began = std::max(queued, local_time(queue, protocol::monotonic_ns()));
     const int32_t status = work();

@@ -78,8 +78,8 @@ cl_int submit(cl_command_queue queue, M& message, const WaitList& waits, cl_comm
   {
     std::lock_guard lock(queue->mutex);
     if (checked) {
-      if (auto sent = session.enqueue_checked(*queue, message); !sent) result = to_cl(sent.error());
-    } else if (!session.enqueue(*queue, message)) {
+      if (auto sent = session.enqueue_checked(*queue, message, event); !sent) result = to_cl(sent.error());
+    } else if (!session.enqueue(*queue, message, event)) {
       result = CL_OUT_OF_RESOURCES;
     }
   }

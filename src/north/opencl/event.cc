@@ -81,7 +81,7 @@ cl_event clCreateUserEvent(cl_context context, cl_int* error) {
   }
   auto* event = new _cl_event(context->session, context, nullptr, CL_COMMAND_USER);
   event->settle(client::kSubmitted, {});
-  if (!event->adopt_id() || !context->session->post(protocol::CreateUserEvent{event->id(), context->id})) {
+  if (!event->adopt_id_as_user() || !context->session->post(protocol::CreateUserEvent{event->id(), context->id})) {
     drop_event(event);
     *error = CL_OUT_OF_RESOURCES;
     return nullptr;

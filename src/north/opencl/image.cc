@@ -17,6 +17,7 @@ namespace amalgam::opencl {
 namespace {
 
 constexpr uint64_t kInlineContent = 32 * kMiB;
+constexpr uint64_t kMaxPixelBytes = 64;   // four times what formats have today
 constexpr uint64_t kSaneSide = 1u << 28;  // beyond what any device takes, and far from overflow
 
 /// The program's content in the layout that it gave, which the driver will judge.
@@ -71,18 +72,40 @@ protocol::CreateImage message_for(cl_mem image, cl_mem_flags flags) {
   return message;
 }
 
+/// Whether a driver can say this of an image that was made as `desc` says: where the type has a dimension it is the
+/// program's own, elsewhere drivers say 0 or 1; and rows are no longer than their distance.
+bool are_facts(const cl_image_desc& desc, const protocol::ImageFacts& facts, uint64_t row_bytes) {
+  auto is = [](uint64_t said, bool has, uint64_t own) { return said == own || said == 0 || (!has && said == 1); };
+  const cl_mem_object_type type = desc.image_type;
+  const bool array_2d = type == CL_MEM_OBJECT_IMAGE2D_ARRAY, solid = type == CL_MEM_OBJECT_IMAGE3D;
+  const bool array = array_2d || type == CL_MEM_OBJECT_IMAGE1D_ARRAY;
+  return is(facts.height, type == CL_MEM_OBJECT_IMAGE2D || array_2d || solid, desc.image_height) &&
+         is(facts.depth, solid, desc.image_depth) && is(facts.array_size, array, desc.image_array_size) &&
+         (facts.row_pitch == 0 || facts.row_pitch >= row_bytes);
+}
+
+/// Bytes of a row and of all, packed. False if the image can be no image, whatever the driver says.
+bool measure(cl_mem image, uint64_t& row, uint64_t& bytes) {
+  std::array<uint64_t, 3> extent = image_extent(image->desc);
+  uint64_t slice = 0;
+  return image->element_size != 0 && image->element_size <= kMaxPixelBytes && extent[0] != 0 && extent[1] != 0 &&
+         extent[2] != 0 && !__builtin_mul_overflow(extent[0], image->element_size, &row) &&
+         !__builtin_mul_overflow(row, extent[1], &slice) && !__builtin_mul_overflow(slice, extent[2], &bytes);
+}
+
 /// What the driver says of the image, and where the shadow's rows and slices lie.
 cl_int take_layout(cl_mem image, const client::Payload& payload) {
-  auto reply = client::Session::read<protocol::ImageReply>(payload);
+  client::Session& session = *image->context->session;
+  auto reply = session.read<protocol::ImageReply>(payload);
   if (!reply) return CL_OUT_OF_RESOURCES;
   image->facts = reply->facts;
   if (image->element_size == 0) image->element_size = reply->facts.element_size;  // a format that this file does not know
-  if (image->element_size == 0) return CL_OUT_OF_RESOURCES;
-  std::array<uint64_t, 3> extent = image_extent(image->desc);
-  Pitches pitches = packed(extent[0] * image->element_size, extent[1]);
+  uint64_t row = 0, bytes = 0;
+  if (!measure(image, row, bytes) || !are_facts(image->desc, reply->facts, row))
+    return to_cl(session.disbelieve("an image that can be none").error());
+  Pitches pitches = packed(row, image_extent(image->desc)[1]);
   image->row_pitch = pitches.row;
   image->slice_pitch = pitches.slice;
-  uint64_t bytes = pitches.slice * extent[2];
   if (!take_place(image, reply->place, bytes)) return CL_OUT_OF_RESOURCES;
   image->size = reply->facts.bytes != 0 ? reply->facts.bytes : bytes;
   image->shared = false;

@@ -25,7 +25,7 @@ void destroy(cl_kernel kernel) {
 namespace {
 
 constexpr size_t kMaxNameBytes = 64 * kKiB;
-constexpr cl_uint kMaxArgs = 65536;
+constexpr cl_uint kMaxArgs = kMaxKernelArgBytes / sizeof(protocol::ArgHead);  // more can never be launched
 
 template <typename T>
 T number_in(const client::Payload& payload) {
@@ -116,9 +116,15 @@ cl_int kernel_names(cl_program program, std::vector<std::string>& names) {
   query.target = protocol::QueryTarget::kModule;
   query.object = program->id;
   query.param = CL_PROGRAM_KERNEL_NAMES;
-  auto payload = ask_large(*program->context->session, query, 16 * kKiB);
-  if (!payload) return to_cl(payload.error());
-  std::string_view list(reinterpret_cast<const char*>(payload->data()), payload->size());
+  std::string text;
+  bool too_long = false;
+  auto asked = ask_large(*program->context->session, query, 16 * kKiB, [&](std::span<const std::byte> bytes) {
+    too_long = bytes.size() > kMaxKernelNames;
+    if (!too_long) text.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  });
+  if (!asked) return to_cl(asked.error());
+  if (too_long) return CL_OUT_OF_RESOURCES;
+  std::string_view list = text;
   list = list.substr(0, list.find('\0'));
   while (!list.empty()) {
     const size_t end = list.find(';');

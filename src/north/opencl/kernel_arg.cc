@@ -55,7 +55,8 @@ cl_int encode_mem(cl_kernel kernel, const void* data, Value& value) {
   cl_mem mem = nullptr;
   if (data != nullptr) std::memcpy(&mem, data, sizeof mem);
   if (mem == nullptr) return CL_SUCCESS;
-  if (!valid(mem, Kind::kMem)) return CL_INVALID_MEM_OBJECT;
+  // That the argument is an object is the worker's word, and what the program set may be a number.
+  if (!is_live_handle(mem) || !valid(mem, Kind::kMem)) return CL_INVALID_MEM_OBJECT;
   constexpr cl_mem_flags kAccess = CL_MEM_READ_WRITE | CL_MEM_READ_ONLY | CL_MEM_WRITE_ONLY | CL_MEM_KERNEL_READ_AND_WRITE;
   value.object = mem->id;
   value.detail = (mem->flags & kAccess) << 32 | uint64_t{mem->type} << 8;
@@ -74,7 +75,7 @@ cl_int encode_sampler(cl_kernel kernel, const void* data, Value& value) {
   if (value.head.size != sizeof(cl_sampler)) return CL_INVALID_ARG_SIZE;
   cl_sampler sampler = nullptr;
   std::memcpy(&sampler, data, sizeof sampler);
-  if (!valid(sampler, Kind::kSampler)) return CL_INVALID_SAMPLER;
+  if (!is_live_handle(sampler) || !valid(sampler, Kind::kSampler)) return CL_INVALID_SAMPLER;
   value.object = sampler->id;
   value.detail = sampler->context != kernel->program->context ? kForeign : 0;
   return CL_SUCCESS;

@@ -2,7 +2,8 @@
 // Kernel arguments: what a value is, and the block in which a kernel keeps them encoded for its next launch.
 //
 // Where the driver tells the types of a kernel's arguments, they decide what a value is. Where it does not, eight bytes that
-// are a live memory object or sampler of this process are one; that is what the set of live handles is for.
+// are a live memory object or sampler of this process are one; that is what the set of live handles is for. Where it does,
+// the set holds it to its word: nothing is taken for a handle, and followed, because a worker says that it is one.
 //
 // Threads: the handle set locks; the block functions want kernel->mutex held.
 #pragma once

@@ -44,13 +44,11 @@ cl_mem new_mem(cl_context context, cl_mem_object_type type, cl_mem_flags flags, 
   return mem;
 }
 
-bool take_place(cl_mem mem, const protocol::RegionReply& place, size_t least) {
-  client::Session& session = *mem->context->session;
-  if (place.size < least || place.heap_offset > session.heap_bytes() ||
-      place.size > session.heap_bytes() - place.heap_offset)
-    return false;
-  mem->bytes = session.heap() + place.heap_offset;
-  mem->shared = place.residency == static_cast<uint8_t>(model::Residency::kShared);
+bool take_place(cl_mem mem, const protocol::RegionReply& reply, size_t least) {
+  auto place = mem->context->session->place(reply, least, mem->svm_backed);
+  if (!place) return false;
+  mem->bytes = *place;
+  mem->shared = reply.residency == static_cast<uint8_t>(model::Residency::kShared);
   return true;
 }
 

@@ -46,8 +46,8 @@ cl_int create_on_worker(cl_mem mem, M& message, client::Payload* payload) {
   if (payload != nullptr) *payload = std::move(*reply);
   return CL_SUCCESS;
 }
-/// Where the region lies; false if it cannot lie there, or is smaller than `least` bytes.
-bool take_place(cl_mem mem, const protocol::RegionReply& place, size_t least);
+/// Where the region lies; false, and the session ended, if it cannot lie there, or is smaller than `least` bytes.
+bool take_place(cl_mem mem, const protocol::RegionReply& reply, size_t least);
 
 /// The end of every creation: the handle, or its destruction and the error.
 cl_mem finish_mem(cl_mem mem, cl_int result, cl_int* error);

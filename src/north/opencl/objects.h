@@ -194,8 +194,9 @@ struct _cl_program : amalgam::opencl::Handle {
   bool has_source = false;  ///< made with clCreateProgramWithSource
   bool resolved = false;    ///< the worker's module is not `source` but that with its includes put in (include.h)
   std::mutex mutex;
-  cl_uint kernels = 0;   ///< live kernels: a program with some cannot be built again
-  cl_uint building = 0;  ///< builds under way
+  cl_uint kernels = 0;               ///< live kernels: a program with some cannot be built again
+  cl_uint building = 0;              ///< builds under way
+  std::vector<size_t> binary_sizes;  ///< what the program was told last, one a device; cleared by a build
   std::vector<std::function<void()>> release_callbacks;
   /// What the driver said of each kernel, by name: asked once. Cleared by a build.
   std::unordered_map<std::string, std::shared_ptr<amalgam::opencl::KernelFacts>> facts;

@@ -15,7 +15,7 @@
 
 namespace amalgam::opencl {
 
-/// Overlays the entry's OpenCL properties in place.
+/// Overlays the entry's OpenCL properties in place, whatever they are.
 void overlay(protocol::DeviceEntry& entry);
 
 /// True if the front door carries this extension whenever a device has it.

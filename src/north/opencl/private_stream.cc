@@ -30,7 +30,7 @@ cl_int PrivateStream::add(protocol::Transfer& transfer) {
   if (state_ != CL_SUCCESS) return state_;
   transfer.head = {stream_.id, 0, {}};
   std::lock_guard lock(stream_.mutex);
-  if (auto sent = stream_.session->enqueue_checked(stream_, transfer); !sent)
+  if (auto sent = stream_.session->enqueue_checked(stream_, transfer, nullptr); !sent)
     return state_ = to_cl(sent.error(), CL_DEVICE_NOT_AVAILABLE);
   return CL_SUCCESS;
 }

@@ -78,10 +78,13 @@ cl_int check_binaries(cl_uint count, const size_t* lengths, const unsigned char*
   return result;
 }
 
-void give_statuses(const client::Payload& payload, cl_uint count, cl_int* status) {
-  auto list = client::Session::read<protocol::StatusListReply>(payload);
-  if (!list || status == nullptr) return;
-  std::copy_n(list->status.begin(), std::min<size_t>(count, list->status.size()), status);
+/// What the driver says of each binary; a call that failed early says nothing.
+void give_statuses(client::Session& session, const client::Payload& payload, size_t count, cl_int* status) {
+  if (payload.empty()) return;
+  auto list = session.read<protocol::StatusListReply>(payload);
+  if (list && list->status.size() > count) (void)session.disbelieve("more statuses than binaries");
+  if (!list || list->status.size() > count || status == nullptr) return;
+  std::copy(list->status.begin(), list->status.end(), status);
 }
 
 cl_int send_binaries(cl_context context, protocol::ObjectId id, std::span<const cl_device_id> devices, const size_t* lengths,
@@ -104,7 +107,8 @@ cl_int send_binaries(cl_context context, protocol::ObjectId id, std::span<const 
   }
   client::Payload refused;
   auto made = session.call(message, &refused);
-  give_statuses(made ? *made : refused, static_cast<cl_uint>(devices.size()), status);
+  give_statuses(session, made ? *made : refused, devices.size(), status);
+  if (session.dead()) return CL_DEVICE_NOT_AVAILABLE;
   return made ? CL_SUCCESS : to_cl(made.error(), CL_DEVICE_NOT_AVAILABLE);
 }
 

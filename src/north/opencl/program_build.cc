@@ -19,6 +19,7 @@ cl_int begin_build(cl_program program) {
   if (program->kernels != 0 || program->building != 0) return CL_INVALID_OPERATION;
   ++program->building;
   program->facts.clear();
+  program->binary_sizes.clear();
   return CL_SUCCESS;
 }
 
@@ -100,6 +101,13 @@ cl_int take_inputs(cl_context context, cl_uint count, const cl_program* inputs, 
   return CL_SUCCESS;
 }
 
+/// Whether the driver made a program although the link failed.
+bool is_created(client::Session& session, const client::Payload& refused) {
+  if (refused.empty()) return false;
+  auto reply = session.read<protocol::LinkReply>(refused);
+  return reply && reply->created;
+}
+
 /// Links; the program is set if the driver made one, whatever the code.
 cl_int run_link(cl_context context, protocol::LinkModule& message, std::vector<cl_device_id> devices, cl_program& program) {
   client::Session& session = *context->session;
@@ -110,12 +118,7 @@ cl_int run_link(cl_context context, protocol::LinkModule& message, std::vector<c
   message.context = context->id;
   client::Payload refused;
   auto linked = session.call(message, &refused);
-  bool created = static_cast<bool>(linked);
-  if (!linked) {
-    auto reply = client::Session::read<protocol::LinkReply>(refused);
-    created = reply && reply->created;
-  }
-  if (created) program = adopt_program(context, id.keep(), std::move(devices));
+  if (linked || is_created(session, refused)) program = adopt_program(context, id.keep(), std::move(devices));
   return linked ? CL_SUCCESS : to_cl(linked.error(), CL_DEVICE_NOT_AVAILABLE);
 }
 

@@ -8,42 +8,56 @@
 namespace amalgam::opencl {
 namespace {
 
-constexpr size_t kFirstRoom = 16 * kKiB;
-
-Result<client::Payload> ask_program(cl_program program, cl_uint param) {
+protocol::Query about(cl_program program, cl_uint param) {
   protocol::Query query;
   query.target = protocol::QueryTarget::kModule;
   query.object = program->id;
   query.param = param;
-  return ask_large(*program->context->session, query, kFirstRoom);
+  return query;
 }
 
-cl_int forward(cl_program program, cl_uint param, size_t room, void* out, size_t* size_ret) {
-  auto payload = ask_program(program, param);
+/// How large the binaries are now, one number a device. From here on the program makes room for them.
+cl_int ask_sizes(cl_program program, std::vector<size_t>& sizes) {
+  auto payload = ask(*program->context->session, about(program, CL_PROGRAM_BINARY_SIZES));
   if (!payload) return to_cl(payload.error());
-  return answer(payload->data(), payload->size(), room, out, size_ret);
+  sizes.assign(program->devices.size(), 0);
+  std::memcpy(sizes.data(), payload->data(), std::min(payload->size(), sizes.size() * sizeof(size_t)));
+  std::lock_guard lock(program->mutex);
+  program->binary_sizes = sizes;
+  return CL_SUCCESS;
 }
 
-/// One binary for each device, into the places that the program gave; null places are passed over.
+cl_int told_sizes(cl_program program, std::vector<size_t>& sizes) {
+  {
+    std::lock_guard lock(program->mutex);
+    sizes = program->binary_sizes;
+  }
+  return sizes.empty() ? ask_sizes(program, sizes) : CL_SUCCESS;
+}
+
+/// One binary for each device, into the places that the program gave; null places are passed over. A place is as large as
+/// the program was told, whatever the worker says by now.
 cl_int copy_binaries(cl_program program, unsigned char** places) {
-  const size_t count = program->devices.size();
-  auto payload = ask_program(program, CL_PROGRAM_BINARY_SIZES);
-  if (!payload) return to_cl(payload.error());
-  std::vector<size_t> sizes(count);
-  std::memcpy(sizes.data(), payload->data(), std::min(payload->size(), count * sizeof(size_t)));
-  for (size_t i = 0; i < count; ++i) {
+  std::vector<size_t> sizes;
+  if (cl_int bad = told_sizes(program, sizes); bad != CL_SUCCESS) return bad;
+  for (size_t i = 0; i < sizes.size(); ++i) {
     if (places[i] == nullptr || sizes[i] == 0) continue;
-    protocol::Query query;
-    query.target = protocol::QueryTarget::kModule;
-    query.object = program->id;
-    query.param = CL_PROGRAM_BINARIES;
+    protocol::Query query = about(program, CL_PROGRAM_BINARIES);
     query.index = static_cast<uint32_t>(i);
-    auto binary = ask_large(*program->context->session, query, sizes[i]);
-    if (!binary) return to_cl(binary.error());
-    // The place is as large as the size that the program was told.
-    std::memcpy(places[i], binary->data(), std::min(binary->size(), sizes[i]));
+    cl_int code = CL_SUCCESS;
+    auto asked = ask_large(*program->context->session, query, sizes[i], [&](std::span<const std::byte> binary) {
+      code = answer(binary.data(), binary.size(), sizes[i], places[i], nullptr);
+    });
+    if (!asked) return to_cl(asked.error());
+    if (code != CL_SUCCESS) return CL_OUT_OF_RESOURCES;
   }
   return CL_SUCCESS;
+}
+
+cl_int answer_sizes(cl_program program, size_t room, void* out, size_t* size_ret) {
+  std::vector<size_t> sizes;
+  if (cl_int bad = ask_sizes(program, sizes); bad != CL_SUCCESS) return bad;
+  return answer(sizes.data(), sizes.size() * sizeof(size_t), room, out, size_ret);
 }
 
 cl_int answer_binaries(cl_program program, size_t room, void* out, size_t* size_ret) {
@@ -74,10 +88,11 @@ cl_int clGetProgramInfo(cl_program program, cl_program_info param, size_t room, 
     case CL_PROGRAM_SOURCE:
       if (!program->has_source) break;
       return answer_text(program->source, room, out, size_ret);
+    case CL_PROGRAM_BINARY_SIZES: return answer_sizes(program, room, out, size_ret);
     case CL_PROGRAM_BINARIES: return answer_binaries(program, room, out, size_ret);
     default: break;
   }
-  return forward(program, param, room, out, size_ret);
+  return answer_large(*program->context->session, about(program, param), room, out, size_ret);
 }
 
 cl_int clGetProgramBuildInfo(cl_program program, cl_device_id device, cl_program_build_info param, size_t room, void* out,
@@ -93,9 +108,7 @@ cl_int clGetProgramBuildInfo(cl_program program, cl_device_id device, cl_program
   query.object = program->id;
   query.device = device->id;
   query.param = param;
-  auto payload = ask_large(*program->context->session, query, kFirstRoom);
-  if (!payload) return to_cl(payload.error());
-  return answer(payload->data(), payload->size(), room, out, size_ret);
+  return answer_large(*program->context->session, query, room, out, size_ret);
 }
 
 }  // namespace api

@@ -52,7 +52,7 @@ Result<uint32_t> count_parts(cl_device_id parent, const std::vector<int64_t>& pr
   message.properties = properties;
   auto payload = parent->session->call(message);
   if (!payload) return std::unexpected(std::move(payload.error()));
-  auto reply = client::Session::read<protocol::CountReply>(*payload);
+  auto reply = parent->session->read<protocol::CountReply>(*payload);
   if (!reply) return std::unexpected(std::move(reply.error()));
   if (reply->count > kMaxParts) return fail(Code::kLimit, "too many parts", CL_OUT_OF_RESOURCES);
   return reply->count;

@@ -86,12 +86,13 @@ void* clSVMAlloc(cl_context context, cl_svm_mem_flags flags, size_t size, cl_uin
   message.size = size;
   message.alignment = alignment;
   auto payload = session.call(message);
-  auto reply = payload ? client::Session::read<protocol::RegionReply>(*payload) : std::unexpected(payload.error());
-  if (!reply || reply->heap_offset > session.heap_bytes() || size > session.heap_bytes() - reply->heap_offset) {
+  auto reply = payload ? session.read<protocol::RegionReply>(*payload) : std::unexpected(std::move(payload.error()));
+  auto place = reply ? session.place(*reply, size) : std::unexpected(std::move(reply.error()));
+  if (!place) {
     session.ids().free(message.id);
     return nullptr;
   }
-  std::byte* pointer = session.heap() + reply->heap_offset;
+  std::byte* pointer = *place;
   std::lock_guard lock(context->mutex);
   context->svm_blocks[reinterpret_cast<uintptr_t>(pointer)] = {message.id, size, flags};
   return pointer;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small tools of the entry points that create objects and answer queries (objects.h declares the ones that all share).
 //
-// Threads: as every entry point. Blocking: ask(), ask_large(), stage() and create() wait for the worker.
+// Threads: as every entry point. Blocking: ask(), ask_large(), answer_large(), stage() and create() wait for the worker.
 #pragma once
 
 #include <span>
@@ -53,10 +53,15 @@ inline void release_id(client::Session& session, protocol::ObjectId id) {
   session.ids().free(id);
 }
 
-/// Asks the driver; for answers that surely fit a frame.
+/// Asks the driver; for answers that surely fit a frame. What comes is of the query's shape (shapes.h).
 Result<client::Payload> ask(client::Session& session, const protocol::Query& query);
-/// Asks the driver; the answer travels through staging and may be of any size. `guess` is the first room to offer.
-Result<client::Payload> ask_large(client::Session& session, protocol::Query query, size_t guess);
+/// Asks the driver; the answer travels through staging and may be of any size up to module-bytes. `guess` is the first room
+/// to offer. `use` sees it there, whole and of the query's shape in its size; the worker can still change it, so it must be
+/// copied out once and not be looked at.
+Result<void> ask_large(client::Session& session, protocol::Query query, size_t guess,
+                       const std::function<void(std::span<const std::byte>)>& use);
+/// Asks the driver for something large that the program wants to know: an answer of a clGet*Info.
+cl_int answer_large(client::Session& session, const protocol::Query& query, size_t room, void* out, size_t* size_ret);
 
 /// Staging room that waits for other transfers to end; not ok() if the session is dead or the size is beyond all bounds.
 client::StagedBlock stage(client::Session& session, size_t size);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocol/control/channel.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -15,12 +17,31 @@ namespace amalgam::protocol {
 namespace {
 
 constexpr const char* kSystemSocket = "/run/amalgam/amalgamd.sock";
+constexpr timeval kConnectPatience{1, 0};  // a listener that accepts nobody would hold us for ever
+
+/// A daemon sees what we send, and hands out the memory that programs work in. Others may have been first at a path in /tmp;
+/// the kernel knows who began to listen, whatever lies at the path now.
+Result<void> check_server(const Channel& channel, const std::string& path) {
+  auto server = channel.peer();
+  if (!server) return std::unexpected(std::move(server.error()));
+  const uid_t own = ::geteuid();
+  if (server->uid == 0 || server->uid == own) return {};
+  return fail(Code::kPermissionDenied, path + " is served by user id " + std::to_string(server->uid) +
+                                           ", which is neither root nor yours (" + std::to_string(own) +
+                                           "); set AMALGAM_SOCKET to the socket of a daemon that root or you have started");
+}
+
+/// The environment of a program that has more rights than its caller is the caller's.
+const char* trusted_variable(const char* name) {
+  const char* value = ::secure_getenv(name);
+  return value != nullptr && *value != 0 ? value : nullptr;
+}
 
 }  // namespace
 
 Error Packet::refusal() const {
   Refused refused;
-  if (!decode(body(), refused)) return Error(Code::kProtocol, "malformed refusal");
+  if (!decode(body(), refused) || !is_failure(refused.code)) return Error(Code::kProtocol, "malformed refusal");
   return Error(refused.code, std::move(refused.message));
 }
 
@@ -31,9 +52,12 @@ Result<Channel> Channel::connect(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!socket) return fail(system_error("socket", errno));
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kConnectPatience, sizeof kConnectPatience);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     return fail(system_error("connect " + path, errno));
-  return Channel(std::move(socket));
+  Channel channel(std::move(socket));
+  if (auto trusted = check_server(channel, path); !trusted) return std::unexpected(std::move(trusted.error()));
+  return channel;
 }
 
 Result<void> Channel::send_raw(ControlType type, std::span<std::byte> packet, std::span<const int> fds,
@@ -126,14 +150,13 @@ Result<PeerCredentials> Channel::peer() const {
 }
 
 std::string user_socket_path() {
-  if (const char* runtime = ::getenv("XDG_RUNTIME_DIR"); runtime != nullptr && *runtime != 0)
-    return std::string(runtime) + "/amalgam/amalgamd.sock";
-  return "/tmp/amalgam-" + std::to_string(::getuid()) + "/amalgamd.sock";
+  if (const char* runtime = trusted_variable("XDG_RUNTIME_DIR")) return std::string(runtime) + "/amalgam/amalgamd.sock";
+  return "/tmp/amalgam-" + std::to_string(::geteuid()) + "/amalgamd.sock";
 }
 
 std::string default_socket_path() {
-  if (const char* named = ::getenv("AMALGAM_SOCKET"); named != nullptr && *named != 0) return named;
-  if (::access(kSystemSocket, W_OK) == 0) return kSystemSocket;
+  if (const char* named = trusted_variable("AMALGAM_SOCKET")) return named;
+  if (::faccessat(AT_FDCWD, kSystemSocket, W_OK, AT_EACCESS) == 0) return kSystemSocket;
   return user_socket_path();
 }
 

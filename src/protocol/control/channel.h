@@ -91,7 +91,8 @@ class Channel {
   Channel() = default;
   explicit Channel(UniqueFd socket) : socket_(std::move(socket)) {}
 
-  /// Connects to a listening socket. kNotFound: no such path; kUnavailable: nobody listens.
+  /// Connects to a listening socket and makes sure who serves it: root or our own effective user. kNotFound: no such path;
+  /// kUnavailable: nobody listens; kPermissionDenied: somebody else does. Nothing has been sent then.
   static Result<Channel> connect(const std::string& path);
 
   /// Sends one message; blocks up to patience_ms on a full socket, then kUnavailable.
@@ -163,7 +164,8 @@ class Channel {
 };
 
 /// The daemon's socket that this process should use: $AMALGAM_SOCKET, else the system's (/run/amalgam/amalgamd.sock) if it
-/// is there, else the user's ($XDG_RUNTIME_DIR/amalgam/amalgamd.sock, or /tmp/amalgam-<uid>/amalgamd.sock).
+/// is there, else the user's ($XDG_RUNTIME_DIR/amalgam/amalgamd.sock, or /tmp/amalgam-<uid>/amalgamd.sock). A program with
+/// more rights than its caller does not look at the environment.
 std::string default_socket_path();
 /// The per-user path alone, whether or not it exists.
 std::string user_socket_path();

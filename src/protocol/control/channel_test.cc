@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "protocol/control/keep.h"
+#include "tests/protocol/stranger.h"
 
 namespace amalgam::protocol {
 namespace {
@@ -184,6 +185,16 @@ TEST(Channel, ARefusalBecomesItsError) {
   EXPECT_TRUE(packet->as<Refused>());
 }
 
+TEST(Channel, ARefusalWithoutAReasonIsNoSuccess) {
+  for (Code code : {Code::kOk, static_cast<Code>(200)}) {
+    auto [left, right] = channel_pair();
+    ASSERT_TRUE(left.send(Refused{code, "no"}));
+    auto packet = right.receive(-1);
+    ASSERT_TRUE(packet);
+    EXPECT_EQ(packet->as<SliceCreated>().error().code, Code::kProtocol);
+  }
+}
+
 TEST(Channel, HangUpIsUnavailable) {
   auto [left, right] = channel_pair();
   left = Channel();
@@ -251,6 +262,40 @@ TEST_F(ChannelSocket, ConnectSaysWhyNot) {
   EXPECT_EQ(dead.error().code, Code::kUnavailable);
   ASSERT_EQ(listen(listener.get(), 4), 0);
   EXPECT_TRUE(Channel::connect(path));
+}
+
+TEST_F(ChannelSocket, SaysNothingToAStranger) {
+  if (!Stranger::possible()) GTEST_SKIP() << "only root can be another user";
+  Stranger stranger(folder_ + "/theirs.sock");
+  ASSERT_TRUE(stranger.listening());
+  auto channel = Channel::connect(folder_ + "/theirs.sock");
+  ASSERT_FALSE(channel);
+  EXPECT_EQ(channel.error().code, Code::kPermissionDenied);
+  EXPECT_NE(channel.error().message.find("user id 54321"), std::string::npos) << channel.error().message;
+  EXPECT_NE(channel.error().message.find("AMALGAM_SOCKET"), std::string::npos) << "what to do";
+  EXPECT_FALSE(stranger.has_heard());
+}
+
+TEST_F(ChannelSocket, FollowsNoLinkToAStranger) {
+  if (!Stranger::possible()) GTEST_SKIP() << "only root can be another user";
+  Stranger stranger(folder_ + "/theirs.sock");
+  ASSERT_TRUE(stranger.listening());
+  ASSERT_EQ(symlink("theirs.sock", (folder_ + "/ours.sock").c_str()), 0);
+  EXPECT_EQ(Channel::connect(folder_ + "/ours.sock").error().code, Code::kPermissionDenied);
+}
+
+TEST_F(ChannelSocket, IsNotHeldByAListenerThatAcceptsNobody) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::string path = folder_ + "/full.sock";
+  std::copy(path.begin(), path.end(), address.sun_path);
+  UniqueFd listener(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(listener.get(), 0), 0);
+  auto first = Channel::connect(path), second = Channel::connect(path);
+  EXPECT_TRUE(first);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Code::kUnavailable);
 }
 
 }  // namespace

@@ -277,7 +277,7 @@ struct MetricsText {
 struct Confine {
   static constexpr ControlType kType = ControlType::kConfine;
   uint32_t spaces = 0;                ///< model::Space: those that it was started in
-  bool counted = false;  ///< a cgroup counts all of its memory
+  bool counted = false;               ///< a cgroup counts all of its memory
   bool own_user = false;              ///< it becomes `uid`, which nobody else is
   uint32_t uid = 0, gid = 0;          ///< then
   std::vector<uint32_t> groups;       ///< and these, for devices

@@ -17,8 +17,8 @@
 namespace amalgam::protocol {
 namespace {
 
-constexpr uint64_t kAlign = 16;
-constexpr uint64_t padded(uint64_t n) { return (n + kAlign - 1) & ~(kAlign - 1); }
+constexpr uint64_t padded(uint64_t n) { return (n + kFrameAlign - 1) & ~(kFrameAlign - 1); }
+static_assert(sizeof(FrameHeader) <= kFrameAlign);  // so a header never reaches beyond the data
 
 #ifdef __SANITIZE_THREAD__
 // What goes out to another process and comes back by it is ordered, and the sanitizer sees one process.
@@ -110,7 +110,7 @@ RingConsumer::Next RingConsumer::next(Frame& frame) {
     if (available == 0) return Next::kEmpty;
     uint64_t at = tail_ & (capacity_ - 1);
     uint64_t to_end = capacity_ - at;
-    if (available > capacity_ || available < sizeof(FrameHeader) || (head & (kAlign - 1)) != 0) return Next::kBroken;
+    if (available > capacity_ || available < sizeof(FrameHeader) || (head | tail_) % kFrameAlign != 0) return Next::kBroken;
     FrameHeader header;
     std::memcpy(&header, data_ + at, sizeof header);
     if (header.size == 0) {

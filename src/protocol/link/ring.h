@@ -8,7 +8,9 @@
 //
 // Theory. One producer, one consumer (callers serialise their own side). head and tail are byte counts that only grow; each
 // side keeps its own index privately and reads only the other's from shared memory, checking head - tail ≤ capacity, so a
-// peer that scribbles can at worst end its own session. A frame never wraps: a header of size 0 skips to the start.
+// peer that scribbles can at worst end its own session. Even the index that one begins with may be scribbled: one that is
+// between frames would have the last header reach beyond the data. A frame never wraps: a header of size 0 skips to the
+// start.
 //
 // Wake-up. A consumer that finds nothing spins for a bounded time, yielding the processor on every turn (two-core machines:
 // a spinner must not hold the processor that the peer needs), then raises `sleeping`, looks again and sleeps on a futex. A
@@ -31,6 +33,8 @@
 #include "protocol/waist/frame.h"
 
 namespace amalgam::protocol {
+
+inline constexpr uint64_t kFrameAlign = 16;  ///< every frame begins at a multiple
 
 struct RingControl {
   alignas(64) std::atomic<uint64_t> head;      ///< bytes ever produced; written by the producer
@@ -71,7 +75,8 @@ class RingProducer {
  public:
   RingProducer() = default;
   RingProducer(RingControl* control, std::byte* data, uint64_t capacity)
-      : control_(control), data_(data), capacity_(capacity), head_(control->head.load(std::memory_order_relaxed)) {}
+      : control_(control), data_(data), capacity_(capacity), head_(control->head.load(std::memory_order_relaxed)),
+        broken_(head_ % kFrameAlign != 0) {}
 
   /// Room for a frame with `payload_bytes`, to be filled with encode(). Empty if the ring has no room now, or never will
   /// (payload over kMaxFrameBytes), or the peer's index is a lie: check broken().

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/mman.h>
 
 #include <memory>
 #include <thread>
@@ -129,6 +130,28 @@ INSTANTIATE_TEST_SUITE_P(
                     Lie{"frame longer than what is there", 32, 4096}, Lie{"frame shorter than its header", 64, 15},
                     Lie{"huge frame", 1u << 18, UINT32_MAX}, Lie{"over the bound", 1u << 18, kMaxFrameBytes + 1},
                     Lie{"skip at the start", 64, 0}, Lie{"size one", 64, 1}));
+
+TEST(Ring, NobodyBeginsBetweenFrames) {
+  // The data ends where the mapping does, as the completions' does.
+  constexpr uint64_t kCapacity = 1 << 18, kPage = 4096;
+  void* memory = mmap(nullptr, kCapacity + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  auto* data = static_cast<std::byte*>(memory);
+  ASSERT_EQ(mprotect(data + kCapacity, kPage, PROT_NONE), 0);
+  auto frame = std::make_unique<Frame>();
+  for (uint64_t off = 1; off < kFrameAlign; ++off) {
+    RingControl control{};
+    control.tail = control.head = kCapacity - off;
+    RingConsumer consumer(&control, data, kCapacity);
+    control.head = kCapacity + 16 * kFrameAlign;
+    EXPECT_EQ(consumer.next(*frame), RingConsumer::Next::kBroken);
+    control.tail = control.head = kCapacity - off;
+    RingProducer producer(&control, data, kCapacity);
+    EXPECT_TRUE(producer.broken());
+    EXPECT_EQ(producer.reserve(64).data(), nullptr);
+  }
+  munmap(memory, kCapacity + kPage);
+}
 
 TEST(Ring, ASkipThatPassesTheHeadIsBroken) {
   TestRing ring;

@@ -51,8 +51,7 @@ constexpr const char* kListed[] = {
     // Who it is.
     "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "capget",
     // The sockets that it was given. No sendmsg: nobody has to take, or to close, descriptors of a worker's.
-    "sendto", "recvfrom", "recvmsg", "recvmmsg", "shutdown", "getsockopt", "getsockname",
-    "getpeername"};
+    "sendto", "recvfrom", "recvmsg", "recvmmsg", "shutdown", "getsockopt", "getsockname", "getpeername"};
 
 /// Those by which a thread places itself and the driver's threads. They name threads by number.
 constexpr const char* kPlacing[] = {"sched_setaffinity", "sched_setscheduler", "sched_setparam"};

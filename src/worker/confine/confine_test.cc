@@ -136,7 +136,8 @@ TEST_F(ConfineTest, TheNewRootHasNothingOfOthers) {
   }));
   EXPECT_TRUE(inside([&](const auto&) {
     return opens(order.cache + "/kernel.so", O_RDWR | O_CREAT) && opens("/usr/bin/env", O_RDONLY) &&
-           opens("/tmp/scratch", O_RDWR | O_CREAT) && !opens("/new", O_RDWR | O_CREAT) && !opens("/dev/new", O_RDWR | O_CREAT);
+           opens("/tmp/scratch", O_RDWR | O_CREAT) && !opens("/new", O_RDWR | O_CREAT) &&
+           !opens("/dev/new", O_RDWR | O_CREAT);
   }));
   EXPECT_FALSE(std::filesystem::exists("/tmp/scratch")) << "its scratch is the machine's";
   EXPECT_TRUE(inside([](const auto&) { return ::mount("x", "/tmp", "tmpfs", 0, nullptr) != 0 && errno == EPERM; }));
