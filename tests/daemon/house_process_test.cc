@@ -57,7 +57,7 @@ struct SystemDaemon {
     char name[] = "/tmp/amalgam-config-XXXXXX";
     UniqueFd fd(::mkstemp(name));
     file = name;
-    std::ofstream(file) << "system = true\nworker_user = \"nobody\"\n[metrics]\naddress = \"127.0.0.1:0\"\n";
+    std::ofstream(file) << "system = true\n[metrics]\naddress = \"127.0.0.1:0\"\n";
     daemon.emplace(std::vector<std::string>{"--config", file});
     ::chmod(daemon->folder().c_str(), 0755);
   }

@@ -163,14 +163,17 @@ Result<const Slice*> SliceRegistry::set(uint64_t id, uid_t uid, const model::Ter
   std::swap(slice.terms, terms);
   std::swap(slice.quota, quota);
   auto changed = on_terms_changed ? on_terms_changed(slice) : Result<void>();
-  if (changed) changed = common_.store.set_terms(id, slice.quota, slice.terms);
-  if (changed) return &slice;
+  if (changed) {
+    changed = common_.store.set_terms(id, slice.quota, slice.terms);
+    if (changed) return &slice;
+    changed = std::unexpected(std::move(changed.error()).within("the change cannot be recorded"));
+  }
   // As it was, for everybody who has heard of it. What it held before it can hold again: nobody can have taken it meanwhile.
   std::swap(slice.terms, terms);
   std::swap(slice.quota, quota);
   common_.expect(common_.ledger.set_quota(id, slice.quota));
   if (on_terms_changed) (void)on_terms_changed(slice);
-  return fail(std::move(changed.error()).within("the change is taken back"));
+  return std::unexpected(std::move(changed.error()));
 }
 
 Result<const Slice*> SliceRegistry::look_up(const protocol::Token& token, uid_t uid) const {

@@ -276,7 +276,8 @@ TEST_F(SliceRegistryTest, WhatCannotBeRecordedIsRefused) {
     EXPECT_EQ((*slice)->terms, before);
     EXPECT_EQ(ledger.pool("host").held, 100 * kMiB);
     EXPECT_TRUE(ledger.consistent());
-    EXPECT_TRUE(happened.empty());
+    ASSERT_EQ(happened.size(), 2u) << "the change, and that it is taken back";
+    EXPECT_EQ(happened.back(), "a: " + terms_text(before, 100 * kMiB));
   }
   EXPECT_TRUE(create(kBob, "b", terms)) << "there is room again";
   EXPECT_EQ(store->slices()->size(), 2u);
