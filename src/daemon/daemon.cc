@@ -101,8 +101,9 @@ Result<void> Daemon::prepare_parts(uint64_t open_files) {
        .open_files = open_files});
   if (!launcher) return std::unexpected(std::move(launcher.error()));
   launcher_ = std::move(*launcher);
-  log_.info("workers have: {}", launcher_->confinement().text());
-  if (!launcher_->confinement().missing.empty()) log_.warn("and no more: {}", launcher_->confinement().missing);
+  const model::Confinement& has = launcher_->confinement();
+  log_.info("workers have: {}", has.text());
+  if (!has.lacking().empty()) log_.warn("workers lack: {}{}", has.lacking(), has.missing.empty() ? "" : ": " + has.missing);
   pool_ = std::make_unique<WorkerPool>(*loop_, log_, *launcher_, config_.warm_workers);
   discovery_ = std::make_unique<Discovery>(*loop_, log_, *launcher_);
   slices_ = std::make_unique<SliceRegistry>(*common_, classes_, next_id_);
@@ -120,7 +121,8 @@ Result<void> Daemon::prepare_parts(uint64_t open_files) {
                                   uint64_t ran_ns) { arbitration_->note_children(session, children, ran_ns); },
                   .too_many = [this](uint64_t session) { end_session(session, "it has more than `children` helpers"); }});
   reservations_ = std::make_unique<Reservations>(*common_, *sessions_);
-  collector_ = std::make_unique<Collector>(*common_, *slices_, *sessions_, *reservations_, *arbitration_);
+  collector_ =
+      std::make_unique<Collector>(*common_, *slices_, *sessions_, *reservations_, *arbitration_, launcher_->confinement());
   explainer_ = std::make_unique<Explainer>(*slices_, *sessions_, *arbitration_);
   return {};
 }
