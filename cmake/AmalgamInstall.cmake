@@ -39,10 +39,6 @@ foreach(UNIT ${UNITS})
   ")
 endforeach()
 
-if(EXISTS ${CMAKE_SOURCE_DIR}/packaging/systemd/amalgam.sysusers)
-  install(FILES ${CMAKE_SOURCE_DIR}/packaging/systemd/amalgam.sysusers DESTINATION lib/sysusers.d RENAME amalgam.conf)
-endif()
-
 install(FILES ${CMAKE_SOURCE_DIR}/ARCHITECTURE.md ${CMAKE_SOURCE_DIR}/LICENSE
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY ${CMAKE_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md" PATTERN "*.txt")

@@ -83,9 +83,14 @@ inline constexpr uint64_t kMetricsRequestBytes = 4'096;  ///< one HTTP request
 inline constexpr uint64_t kMetricsDeadlineMs = 2'000;    ///< from a connection's beginning to its end
 
 // The scheduler of a device.
-inline constexpr uint64_t kQuantumMs = 10;         ///< time that a device runs one slice's work while others wait
-inline constexpr uint64_t kLongestQuantumMs = 25;  ///< a longer one cannot keep a share in every second
-inline constexpr uint64_t kHangAfterMs = 10'000;   ///< a slice whose work has not left the device after a revoke is hung
+inline constexpr uint64_t kQuantumMs = 10;          ///< time that a device runs one slice's work while others wait
+inline constexpr uint64_t kLongestQuantumMs = 25;   ///< a longer one cannot keep a share in every second
+inline constexpr uint64_t kHangAfterMs = 10'000;    ///< a slice whose work has not left the device after a revoke is hung
+inline constexpr uint64_t kWakesPerSecond = 2'000;  ///< of the scheduler by one worker's bell, or one program's knocks
+inline constexpr uint64_t kWakeBurst = 1'000;       ///< at once after a rest
+inline constexpr uint64_t kDeafMs = 10;             ///< how long it does not listen to whoever passed that
+inline constexpr uint64_t kChildrenEveryMs = 250;   ///< how often workers that have run are looked at for helpers of theirs
+inline constexpr uint64_t kMaxChildren = 64;        ///< helper processes of one worker that are counted
 inline constexpr uint64_t kLongestPieceUs = 1'000'000;  ///< largest piece of a launch that may be asked for
 inline constexpr uint64_t kDecisionHistory = 1024;      ///< decisions of one device that are remembered
 inline constexpr uint64_t kTraceLaunches = 10'000'000;  ///< launches of one trace that is replayed
@@ -191,6 +196,12 @@ inline constexpr NamedLimit kLimits[] = {
     {"metrics-deadline-ms", kMetricsDeadlineMs, "one HTTP connection from beginning to end; over: it is closed"},
     {"quantum-ms", kQuantumMs, "time that a device runs one slice's work while others wait"},
     {"longest-quantum-ms", kLongestQuantumMs, "largest quantum that may be set; over: it is this one"},
+    {"wakes-per-second", kWakesPerSecond,
+     "of the scheduler by one bell or one knocker; over: it is deaf to it for a moment"},
+    {"wake-burst", kWakeBurst, "of the scheduler by one of them at once after a rest; over: the same"},
+    {"deaf-ms", kDeafMs, "how long the scheduler is deaf to whoever woke it too often"},
+    {"children-every-ms", kChildrenEveryMs, "how often workers that have run are looked at for helper processes"},
+    {"children", kMaxChildren, "helper processes of one worker that are counted; over: the session ends"},
     {"hang-after-ms", kHangAfterMs, "a revoked slice whose work stays on the device is reported as hung"},
     {"longest-piece-us", kLongestPieceUs, "largest piece of a launch that may be asked for; over: refused"},
     {"decision-history", kDecisionHistory, "decisions of one device kept for explain; over: the oldest is forgotten"},

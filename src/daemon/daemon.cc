@@ -101,19 +101,28 @@ Result<void> Daemon::prepare_parts(uint64_t open_files) {
        .open_files = open_files});
   if (!launcher) return std::unexpected(std::move(launcher.error()));
   launcher_ = std::move(*launcher);
-  log_.info("workers have: {}", launcher_->confinement().text());
-  if (!launcher_->confinement().missing.empty()) log_.warn("and no more: {}", launcher_->confinement().missing);
+  const model::Confinement& has = launcher_->confinement();
+  log_.info("workers have: {}", has.text());
+  if (!has.lacking().empty()) log_.warn("workers lack: {}{}", has.lacking(), has.missing.empty() ? "" : ": " + has.missing);
   pool_ = std::make_unique<WorkerPool>(*loop_, log_, *launcher_, config_.warm_workers);
   discovery_ = std::make_unique<Discovery>(*loop_, log_, *launcher_);
   slices_ = std::make_unique<SliceRegistry>(*common_, classes_, next_id_);
   sessions_ = std::make_unique<SessionRegistry>(*common_, *slices_, *pool_, *guardian_, next_id_);
   Arbitration::Options options{config_.policy, {}, config_.freeze, config_.split, static_cast<uint32_t>(config_.piece_us)};
   options.hints.quantum_ns = config_.quantum_ms * 1'000'000;
-  auto arbitration = Arbitration::start(options, *guardian_, log_);
+  auto arbitration = Arbitration::start(options, *guardian_, log_, [this](uint64_t session) {
+    loop_->post([this, session] { end_session(session, "it runs although it is stopped"); });
+  });
   if (!arbitration) return std::unexpected(std::move(arbitration.error()));
   arbitration_ = std::move(*arbitration);
+  census_ = std::make_unique<ChildCensus>(
+      *loop_, ChildCensus::Listener{
+                  .found = [this](uint64_t session, uint64_t children,
+                                  uint64_t ran_ns) { arbitration_->note_children(session, children, ran_ns); },
+                  .too_many = [this](uint64_t session) { end_session(session, "it has more than `children` helpers"); }});
   reservations_ = std::make_unique<Reservations>(*common_, *sessions_);
-  collector_ = std::make_unique<Collector>(*common_, *slices_, *sessions_, *reservations_, *arbitration_);
+  collector_ =
+      std::make_unique<Collector>(*common_, *slices_, *sessions_, *reservations_, *arbitration_, launcher_->confinement());
   explainer_ = std::make_unique<Explainer>(*slices_, *sessions_, *arbitration_);
   return {};
 }
@@ -159,8 +168,12 @@ void Daemon::join_sessions() {
   };
   sessions_->listener.live = [this](SessionRecord& session) { return govern(session); };
   sessions_->listener.leaving = [this](const SessionRecord& session) { arbitration_->release(session.id); };
-  sessions_->listener.worker_gone = [this](const SessionRecord& session) { arbitration_->remove(session.id); };
+  sessions_->listener.worker_gone = [this](const SessionRecord& session) {
+    census_->end(session.id);
+    arbitration_->remove(session.id);
+  };
   sessions_->listener.ended = [this](const SessionRecord& session) {
+    census_->end(session.id);
     arbitration_->remove(session.id);
     collector_->session_ended(session);
     reservations_->session_ended(session.id);
@@ -170,6 +183,10 @@ void Daemon::join_sessions() {
     });
   };
   sessions_->listener.returned = [this] { loop_->later([this] { check_ready(); }); };
+}
+
+void Daemon::end_session(uint64_t id, const char* why) {
+  if (SessionRecord* session = sessions_->find(id)) sessions_->kill(*session, why);
 }
 
 Result<void> Daemon::watch_guardian() {
@@ -204,7 +221,9 @@ Result<void> Daemon::govern(const SessionRecord& session) {
   member.bell = session.ends.bell.get();
   member.knock = session.ends.knock.get();
   member.worker = &session.worker.channel;
-  return arbitration_->add(member);
+  auto added = arbitration_->add(member);
+  if (added) census_->begin(session.id, member.pid);
+  return added;
 }
 
 void Daemon::run() {

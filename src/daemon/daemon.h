@@ -22,6 +22,7 @@
 #include "daemon/host/guardian.h"
 #include "daemon/requests.h"
 #include "daemon/turns/arbitration.h"
+#include "daemon/turns/child_census.h"
 #include "daemon/watch/collector.h"
 #include "daemon/watch/metrics_server.h"
 
@@ -50,6 +51,7 @@ class Daemon {
   void join_parts();
   void join_sessions();
   Result<void> govern(const SessionRecord& session);
+  void end_session(uint64_t id, const char* why);
   Result<void> watch_guardian();
   void on_guardian_gone();
   Result<void> recover(std::vector<Guardian::Kept> kept);
@@ -88,6 +90,7 @@ class Daemon {
   std::unique_ptr<SliceRegistry> slices_;
   std::unique_ptr<SessionRegistry> sessions_;
   std::unique_ptr<Arbitration> arbitration_;  ///< goes before the sessions, whose pages it writes
+  std::unique_ptr<ChildCensus> census_;
   std::unique_ptr<Reservations> reservations_;
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<Explainer> explainer_;

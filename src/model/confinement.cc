@@ -30,4 +30,18 @@ std::string Confinement::text() const {
   return text.empty() ? "nothing" : text;
 }
 
+std::string Confinement::lacking() const {
+  std::string text;
+  if (!own_user) add(text, "own user id");
+  if (!no_capabilities) add(text, "dropped capabilities");
+  if (!calls) add(text, "listed system calls");
+  if (landlock_abi == 0) add(text, "landlock");
+  for (const auto& name : kNames)
+    if (!has(name.space)) add(text, "own " + std::string(name.name));
+  if (!group) add(text, "cgroup");
+  if (group && !group_memory) add(text, "memory bound");
+  if (group && !group_tasks) add(text, "task bound");
+  return text;
+}
+
 }  // namespace amalgam::model

@@ -28,7 +28,7 @@ struct Confinement {
   bool group = false;         ///< a cgroup of its own: it ends whole, and its time is counted whole
   bool group_memory = false;  ///< which bounds its memory
   bool group_tasks = false;   ///< and how many processes and threads it has
-  std::string missing;        ///< why there is no more; empty if all is there
+  std::string missing;        ///< why a wall that was tried is not there
 
   bool operator==(const Confinement&) const = default;
   bool has(uint32_t of) const { return (spaces & of) == of; }
@@ -36,6 +36,8 @@ struct Confinement {
   bool reaches_floor() const { return own_user && no_capabilities && calls; }
   /// "own user id, no capabilities, listed system calls, landlock abi 7, own mounts, processes, ipc and network, cgroup".
   std::string text() const;
+  /// The walls that are not there, in the same words; empty if all are.
+  std::string lacking() const;
 
   template <typename A>
   void fields(A& a) {

@@ -54,6 +54,7 @@ class FakeDaemon {
 
   std::vector<protocol::DeviceEntry> devices;
   std::vector<protocol::SessionEntry> sessions;
+  model::Confinement confinement;
   /// One a device of the session asked about; of its decisions those after the number asked for are sent.
   std::vector<protocol::Explanation> explanations;
   std::string refusal;              ///< not empty: slices and changes are refused with it
@@ -86,6 +87,7 @@ class FakeDaemon {
         protocol::StatusReport report;
         report.pid = 42;
         report.version = "9.9";
+        report.confinement = confinement;
         return channel.send(report).has_value();
       }
       case protocol::ControlType::kGetMetrics: {

@@ -28,6 +28,14 @@ TEST(DaemonProcessTest, AListingWaitsForTheProbes) {
   EXPECT_FALSE(list->entries.front().device.properties.empty());
 }
 
+TEST(DaemonProcessTest, StatusSaysWhatWorkersAreConfinedBy) {
+  TestDaemon daemon;
+  const model::Confinement has = daemon.status().confinement;
+  EXPECT_TRUE(has.calls && has.no_capabilities) << has.text();
+  EXPECT_EQ(has.own_user, ::geteuid() == 0);
+  EXPECT_EQ(has.missing.empty(), has.has(model::kWalls) && has.group) << has.lacking() << ": " << has.missing;
+}
+
 TEST(DaemonProcessTest, BrokenDriversBecomeSickDevices) {
   TestDaemon daemon({}, "AMALGAM_TEST_BROKEN");
   auto devices = daemon.devices();

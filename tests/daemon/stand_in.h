@@ -30,10 +30,14 @@ struct TestGuardian {
 };
 
 struct StandIn {
-  StandIn(uint64_t id, core::SliceId of) : session(id), slice(of), pid(::fork()) {
+  /// `computes`: it does nothing else.
+  StandIn(uint64_t id, core::SliceId of, bool computes = false) : session(id), slice(of), pid(::fork()) {
     if (pid == 0) {
+      for (volatile bool turns = computes; turns;) {
+      }
       for (;;) ::pause();
     }
+    ::setpgid(pid, pid);  // as a worker, it leads a group
     pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   }
   ~StandIn() {
@@ -54,7 +58,7 @@ struct StandIn {
     Contender contender;
     contender.session = session;
     contender.slice = slice;
-    contender.index = device;
+    contender.indices = {device};
     contender.counters = counters.get();
     contender.grants = grants.get();
     contender.pid = pid;
@@ -62,10 +66,7 @@ struct StandIn {
     return contender;
   }
   /// Has a contender and a grant from now on.
-  void sit(Contenders& contenders, uint32_t device = 0) {
-    contenders.add(contender(device));
-    contenders.grant(slice, 0);
-  }
+  void sit(Contenders& contenders, uint32_t device = 0) { contenders.add(contender(device), true, 0); }
   bool may_go(uint32_t device = 0) const { return grants->devices[device].granted == 1; }
   void begin(uint32_t device = 0) { ++counters->claims[device].in_flight; }
   void end(uint32_t device = 0) { --counters->claims[device].in_flight; }

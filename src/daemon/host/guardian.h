@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/pi_mutex.h"
 #include "protocol/control/channel.h"
 #include "protocol/control/keep.h"
 
@@ -54,7 +55,7 @@ class Guardian {
   Result<std::vector<Kept>> receive_all();
 
   const std::filesystem::path socket_;
-  mutable std::mutex mutex_;  ///< guards which channel it is
+  mutable PiMutex mutex_;  ///< guards which channel it is
   protocol::Channel channel_;
 };
 

@@ -141,8 +141,9 @@ Result<void> Launcher::find_walls() {
       continue;
     }
     confinement_ = std::move(*has);
-    confinement_.missing = first;
-    if (!cgroup_.there()) confinement_.missing += (first.empty() ? "" : "; ") + cgroup_.missing();
+    std::string& missing = confinement_.missing;
+    if (!confinement_.has(model::kWalls)) missing = first;
+    if (!cgroup_.there()) missing += (missing.empty() ? "" : "; ") + cgroup_.missing();
     return {};
   }
   return {};

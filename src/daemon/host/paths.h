@@ -23,7 +23,6 @@ std::filesystem::path default_state_dir(bool system);
 std::filesystem::path default_classes_dir(bool system);
 /// amalgamd.toml in $XDG_CONFIG_HOME/amalgam or ~/.config/amalgam; empty if there is none.
 std::filesystem::path user_config_file();
-/// Where workers of an earlier daemon come back to: beside the socket.
 /// amalgam-worker of this installation or build folder. kNotFound says where it was sought.
 Result<std::filesystem::path> find_worker();
 /// The state file of the daemon at this socket.

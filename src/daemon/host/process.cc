@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/host/process.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <memory>
 
 #include "base/proc_stat.h"
@@ -178,6 +180,57 @@ std::optional<uint64_t> process_time_ns(pid_t pid) {
   timespec used{};
   if (::clock_gettime(process_clock(pid), &used) != 0) return std::nullopt;
   return static_cast<uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(used.tv_nsec);
+}
+
+namespace {
+
+/// Calls each(thread) for a process's threads, at most `most` of them.
+template <typename Each>
+void each_thread(pid_t pid, size_t most, Each each) {
+  const std::string folder = "/proc/" + std::to_string(pid) + "/task";
+  std::unique_ptr<DIR, int (*)(DIR*)> threads(::opendir(folder.c_str()), &::closedir);
+  if (threads == nullptr) return;
+  for (size_t count = 0; count < most;) {
+    const dirent* entry = ::readdir(threads.get());
+    if (entry == nullptr) return;
+    const pid_t thread = static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10));
+    if (thread <= 0) continue;
+    ++count;
+    each(thread, folder + "/" + entry->d_name);
+  }
+}
+
+}  // namespace
+
+std::map<pid_t, pid_t> threads_of(pid_t pid) {
+  constexpr size_t kMost = 256;
+  std::map<pid_t, pid_t> found;
+  each_thread(pid, kMost, [&](pid_t thread, const std::string& folder) {
+    std::ifstream status(folder + "/status");
+    for (std::string line; std::getline(status, line);) {
+      if (!line.starts_with("NSpid:")) continue;
+      const size_t last = line.find_last_of(" \t");
+      found.emplace(static_cast<pid_t>(std::strtol(line.c_str() + last + 1, nullptr, 10)), thread);
+      return;
+    }
+  });
+  return found;
+}
+
+std::map<pid_t, uint64_t> descendants_of(pid_t pid, size_t most) {
+  constexpr size_t kMostThreads = 1024;
+  std::map<pid_t, uint64_t> found;
+  std::vector<pid_t> parents{pid};
+  while (!parents.empty() && found.size() < most) {
+    const pid_t parent = parents.back();
+    parents.pop_back();
+    each_thread(parent, kMostThreads, [&](pid_t, const std::string& folder) {
+      std::ifstream children(folder + "/children");
+      for (pid_t child = 0; found.size() < most && children >> child;)
+        if (found.emplace(child, process_time_ns(child).value_or(0)).second) parents.push_back(child);
+    });
+  }
+  return found;
 }
 
 std::string reap(const Process& process) {

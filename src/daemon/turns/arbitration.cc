@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <future>
 #include <utility>
 
 #include "protocol/link/ring.h"
@@ -26,7 +27,8 @@ constexpr uint64_t kShortGapNs = 300'000;         // shorter than a look by the 
 constexpr uint64_t kDrainPollNs = 200'000;        // revoked work rings when it has ended; a bell can be missed
 constexpr uint32_t kUrgentPart = 2;               // of a piece's length runs at once where somebody more urgent may come
 constexpr uint64_t kDeafNs = 1'000'000'000;       // for whoever has knocked for nothing
-constexpr int kUrgentNice = -15;                  // of our thread, where it may not have a real-time class
+constexpr const char* kProcessors = "processors";
+constexpr int kUrgentNice = -15;  // of our thread, where it may not have a real-time class
 
 /// Our thread sleeps, and decides when it wakes: it should not wait for the processor that it is about to take away from
 /// somebody. Refused without the right to; then the kernel's favour for those who sleep has to do. (Niceness alone does not
@@ -48,8 +50,16 @@ Result<void> listen(int epoll, int fd) {
 
 }  // namespace
 
-Result<std::unique_ptr<Arbitration>> Arbitration::start(Options options, Guardian& guardian, spdlog::logger& log) {
-  std::unique_ptr<Arbitration> made(new Arbitration(std::move(options), guardian, log));
+uint64_t Arbitration::processors() {
+  cpu_set_t ours;
+  CPU_ZERO(&ours);
+  const bool known = ::sched_getaffinity(0, sizeof ours, &ours) == 0 && CPU_COUNT(&ours) > 0;
+  return known ? static_cast<uint64_t>(CPU_COUNT(&ours)) : std::max(1u, std::thread::hardware_concurrency());
+}
+
+Result<std::unique_ptr<Arbitration>> Arbitration::start(Options options, Guardian& guardian, spdlog::logger& log,
+                                                        OnEscape on_escape) {
+  std::unique_ptr<Arbitration> made(new Arbitration(std::move(options), guardian, log, std::move(on_escape)));
   if (auto prepared = made->prepare(); !prepared) return fail(std::move(prepared.error()).within("arbitration"));
   return made;
 }
@@ -62,8 +72,20 @@ Result<void> Arbitration::prepare() {
   wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!epoll_ || !timer_ || !wake_) return fail(system_error("descriptors", errno));
   for (int fd : {timer_.get(), wake_.get()}) AMALGAM_TRY(listen(epoll_.get(), fd), "epoll");
-  thread_ = std::thread([this] { run(); });
-  return {};
+  voices_ = Voices(epoll_.get());
+  // Alarms come to the thread that asks for them.
+  std::promise<Result<void>> ready;
+  thread_ = std::thread([this, &ready] {
+    auto alarms = Alarms::create();
+    auto heard = alarms ? listen(epoll_.get(), alarms->fd()) : std::unexpected(std::move(alarms.error()));
+    const bool good = heard.has_value();
+    if (good) alarms_ = std::move(*alarms);
+    ready.set_value(std::move(heard));
+    if (good) run();
+  });
+  auto started = ready.get_future().get();
+  if (!started) thread_.join();
+  return started;
 }
 
 Arbitration::~Arbitration() {
@@ -72,7 +94,7 @@ Arbitration::~Arbitration() {
     stop_ = true;
   }
   poke();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
   uint64_t now = protocol::monotonic_ns();
   for (auto& [id, device] : devices_)
     for (Contender& contender : device->contenders) Contenders::let_go(contender, now);
@@ -93,11 +115,13 @@ void Arbitration::run() {
     std::lock_guard lock(mutex_);
     if (stop_) return;
     uint64_t now = protocol::monotonic_ns(), wake = UINT64_MAX;
-    listen_again(now);
+    wake = voices_.listen_again(now);
     for (int i = 0; i < count; ++i) hear(events[i].data.fd, now);
     for (auto& [id, device] : devices_) {
       attend(*device, now);
       wake = std::min(wake, device->wake_ns);
+      for (uint64_t session : device->contenders.escaped())
+        if (on_escape_) on_escape_(session);
     }
     itimerspec when{};
     if (wake != UINT64_MAX) {
@@ -108,22 +132,34 @@ void Arbitration::run() {
   }
 }
 
-/// A bell or a clock says only that it is time to look; a knock has to be noted.
+/// A bell or a clock says only that it is time to look; a knock has to be noted, and who an alarm is about measured.
 void Arbitration::hear(int fd, uint64_t now_ns) {
-  auto found = knockers_.find(fd);
-  if (found == knockers_.end()) return;
-  Knocker& knocker = found->second;
+  if (fd == alarms_->fd()) {
+    alarms_->take([&](uint64_t session) {
+      for (auto& [id, device] : devices_)
+        if (core::SliceId slice = device->contenders.slice_of(session)) weigh(*device, slice, now_ns);
+    });
+    return;
+  }
+  const std::optional<Voices::Heard> heard = voices_.hear(fd, now_ns);
+  if (!heard || !heard->knocks) return;
   bool believed = true;
-  for (auto& [id, device] : devices_) believed = device->contenders.knock(knocker.session, now_ns) && believed;
-  if (believed) return;
+  for (auto& [id, device] : devices_) believed = device->contenders.knock(heard->session, now_ns) && believed;
   // It wakes us for nothing, however often it likes.
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-  knocker.deaf_until_ns = now_ns + kDeafNs;
+  if (!believed) voices_.ignore(fd, now_ns + kDeafNs);
 }
 
-void Arbitration::listen_again(uint64_t now_ns) {
-  for (auto& [fd, knocker] : knockers_)
-    if (knocker.deaf_until_ns != 0 && now_ns >= knocker.deaf_until_ns && listen(epoll_.get(), fd)) knocker.deaf_until_ns = 0;
+/// Charges a slice for what the kernel counted, where that is more than what it has been charged.
+void Arbitration::weigh(GovernedDevice& device, core::SliceId slice, uint64_t now_ns) {
+  auto found = device.governed.find(slice);
+  if (found == device.governed.end()) return;
+  Governed& of = found->second;
+  const uint64_t counted_ns = device.contenders.measure(slice, now_ns) / processors_;
+  (void)device.arbiter.totals(now_ns, slice);  // up to now
+  const uint64_t charged_ns = device.arbiter.used_ns(slice) - of.charged_ns;
+  const uint64_t over_ns = of.free.spend(counted_ns - std::min(counted_ns, charged_ns), now_ns);
+  if (over_ns != 0) device.arbiter.correct(now_ns, slice, static_cast<int64_t>(over_ns));
+  of.charged_ns = device.arbiter.used_ns(slice);
 }
 
 /// A shorter pause of this slice counts as work.
@@ -154,6 +190,7 @@ bool Arbitration::came_back(GovernedDevice& device, const core::Arbiter::Step& s
 
 void Arbitration::attend(GovernedDevice& device, uint64_t now_ns) {
   size_t wanting = 0;
+  weigh(device, device.arbiter.holder(), now_ns);
   for (const auto& [slice, contenders] : device.governed) {
     Contenders::Sight sight = observe(device, slice, now_ns);
     wanting += sight.busy() ? 1 : 0;
@@ -188,13 +225,15 @@ void Arbitration::weigh_goals(GovernedDevice& device, uint64_t now_ns) {
   auto slices = device.goals.slices();
   for (Contender& contender : device.contenders) {
     if (contender.released || !std::ranges::binary_search(slices, contender.slice)) continue;
-    bool first = contender.latencies.empty();
-    if (first) contender.latencies.resize(model::kLatencyBuckets);
-    for (size_t bucket = 0; bucket < model::kLatencyBuckets; ++bucket) {
-      uint32_t ended = contender.counters->latencies[contender.index][bucket].load(std::memory_order_relaxed);
-      uint32_t since = ended - std::exchange(contender.latencies[bucket], ended);
-      if (!first && since != 0) device.goals.observe(contender.slice, model::latency_edge_ns(bucket), since);
-    }
+    const bool first = contender.latencies.empty();
+    if (first) contender.latencies.resize(contender.indices.size() * model::kLatencyBuckets);
+    auto seen = contender.latencies.begin();
+    for (uint32_t index : contender.indices)
+      for (size_t bucket = 0; bucket < model::kLatencyBuckets; ++bucket) {
+        const uint32_t ended = contender.counters->latencies[index][bucket].load(std::memory_order_relaxed);
+        const uint32_t since = ended - std::exchange(*seen++, ended);
+        if (!first && since != 0) device.goals.observe(contender.slice, model::latency_edge_ns(bucket), since);
+      }
   }
   device.goals.update(now_ns, device.arbiter);
 }
@@ -236,6 +275,7 @@ uint64_t Arbitration::plan(GovernedDevice& device, const core::Arbiter::Step& st
 void Arbitration::carry_out(GovernedDevice& device, const core::Arbiter::Action& action, uint64_t now_ns) {
   switch (action.kind) {
     case core::Arbiter::ActionKind::kGrant:
+      weigh(device, action.slice, now_ns);  // what it did until now was not in this turn
       device.parked = false;
       device.patience = 0;
       device.look_ns = 0;
@@ -257,7 +297,8 @@ void Arbitration::revoke(GovernedDevice& device, core::SliceId slice, uint64_t n
 }
 
 Arbitration::GovernedDevice& Arbitration::device_of(const DeviceUse& use, uint64_t now_ns) {
-  auto& device = devices_[use.id];
+  const std::string& key = keys_[use.id] = use.freezable ? kProcessors : use.id;
+  auto& device = devices_[key];
   if (device == nullptr) {
     core::Arbiter::Options options;
     options.freezable = use.freezable && options_.freeze;
@@ -266,6 +307,11 @@ Arbitration::GovernedDevice& Arbitration::device_of(const DeviceUse& use, uint64
     (void)device->arbiter.set_policy(now_ns, policy_);  // checked at the start
   }
   return *device;
+}
+
+Arbitration::GovernedDevice* Arbitration::find_device(const std::string& id) {
+  auto key = keys_.find(id);
+  return key == keys_.end() ? nullptr : devices_.at(key->second).get();
 }
 
 void Arbitration::tell_pieces(GovernedDevice& device) const {
@@ -278,32 +324,35 @@ void Arbitration::tell_pieces(GovernedDevice& device) const {
   for (const core::Holding& holding : holdings) {
     const bool is_behind = holding.terms.priority > most_urgent && !device.contenders.freezable();
     for (Contender& contender : device.contenders)
-      if (contender.slice == holding.slice)
-        contender.grant().piece_us.store(is_behind ? part_us : whole_us, std::memory_order_relaxed);
+      for (uint32_t index : contender.indices)
+        if (contender.slice == holding.slice)
+          contender.grants->devices[index].piece_us.store(is_behind ? part_us : whole_us, std::memory_order_relaxed);
   }
 }
 
-Result<void> Arbitration::add_contender(GovernedDevice& device, const Member& member, uint32_t index, uint64_t now_ns) {
-  Contender contender{.session = member.session,
-                      .slice = member.slice,
-                      .index = index,
-                      .counters = member.counters,
-                      .grants = member.grants,
-                      .pid = member.pid,
-                      .pidfd = member.pidfd,
-                      .worker = member.worker};
-  uint32_t& contenders = device.governed[member.slice];
-  if (contenders == 0) {
+Result<void> Arbitration::add_contender(GovernedDevice& device, const Member& member, std::vector<uint32_t> indices,
+                                        const std::shared_ptr<uint32_t>& held, uint64_t now_ns) {
+  Governed& governed = device.governed[member.slice];
+  if (governed.contenders == 0) {
     auto add = [&] { return device.arbiter.add_slice(now_ns, member.slice, member.slice_name, member.terms); };
     if (auto added = device.goals.admit(now_ns, device.arbiter, member.slice, member.terms, add); !added) {
       device.governed.erase(member.slice);
       return fail(std::move(added.error()).within(device.id));
     }
   }
-  ++contenders;
-  bool holds = device.arbiter.holder() == member.slice && !device.parked;
-  contender.grant().granted.store(holds ? 1 : 0, std::memory_order_seq_cst);
-  device.contenders.add(std::move(contender));
+  ++governed.contenders;
+  const bool holds = device.arbiter.holder() == member.slice && !device.parked;
+  Contender contender{.session = member.session,
+                      .slice = member.slice,
+                      .indices = std::move(indices),
+                      .counters = member.counters,
+                      .grants = member.grants,
+                      .pid = member.pid,
+                      .pidfd = member.pidfd,
+                      .worker = member.worker,
+                      .held = held};
+  if (device.contenders.freezable()) contender.meter = Meter(member.pid, member.session, &*alarms_);
+  device.contenders.add(std::move(contender), holds, now_ns);
   tell_pieces(device);
   return {};
 }
@@ -311,18 +360,34 @@ Result<void> Arbitration::add_contender(GovernedDevice& device, const Member& me
 Result<void> Arbitration::add(const Member& member) {
   {
     std::lock_guard lock(mutex_);
-    uint64_t now = protocol::monotonic_ns();
-    for (uint32_t index = 0; index < member.devices.size(); ++index) {
-      auto added = add_contender(device_of(member.devices[index], now), member, index, now);
+    const uint64_t now = protocol::monotonic_ns();
+    auto held = std::make_shared<uint32_t>(0);
+    std::map<GovernedDevice*, std::vector<uint32_t>> uses;
+    for (uint32_t index = 0; index < member.devices.size(); ++index)
+      uses[&device_of(member.devices[index], now)].push_back(index);
+    for (auto& [device, indices] : uses) {
+      auto added = add_contender(*device, member, std::move(indices), held, now);
       if (added) continue;
       remove_locked(member.session, now);
       return added;
     }
-    if (auto heard = listen(epoll_.get(), member.bell); heard) bells_[member.session] = member.bell;
-    if (member.devices.size() == 1 && listen(epoll_.get(), member.knock)) knockers_[member.knock] = {member.session};
+    (void)voices_.listen(member.bell, member.session, false);
+    if (uses.size() == 1) (void)voices_.listen(member.knock, member.session, true);  // else it is not known which one
   }
   poke();
   return {};
+}
+
+void Arbitration::note_children(uint64_t session, uint64_t count, uint64_t ran_ns) {
+  {
+    std::lock_guard lock(mutex_);
+    const uint64_t now = protocol::monotonic_ns();
+    for (auto& [id, device] : devices_) {
+      device->contenders.note_children(session, count, ran_ns);
+      if (core::SliceId slice = device->contenders.slice_of(session)) weigh(*device, slice, now);
+    }
+  }
+  poke();
 }
 
 void Arbitration::remove(uint64_t session) {
@@ -339,7 +404,7 @@ void Arbitration::remove_locked(uint64_t session, uint64_t now_ns) {
       if (contender.session != session) continue;
       Contenders::thaw(contender, now_ns);
       if (auto governed = device->governed.find(contender.slice);
-          governed != device->governed.end() && --governed->second == 0) {
+          governed != device->governed.end() && --governed->second.contenders == 0) {
         device->arbiter.remove_slice(now_ns, contender.slice);
         device->goals.forget(contender.slice);
         device->governed.erase(governed);
@@ -347,13 +412,7 @@ void Arbitration::remove_locked(uint64_t session, uint64_t now_ns) {
     }
     if (device->contenders.erase(session)) tell_pieces(*device);
   }
-  if (auto bell = bells_.extract(session)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, bell.mapped(), nullptr);
-  std::erase_if(knockers_, [&](const auto& entry) {
-    const auto& [fd, knocker] = entry;
-    if (knocker.session != session) return false;
-    if (knocker.deaf_until_ns == 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-    return true;
-  });
+  voices_.forget(session);
 }
 
 void Arbitration::release(uint64_t session) {
@@ -415,14 +474,16 @@ Arbitration::Account Arbitration::account_of(GovernedDevice& device, core::Slice
 Result<Arbitration::Account> Arbitration::account(core::SliceId slice, const std::string& device, uint64_t after,
                                                   uint64_t most) {
   std::lock_guard lock(mutex_);
-  auto found = devices_.find(device);
-  if (found == devices_.end() || !found->second->governed.contains(slice))
+  GovernedDevice* found = find_device(device);
+  if (found == nullptr || !found->governed.contains(slice))
     return fail(Code::kNotFound, "slice " + std::to_string(slice) + " is not governed on " + device);
   uint64_t now = protocol::monotonic_ns();
   // A holder that runs alone was looked at some time ago; what it rested since then is not to be shown as run.
-  observe(*found->second, slice, now);
-  Account account = account_of(*found->second, slice, now);
-  account.decisions = found->second->arbiter.history().since(after, most);
+  weigh(*found, slice, now);
+  observe(*found, slice, now);
+  Account account = account_of(*found, slice, now);
+  account.device = device;
+  account.decisions = found->arbiter.history().since(after, most);
   return account;
 }
 
@@ -432,6 +493,7 @@ std::vector<Arbitration::Account> Arbitration::accounts(core::SliceId slice) {
   uint64_t now = protocol::monotonic_ns();
   for (auto& [id, device] : devices_) {
     if (!device->governed.contains(slice)) continue;
+    weigh(*device, slice, now);
     observe(*device, slice, now);
     found.push_back(account_of(*device, slice, now));
   }

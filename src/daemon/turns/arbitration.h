@@ -12,8 +12,13 @@
 // rests. A holder that rests for kParkAfterNs is *parked*: its grant is taken away without a decision, and the bell brings
 // it back. An idle machine therefore has no wake-ups, and a program alone pays one bell after a rest.
 //
-// Programs knock (contenders.h). Who knocks for nothing is not listened to for kDeafNs: this thread has a real-time class,
-// and must not run whenever somebody likes.
+// Programs knock (contenders.h). Who knocks for nothing is not listened to for kDeafNs, and no bell may ring as often as it
+// likes (voices.h): this thread has a real-time class, and must not run whenever somebody wants it to.
+//
+// Time. A slice is charged what it held the device for, as it says, and at least what the kernel counted for its workers and
+// their helpers, divided by the processors (weigh()). All devices that are the processors are one here: a slice has one turn
+// on them, one share and one cap, however many drivers show them. A small part of the time (kFreePart) is not charged to
+// who has no turn: messages have to be read.
 //
 // Goals. While launches run, the latencies that workers count are looked at once a second, and the shares of slices with a
 // latency goal follow (core/sched/goals.h). A worker that counts wrongly moves its own share, within what admission leaves.
@@ -28,18 +33,22 @@
 
 #include <spdlog/logger.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/pi_mutex.h"
 #include "base/unique_fd.h"
 #include "core/sched/arbiter.h"
 #include "core/sched/goals.h"
 #include "daemon/config/config.h"
 #include "daemon/turns/contenders.h"
+#include "daemon/turns/voices.h"
 
 namespace amalgam::daemon {
 
@@ -54,7 +63,7 @@ class Arbitration {
   };
   struct DeviceUse {
     std::string id;
-    bool freezable = false;  ///< it is the CPU
+    bool freezable = false;  ///< it is the processors
   };
   struct Member {
     uint64_t session = 0;
@@ -70,7 +79,11 @@ class Arbitration {
     const protocol::Channel* worker = nullptr;  ///< to tell it where its driver's threads may run
   };
 
-  static Result<std::unique_ptr<Arbitration>> start(Options options, Guardian& guardian, spdlog::logger& log);
+  /// Called in the arbiters' thread: this session's worker runs although it is stopped.
+  using OnEscape = std::function<void(uint64_t session)>;
+
+  static Result<std::unique_ptr<Arbitration>> start(Options options, Guardian& guardian, spdlog::logger& log,
+                                                    OnEscape on_escape = {});
   ~Arbitration();
   Arbitration(const Arbitration&) = delete;
   Arbitration& operator=(const Arbitration&) = delete;
@@ -81,6 +94,8 @@ class Arbitration {
   void remove(uint64_t session);
   /// Lets the session run whatever the arbiter thinks, because it is to end.
   void release(uint64_t session);
+  /// A session's worker has so many helper processes, which have run for `ran_ns` since the last call.
+  void note_children(uint64_t session, uint64_t count, uint64_t ran_ns);
   /// On every device of the slice, or on none.
   Result<void> set_terms(core::SliceId slice, const core::Terms& terms);
   Result<void> set_policy(const std::string& name);
@@ -100,37 +115,44 @@ class Arbitration {
   /// With the decisions after number `after`, at most the `most` newest. kNotFound: the arbiter does not know the slice
   /// there.
   Result<Account> account(core::SliceId slice, const std::string& device, uint64_t after, uint64_t most);
-  /// On every device that the slice is governed on, without decisions.
+  /// On every device that the slice is governed on, without decisions; the processors are one, named by the first of them.
   std::vector<Account> accounts(core::SliceId slice);
 
  private:
+  struct Governed {
+    uint32_t contenders = 0;
+    uint64_t charged_ns = 0;  ///< as the arbiter has it, when it was weighed last
+    Margin free{kFreePart, kFreeNs};
+  };
+  static constexpr uint64_t kFreePart = 400, kFreeNs = 1'000'000;
   struct GovernedDevice {
     GovernedDevice(const std::string& device_id, const core::Arbiter::Options& options, const Guardian& guardian,
                    uint64_t now_ns)
         : id(device_id), contenders(options.freezable, guardian), arbiter(options, now_ns) {}
-    std::string id;
+    std::string id;  ///< of the first device, if they are several
     Contenders contenders;
     core::Arbiter arbiter;
     core::Goals goals;
     uint64_t goals_due_ns = 0;
-    std::map<core::SliceId, uint32_t> governed;  ///< slices that the arbiter knows, with how many contenders
+    std::map<core::SliceId, Governed> governed;  ///< slices that the arbiter knows
     bool parked = false;                         ///< the holder rests, its grant is taken away
     uint32_t patience = 0;                       ///< how often in a row it was found busy
     uint64_t look_ns = 0;                        ///< then: when it is looked at again
     uint64_t wake_ns = UINT64_MAX;
   };
 
-  Arbitration(Options options, Guardian& guardian, spdlog::logger& log)
-      : options_(std::move(options)), guardian_(guardian), log_(log) {}
+  Arbitration(Options options, Guardian& guardian, spdlog::logger& log, OnEscape on_escape)
+      : options_(std::move(options)), guardian_(guardian), log_(log), on_escape_(std::move(on_escape)) {}
   Result<void> prepare();
   void run();
   void poke() const;
   void hear(int fd, uint64_t now_ns);
-  void listen_again(uint64_t now_ns);
+  void weigh(GovernedDevice& device, core::SliceId slice, uint64_t now_ns);
   void attend(GovernedDevice& device, uint64_t now_ns);
   Contenders::Sight observe(GovernedDevice& device, core::SliceId slice, uint64_t now_ns);
   bool came_back(GovernedDevice& device, const core::Arbiter::Step& step, uint64_t now_ns);
   static Account account_of(GovernedDevice& device, core::SliceId slice, uint64_t now_ns);
+  static uint64_t processors();
   static uint64_t short_gap_ns(const GovernedDevice& device, core::SliceId slice);
   static Contenders::Sight look(const GovernedDevice& device, core::SliceId slice, uint64_t now_ns);
   void carry_out(GovernedDevice& device, const core::Arbiter::Action& action, uint64_t now_ns);
@@ -140,22 +162,22 @@ class Arbitration {
   uint64_t plan(GovernedDevice& device, const core::Arbiter::Step& step, size_t wanting, uint64_t now_ns);
   GovernedDevice& device_of(const DeviceUse& use, uint64_t now_ns);
   void tell_pieces(GovernedDevice& device) const;
-  Result<void> add_contender(GovernedDevice& device, const Member& member, uint32_t index, uint64_t now_ns);
+  Result<void> add_contender(GovernedDevice& device, const Member& member, std::vector<uint32_t> indices,
+                             const std::shared_ptr<uint32_t>& held, uint64_t now_ns);
+  GovernedDevice* find_device(const std::string& id);
   void remove_locked(uint64_t session, uint64_t now_ns);
 
   const Options options_;
   Guardian& guardian_;
   spdlog::logger& log_;
+  const OnEscape on_escape_;
+  const uint64_t processors_ = processors();
   UniqueFd epoll_, timer_, wake_;
-  std::mutex mutex_;  ///< guards what follows
-  std::map<std::string, std::unique_ptr<GovernedDevice>> devices_;
-  std::map<uint64_t, int> bells_;  ///< by session
-  /// Who may knock: programs with one device, so that it is known which one they mean.
-  struct Knocker {
-    uint64_t session = 0;
-    uint64_t deaf_until_ns = 0;  ///< not listened to until then; 0: it is
-  };
-  std::map<int, Knocker> knockers_;  ///< by descriptor
+  std::optional<Alarms> alarms_;                                    ///< set before anybody else knows us
+  PiMutex mutex_;                                                   ///< guards what follows
+  std::map<std::string, std::unique_ptr<GovernedDevice>> devices_;  ///< by id; all that are the processors by kProcessors
+  std::map<std::string, std::string> keys_;                         ///< of devices_, by a device's id
+  Voices voices_;
   std::string policy_;
   bool stop_ = false;
   std::thread thread_;

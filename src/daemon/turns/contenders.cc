@@ -2,13 +2,13 @@
 #include "daemon/turns/contenders.h"
 
 #include <signal.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 
+#include "daemon/host/process.h"
 #include "protocol/control/control.h"
 #include "protocol/link/ring.h"
 
@@ -25,29 +25,60 @@ constexpr uint64_t kLongLaunchNs = 40'000, kShortLaunchNs = 25'000;  // one proc
 // processor, but only for so small a part of the time.
 constexpr uint64_t kManyLaunchesNs = 1'000'000, kRareUse = 10, kSeldomUse = 5;
 
-bool send_signal(int pidfd, int number) { return ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0) == 0; }
+constexpr uint64_t kRestPart = 5, kElsewherePart = 10;  // what counts, of what is used at rest, and beside another device
+constexpr uint64_t kLeastAlarmNs = 500'000;             // alarms come with the kernel's ticks: a shorter one is none
+constexpr uint64_t kEscapeAlarmNs = 5'000'000;          // a stop takes until a thread leaves the kernel
+constexpr uint64_t kThreadsEveryNs = 1'000'000'000;     // a worker's threads are looked for no more often
+
+template <typename Field>
+bool any(const Contender& contender, Field field) {
+  return std::ranges::any_of(contender.indices, [&](uint32_t index) {
+    return (contender.counters->claims[index].*field).load(std::memory_order_seq_cst) != 0;
+  });
+}
+
+uint32_t bits_of(const Contender& contender) {
+  uint32_t bits = 0;
+  for (uint32_t index : contender.indices) bits |= 1u << index;
+  return bits;
+}
 
 /// Whether the worker has shown what its program has knocked for; or ran just before the knock: then that has taken long.
 bool has_come(const Contender& contender) {
   constexpr uint64_t kLateNs = 1'000'000;
-  const auto& claim = contender.claim();
-  return claim.wanting.load(std::memory_order_seq_cst) != 0 || claim.in_flight.load(std::memory_order_seq_cst) != 0 ||
-         claim.idle_since_ns.load(std::memory_order_relaxed) + kLateNs >= contender.knocked_ns;
+  return contender.wanting() || contender.in_flight() || contender.idle_since_ns() + kLateNs >= contender.knocked_ns;
 }
 
 bool is_awaited(const Contender& contender, uint64_t now_ns) {
   return contender.knocked_ns != 0 && now_ns < contender.knocked_ns + Contenders::kKnockNs && !has_come(contender);
 }
 
-void stop(const Contender& contender) {
-  if (!send_signal(contender.pidfd, SIGSTOP)) return;  // it is gone, and its number may be somebody else's
-  for (const auto& runner : contender.counters->runners)
-    if (const pid_t thread = runner.load(std::memory_order_relaxed); thread > 0) ::tgkill(contender.pid, thread, SIGSTOP);
+/// Our number for a thread that the worker names by its own; 0: there is none.
+pid_t our_number(Contender& contender, pid_t theirs, uint64_t now_ns) {
+  auto found = contender.threads.find(theirs);
+  const bool is_time = contender.threads_at_ns == 0 || now_ns >= contender.threads_at_ns + kThreadsEveryNs;
+  if (found == contender.threads.end() && is_time) {
+    contender.threads = threads_of(contender.pid);
+    contender.threads_at_ns = now_ns;
+    found = contender.threads.find(theirs);
+  }
+  return found == contender.threads.end() ? 0 : found->second;
 }
 
+void stop(Contender& contender, uint64_t now_ns) {
+  if (!signal_group(contender.pidfd, contender.pid, SIGSTOP)) return;  // it is gone; its number may be somebody else's
+  for (const auto& runner : contender.counters->runners) {
+    const pid_t thread = runner.load(std::memory_order_relaxed);
+    if (thread <= 0) continue;
+    if (const pid_t ours = our_number(contender, thread, now_ns); ours > 0) ::tgkill(contender.pid, ours, SIGSTOP);
+  }
+}
+
+/// On a device that we have given it.
 bool works_elsewhere(const Contender& contender) {
-  for (uint32_t other = 0; other < model::kMaxSessionDevices; ++other)
-    if (other != contender.index && contender.counters->claims[other].in_flight.load(std::memory_order_relaxed) != 0)
+  const uint32_t others = contender.held == nullptr ? 0 : *contender.held & ~bits_of(contender);
+  for (uint32_t index = 0; index < model::kMaxSessionDevices; ++index)
+    if ((others >> index & 1) != 0 && contender.counters->claims[index].in_flight.load(std::memory_order_relaxed) != 0)
       return true;
   return false;
 }
@@ -55,7 +86,9 @@ bool works_elsewhere(const Contender& contender) {
 void tell(Contender& contender, Binding binding) {
   if (contender.binding == binding || contender.worker == nullptr) return;
   // A worker whose socket is full hears it the next time.
-  if (contender.worker->send(protocol::BindThreads{contender.index, binding}, 0)) contender.binding = binding;
+  for (uint32_t index : contender.indices)
+    if (!contender.worker->send(protocol::BindThreads{index, binding}, 0)) return;
+  contender.binding = binding;
 }
 
 /// What a session did since the last look. Where it has several devices, its launches are those of all.
@@ -77,12 +110,14 @@ struct Pace {
 std::optional<Pace> pace_of(Contender& contender, uint64_t now_ns) {
   if (now_ns < contender.seen_at_ns + kWindowNs) return std::nullopt;
   const uint64_t launches = contender.counters->launches.load(std::memory_order_relaxed);
-  const uint64_t device_ns = contender.counters->device_time_ns[contender.index].load(std::memory_order_relaxed);
+  uint64_t device_ns = 0;
+  for (uint32_t index : contender.indices)
+    device_ns += contender.counters->device_time_ns[index].load(std::memory_order_relaxed);
   Pace pace;
   pace.launches = launches - std::exchange(contender.seen_launches, launches);
   pace.device_ns = device_ns - std::exchange(contender.seen_time_ns, device_ns);
   pace.elapsed_ns = now_ns - std::exchange(contender.seen_at_ns, now_ns);
-  pace.in_flight = contender.claim().in_flight.load(std::memory_order_relaxed) != 0;
+  pace.in_flight = contender.in_flight();
   return pace;
 }
 
@@ -94,31 +129,110 @@ Binding best(Binding now, const Pace& pace) {
 
 }  // namespace
 
+bool Contender::in_flight() const { return any(*this, &model::Counters::Claim::in_flight); }
+bool Contender::wanting() const { return any(*this, &model::Counters::Claim::wanting); }
+
+uint64_t Contender::idle_since_ns() const {
+  uint64_t latest = 0;
+  for (uint32_t index : indices)
+    latest = std::max(latest, counters->claims[index].idle_since_ns.load(std::memory_order_relaxed));
+  return latest;
+}
+
 Contenders::Sight Contenders::look(core::SliceId slice, uint64_t now_ns) const {
   Sight sight;
   for (const Contender& contender : contenders_) {
     if (contender.slice != slice || contender.released) continue;
-    const auto& claim = contender.claim();
-    sight.pending |= claim.wanting.load(std::memory_order_seq_cst) != 0 || is_awaited(contender, now_ns);
+    sight.pending |= contender.wanting() || is_awaited(contender, now_ns) || (contender.burning && !contender.granted);
     // A frozen worker may have nothing in flight by now: its last command ended before the signal took hold. What it would
     // do next it cannot say, so it counts as busy until its turn.
-    sight.in_flight |= contender.frozen || claim.in_flight.load(std::memory_order_seq_cst) != 0;
-    uint64_t since = claim.idle_since_ns.load(std::memory_order_relaxed);
-    sight.idle_for_ns = std::min(sight.idle_for_ns, now_ns - std::min(now_ns, since));
+    sight.in_flight |=
+        contender.frozen || contender.in_flight() || (contender.granted && (contender.burning || contender.children != 0));
+    sight.idle_for_ns = std::min(sight.idle_for_ns, now_ns - std::min(now_ns, contender.idle_since_ns()));
   }
   return sight;
 }
+
+// ---- what the kernel counted --------------------------------------------------------------------------------------------
+
+uint64_t Contenders::measure(core::SliceId slice, uint64_t now_ns) {
+  uint64_t used_ns = 0;
+  for (Contender& contender : contenders_) {
+    if (contender.slice != slice) continue;
+    const uint64_t own_ns = contender.meter.take() + std::exchange(contender.children_ns, 0);
+    judge(contender, own_ns, now_ns);
+    used_ns += own_ns;
+  }
+  return used_ns;
+}
+
+/// What somebody does whom we have let work is not held against it; else it has a margin.
+void Contenders::judge(Contender& contender, uint64_t used_ns, uint64_t now_ns) {
+  if (contender.released || !freezable_) return;
+  if (contender.frozen) return judge_escape(contender, used_ns, now_ns);
+  if (contender.granted && (contender.in_flight() || contender.wanting())) {
+    contender.burning = false;
+    return;
+  }
+  const uint64_t part = contender.granted ? kRestPart : works_elsewhere(contender) ? kElsewherePart : 1;
+  contender.aside.owe(used_ns / part, now_ns);
+  contender.burning = contender.aside.left_ns() == 0;
+  if (!contender.granted && (contender.burning || contender.children != 0)) return freeze(contender, now_ns);
+  contender.meter.arm(std::max(contender.aside.left_ns() * part, kLeastAlarmNs));
+}
+
+void Contenders::judge_escape(Contender& contender, uint64_t used_ns, uint64_t now_ns) {
+  contender.since_frozen_ns += used_ns;
+  if (contender.since_frozen_ns < kEscapeAlarmNs) return;
+  contender.escapes.owe(std::exchange(contender.since_frozen_ns, 0), now_ns);
+  if (contender.escapes.left_ns() == 0) escaped_.push_back(contender.session);
+  stop(contender, now_ns);
+  contender.meter.arm(kEscapeAlarmNs);
+}
+
+void Contenders::note_children(uint64_t session, uint64_t count, uint64_t ran_ns) {
+  for (Contender& contender : contenders_) {
+    if (contender.session != session) continue;
+    contender.children = count;
+    contender.children_ns += ran_ns;
+  }
+}
+
+core::SliceId Contenders::slice_of(uint64_t session) const {
+  auto found = std::ranges::find(contenders_, session, &Contender::session);
+  return found == contenders_.end() ? 0 : found->slice;
+}
+
+// ---- grants -------------------------------------------------------------------------------------------------------------
 
 void Contenders::grant(core::SliceId slice, uint64_t now_ns) {
   for (Contender& contender : contenders_)
     if (contender.slice == slice) let_pass(contender, now_ns);
 }
 
+void Contenders::add(Contender contender, bool holds, uint64_t now_ns) {
+  contenders_.push_back(std::move(contender));
+  Contender& added = contenders_.back();
+  if (holds) return let_pass(added, now_ns);
+  take_grant(added);
+  if (freezable_) added.meter.arm(kLeastAlarmNs);
+}
+
+void Contenders::take_grant(Contender& contender) {
+  contender.granted = false;
+  if (contender.held != nullptr) *contender.held &= ~bits_of(contender);
+  for (uint32_t index : contender.indices) contender.grants->devices[index].granted.store(0, std::memory_order_seq_cst);
+}
+
 void Contenders::revoke(core::SliceId slice, uint64_t now_ns) {
   for (Contender& contender : contenders_) {
     if (contender.slice != slice || contender.released) continue;
-    contender.grant().granted.store(0, std::memory_order_seq_cst);
-    if (freezable_) freeze(contender, now_ns);
+    take_grant(contender);
+    const bool computes = contender.burning || contender.children != 0 || contender.aside.left_ns() == 0;
+    if (computes || (contender.in_flight() && !works_elsewhere(contender)))
+      freeze(contender, now_ns);
+    else if (freezable_)
+      contender.meter.arm(std::max(contender.aside.left_ns(), kLeastAlarmNs));
   }
 }
 
@@ -126,8 +240,10 @@ bool Contenders::park(core::SliceId slice, uint64_t now_ns) {
   bool rests = true;
   for (Contender& contender : contenders_) {
     if (contender.slice != slice || contender.released) continue;
-    contender.grant().granted.store(0, std::memory_order_seq_cst);
-    rests = rests && contender.claim().in_flight.load(std::memory_order_seq_cst) == 0;
+    rests = rests && !contender.burning && contender.children == 0;
+    take_grant(contender);
+    rests = rests && !contender.in_flight();
+    if (freezable_) contender.meter.arm(std::max(contender.aside.left_ns(), kLeastAlarmNs));
   }
   if (!rests) grant(slice, now_ns);
   return rests;
@@ -160,27 +276,36 @@ bool Contenders::knock(uint64_t session, uint64_t now_ns) {
 }
 
 void Contenders::freeze(Contender& contender, uint64_t now_ns) {
-  if (contender.frozen || contender.claim().in_flight.load(std::memory_order_seq_cst) == 0 || works_elsewhere(contender))
-    return;
+  if (contender.frozen || !freezable_) return;
   freezable_ = guardian_.alive();
   if (!freezable_) return;
-  stop(contender);
+  stop(contender, now_ns);
   contender.frozen = true;
   contender.frozen_at_ns = now_ns;
+  contender.since_frozen_ns = 0;
+  contender.meter.arm(kEscapeAlarmNs);
   tell(contender, Binding::kEach);
 }
 
 void Contenders::thaw(Contender& contender, uint64_t now_ns) {
   if (!contender.frozen) return;
   contender.frozen = false;
-  contender.grant().frozen_ns.fetch_add(now_ns - std::min(now_ns, contender.frozen_at_ns), std::memory_order_relaxed);
-  (void)send_signal(contender.pidfd, SIGCONT);
+  const uint64_t stood_ns = now_ns - std::min(now_ns, contender.frozen_at_ns);
+  for (uint32_t index : contender.indices)
+    contender.grants->devices[index].frozen_ns.fetch_add(stood_ns, std::memory_order_relaxed);
+  (void)signal_group(contender.pidfd, contender.pid, SIGCONT);
 }
 
 void Contenders::let_pass(Contender& contender, uint64_t now_ns) {
   thaw(contender, now_ns);
-  auto& word = contender.grant().granted;
-  if (word.exchange(1, std::memory_order_seq_cst) == 0) protocol::futex_wake_all(&word);
+  contender.granted = true;
+  contender.burning = false;
+  if (contender.held != nullptr) *contender.held |= bits_of(contender);
+  if (!contender.in_flight()) contender.meter.arm(kLeastAlarmNs);
+  for (uint32_t index : contender.indices) {
+    auto& word = contender.grants->devices[index].granted;
+    if (word.exchange(1, std::memory_order_seq_cst) == 0) protocol::futex_wake_all(&word);
+  }
 }
 
 void Contenders::let_go(Contender& contender, uint64_t now_ns) {

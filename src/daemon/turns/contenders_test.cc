@@ -11,12 +11,14 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "protocol/control/control.h"
+#include "protocol/link/ring.h"
 #include "tests/daemon/stand_in.h"
 
 namespace amalgam::daemon {
@@ -115,13 +117,105 @@ TEST_F(ContendersTest, OneSessionOfASliceThatGoesOnKeepsTheGrantOfAll) {
   EXPECT_TRUE(other.may_go());
 }
 
-TEST_F(ContendersTest, WorkOnAnotherDeviceIsNotFrozenForThisOne) {
-  worker.sit(contenders);
+TEST_F(ContendersTest, WorkOnAnotherDeviceThatItWasGivenIsNotFrozenForThisOne) {
+  Contender contender = worker.contender();
+  contender.held = std::make_shared<uint32_t>(1u << 1);
+  contenders.add(std::move(contender), true, kNow);
   worker.begin(0);
   worker.begin(1);
   contenders.revoke(kSlice, kNow);
   EXPECT_FALSE(worker.may_go());
   EXPECT_FALSE(worker.is_stopped());
+}
+
+TEST_F(ContendersTest, WorkOnAnotherDeviceThatItOnlySaysIsNothing) {
+  Contender contender = worker.contender();
+  contender.held = std::make_shared<uint32_t>(0);
+  contenders.add(std::move(contender), true, kNow);
+  worker.grants->devices[1].granted = 1;  // a program may write into its own page
+  worker.begin(0);
+  worker.begin(1);
+  contenders.revoke(kSlice, kNow);
+  EXPECT_TRUE(worker.is_stopped());
+}
+
+TEST_F(ContendersTest, DevicesThatAreOneHaveOneTurn) {
+  Contender contender = worker.contender();
+  contender.indices = {0, 2};
+  contenders.add(std::move(contender), true, kNow);
+  EXPECT_TRUE(worker.may_go(0) && worker.may_go(2) && !worker.may_go(1));
+  worker.begin(2);
+  EXPECT_TRUE(contenders.look(kSlice, kNow).in_flight);
+  contenders.revoke(kSlice, kNow);
+  EXPECT_FALSE(worker.may_go(0) || worker.may_go(2));
+  EXPECT_TRUE(worker.is_stopped());
+  contenders.grant(kSlice, kNow + 300);
+  EXPECT_EQ(worker.grants->devices[2].frozen_ns, 300u);
+}
+
+/// A worker whose threads compute, and that says that nothing is in flight.
+struct LyingWorker : ContendersTest {
+  LyingWorker() : liar(2, kSlice, true) {
+    Contender contender = liar.contender();
+    contender.meter = Meter(liar.pid, liar.session, nullptr);
+    contenders.add(std::move(contender), true, protocol::monotonic_ns());
+  }
+  /// Until the kernel has counted that much, or a while has passed.
+  uint64_t measure_until(const std::function<bool()>& condition, int ms = 5000) {
+    uint64_t used_ns = 0;
+    for (int i = 0; i < ms && !condition(); ++i) {
+      ::usleep(1000);
+      used_ns += contenders.measure(kSlice, protocol::monotonic_ns());
+    }
+    return used_ns;
+  }
+  bool busy() { return contenders.look(kSlice, protocol::monotonic_ns()).busy(); }
+  StandIn liar;
+};
+
+TEST_F(LyingWorker, IsBusyWhileItsClockRuns) {
+  EXPECT_FALSE(busy()) << "as it says";
+  EXPECT_GE(measure_until([&] { return busy(); }), Contender::kAsideNs);
+  EXPECT_TRUE(busy());
+  EXPECT_FALSE(liar.is_stopped()) << "it has the device";
+}
+
+TEST_F(LyingWorker, IsFrozenWithoutAGrantAndWantsOne) {
+  contenders.revoke(kSlice, protocol::monotonic_ns());
+  EXPECT_FALSE(busy()) << "nothing is known yet";
+  measure_until([&] { return busy(); });
+  EXPECT_TRUE(liar.is_stopped());
+  const uint64_t counted = measure_until([] { return false; }, 300);
+  EXPECT_LT(counted, 30'000'000u) << "of 300 ms";
+  contenders.grant(kSlice, protocol::monotonic_ns());
+  EXPECT_FALSE(liar.is_stopped());
+}
+
+TEST_F(LyingWorker, IsStoppedAgainWhenSomebodyContinuesItAndIsReported) {
+  contenders.revoke(kSlice, protocol::monotonic_ns());
+  measure_until([&] { return busy(); });
+  ASSERT_TRUE(liar.is_stopped());
+  std::vector<uint64_t> escaped;
+  measure_until([&] {
+    ::kill(liar.pid, SIGCONT);
+    for (uint64_t session : contenders.escaped()) escaped.push_back(session);
+    return !escaped.empty();
+  });
+  ASSERT_FALSE(escaped.empty());
+  EXPECT_EQ(escaped.front(), liar.session);
+}
+
+TEST_F(ContendersTest, WhoHasHelpersComputes) {
+  worker.sit(contenders);
+  contenders.note_children(worker.session, 1, 0);
+  EXPECT_TRUE(contenders.look(kSlice, kNow).in_flight);
+  EXPECT_FALSE(contenders.park(kSlice, kNow));
+  contenders.revoke(kSlice, kNow);
+  EXPECT_TRUE(worker.is_stopped());
+  contenders.note_children(worker.session, 0, 5'000);
+  contenders.grant(kSlice, kNow);
+  EXPECT_FALSE(contenders.look(kSlice, kNow).busy());
+  EXPECT_EQ(contenders.measure(kSlice, kNow), 5'000u);
 }
 
 TEST_F(ContendersTest, WhoIsLetGoIsContinuedAndNeverRevoked) {
@@ -153,8 +247,7 @@ struct SeatsAndAnEar : ContendersTest {
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     ours = protocol::Channel(UniqueFd(ends[0]));
     theirs = protocol::Channel(UniqueFd(ends[1]));
-    contenders.add(contender());
-    contenders.grant(kSlice, kNow);
+    contenders.add(contender(), true, kNow);
     contenders.run_alone(kSlice, kNow);  // from here on it is looked at
   }
   Contender contender() {
@@ -247,14 +340,14 @@ TEST_F(SeatsAndAnEar, AMomentSaysNothing) {
 
 TEST_F(SeatsAndAnEar, WhereNothingIsFrozenNobodyIsTold) {
   Contenders others(false, guardian);
-  others.add(contender());
+  others.add(contender(), true, kNow);
   launch(100, 1'000'000);
   others.run_alone(kSlice, kNow + 2'000'000'000);
   EXPECT_EQ(heard(), std::nullopt);
 }
 
 TEST_F(ContendersTest, ErasedByItsSession) {
-  contenders.add(worker.contender());
+  contenders.add(worker.contender(), false, kNow);
   EXPECT_FALSE(contenders.erase(2));
   EXPECT_TRUE(contenders.erase(1));
   EXPECT_EQ(contenders.look(kSlice, kNow).idle_for_ns, UINT64_MAX);

@@ -152,6 +152,7 @@ protocol::StatusReport Collector::status(const std::string& metrics_address) con
   report.slices = static_cast<uint32_t>(slices_.size());
   report.devices = static_cast<uint32_t>(common_.devices.all().size());
   report.metrics_address = metrics_address;
+  report.confinement = confinement_;
   return report;
 }
 

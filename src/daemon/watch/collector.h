@@ -20,9 +20,9 @@ namespace amalgam::daemon {
 class Collector {
  public:
   Collector(const Common& common, const SliceRegistry& slices, const SessionRegistry& sessions,
-            const Reservations& reservations, Arbitration& arbitration)
+            const Reservations& reservations, Arbitration& arbitration, const model::Confinement& confinement)
       : common_(common), slices_(slices), sessions_(sessions), reservations_(reservations), arbitration_(arbitration),
-        started_ms_(monotonic_ms()) {}
+        confinement_(confinement), started_ms_(monotonic_ms()) {}
 
   protocol::SessionEntry session(const SessionRecord& session) const;
   /// `slice` may be null: the whole pool.
@@ -52,6 +52,7 @@ class Collector {
   const SessionRegistry& sessions_;
   const Reservations& reservations_;
   Arbitration& arbitration_;
+  const model::Confinement& confinement_;  ///< of workers
   uint64_t started_ms_;
   std::map<std::string, uint64_t> ended_device_time_ns_;
   uint64_t ended_sessions_ = 0;

@@ -25,6 +25,22 @@ uint64_t free_bytes(const protocol::DeviceEntry& entry) {
   return entry.pool_bytes > entry.pool_held_bytes ? entry.pool_bytes - entry.pool_held_bytes : 0;
 }
 
+nlohmann::json to_json(const model::Confinement& confinement) {
+  return {{"own_user", confinement.own_user},
+          {"no_capabilities", confinement.no_capabilities},
+          {"listed_calls", confinement.calls},
+          {"landlock_abi", confinement.landlock_abi},
+          {"own_mounts", confinement.has(model::kOwnMounts)},
+          {"own_processes", confinement.has(model::kOwnProcesses)},
+          {"own_ipc", confinement.has(model::kOwnIpc)},
+          {"own_network", confinement.has(model::kOwnNetwork)},
+          {"own_users", confinement.has(model::kOwnUsers)},
+          {"cgroup", confinement.group},
+          {"cgroup_memory", confinement.group_memory},
+          {"cgroup_tasks", confinement.group_tasks},
+          {"missing", confinement.missing}};
+}
+
 }  // namespace
 
 std::string_view kind_name(model::DeviceKind kind) {
@@ -145,9 +161,25 @@ nlohmann::json to_json(const protocol::SessionEntry& entry) {
 }
 
 nlohmann::json to_json(const protocol::StatusReport& report) {
-  return {{"pid", report.pid},       {"version", report.version},     {"socket", report.socket},
-          {"config", report.config}, {"uptime_ms", report.uptime_ms}, {"sessions", report.sessions},
-          {"slices", report.slices}, {"devices", report.devices},     {"metrics_address", report.metrics_address}};
+  return {{"pid", report.pid},
+          {"version", report.version},
+          {"socket", report.socket},
+          {"config", report.config},
+          {"uptime_ms", report.uptime_ms},
+          {"sessions", report.sessions},
+          {"slices", report.slices},
+          {"devices", report.devices},
+          {"metrics_address", report.metrics_address},
+          {"confinement", to_json(report.confinement)}};
+}
+
+std::vector<std::string> confinement_lines(const model::Confinement& confinement) {
+  std::vector<std::string> lines{"workers   have " + printable(confinement.text())};
+  std::string lacking = confinement.lacking();
+  if (lacking.empty()) return lines;
+  if (!confinement.missing.empty()) lacking += ": " + confinement.missing;
+  lines.push_back("          lack " + printable(lacking));
+  return lines;
 }
 
 std::string json_text(const nlohmann::json& value) {

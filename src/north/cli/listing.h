@@ -34,6 +34,8 @@ nlohmann::json to_json(const protocol::StatusReport& report);
 /// Text of a JSON value; broken UTF-8 from a driver or a program becomes the replacement character.
 std::string json_text(const nlohmann::json& value);
 
+/// What workers are confined by, and what is missing, if anything is.
+std::vector<std::string> confinement_lines(const model::Confinement& confinement);
 std::vector<std::string> device_lines(const std::vector<protocol::DeviceEntry>& devices, size_t width, bool utf8);
 std::vector<std::string> session_lines(const std::vector<protocol::SessionEntry>& sessions, size_t width);
 

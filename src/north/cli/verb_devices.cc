@@ -6,7 +6,21 @@
 namespace amalgam::cli {
 namespace {
 
-void show(const std::vector<protocol::DeviceEntry>& devices, bool json) {
+struct Pool {
+  std::vector<protocol::DeviceEntry> devices;
+  model::Confinement confinement;
+};
+
+Result<Pool> ask(const Client& client) {
+  auto devices = client.devices();
+  if (!devices) return fail(std::move(devices.error()));
+  auto status = client.status();
+  if (!status) return fail(std::move(status.error()));
+  return Pool{std::move(*devices), std::move(status->confinement)};
+}
+
+void show(const Pool& pool, bool json) {
+  const auto& devices = pool.devices;
   if (json) {
     nlohmann::json list = nlohmann::json::array();
     for (const auto& entry : devices) list.push_back(to_json(entry));
@@ -16,6 +30,7 @@ void show(const std::vector<protocol::DeviceEntry>& devices, bool json) {
         "The pool has no devices: no OpenCL driver is installed (Debian: pocl-opencl-icd makes one of the processor).\n");
   } else {
     write_lines(device_lines(devices, console_size().columns, console_utf8()));
+    write_lines(confinement_lines(pool.confinement));
   }
 }
 
@@ -27,8 +42,7 @@ void add_devices(CLI::App& app, Invocation& invocation) {
   verb->add_flag("--json", *json, "Raw numbers");
   verb->callback([&invocation, json] {
     invocation.status = ask_and_show(
-        invocation, [](const Client& client) { return client.devices(); },
-        [&](const auto& devices) { show(devices, *json); });
+        invocation, [](const Client& client) { return ask(client); }, [&](const Pool& pool) { show(pool, *json); });
   });
 }
 

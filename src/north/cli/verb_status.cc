@@ -19,6 +19,7 @@ void show(const protocol::StatusReport& report, bool json) {
                   printable(report.socket), report.config.empty() ? "(built-in defaults)" : printable(report.config),
                   report.metrics_address.empty() ? "off" : "http://" + printable(report.metrics_address) + "/metrics",
                   report.devices, report.slices, report.sessions));
+  for (const std::string& line : confinement_lines(report.confinement)) write_out("  " + line + "\n");
 }
 
 }  // namespace

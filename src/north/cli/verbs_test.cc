@@ -63,6 +63,33 @@ TEST_F(Verbs, DevicesJoinsPages) {
   EXPECT_NE(said.out.find("3 GiB"), std::string::npos) << said.out;
 }
 
+TEST_F(Verbs, SaysWhatWorkersAreConfinedBy) {
+  std::string path = socket();
+  daemon.confinement = {.own_user = true,
+                        .no_capabilities = true,
+                        .calls = true,
+                        .landlock_abi = 7,
+                        .spaces = model::kWalls,
+                        .missing = "cgroup v2 is not\x1b mounted"};
+  for (const char* verb : {"status", "devices"}) {
+    Said said = amalgam({verb, "--socket", path.c_str()});
+    EXPECT_EQ(said.status, 0) << said.err;
+    EXPECT_NE(said.out.find("workers   have own user id, no capabilities, listed system calls, landlock abi 7, own mounts"),
+              std::string::npos)
+        << said.out;
+    EXPECT_NE(said.out.find("lack cgroup: cgroup v2 is not? mounted\n"), std::string::npos) << said.out;
+  }
+  auto json = nlohmann::json::parse(amalgam({"status", "--json", "--socket", path.c_str()}).out);
+  EXPECT_EQ(json["confinement"]["own_user"], true);
+  EXPECT_EQ(json["confinement"]["cgroup"], false);
+}
+
+TEST_F(Verbs, WorkersThatLackNothingAreNotSaidToLackAnything) {
+  std::string path = socket();
+  daemon.confinement = {true, true, true, 7, model::kWalls, true, true, true, ""};
+  EXPECT_EQ(amalgam({"status", "--socket", path.c_str()}).out.find("lack"), std::string::npos);
+}
+
 TEST_F(Verbs, JsonHasRawNumbers) {
   std::string path = socket();
   auto devices = nlohmann::json::parse(amalgam({"--socket", path.c_str(), "devices", "--json"}).out);

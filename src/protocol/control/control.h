@@ -239,10 +239,11 @@ struct StatusReport {
   std::string version, socket, config;
   uint64_t uptime_ms = 0;
   uint32_t sessions = 0, slices = 0, devices = 0;
-  std::string metrics_address;  ///< "127.0.0.1:9464", empty if off
+  std::string metrics_address;     ///< "127.0.0.1:9464", empty if off
+  model::Confinement confinement;  ///< of workers
   template <typename A>
   void fields(A& a) {
-    a(pid, version, socket, config, uptime_ms, sessions, slices, devices, metrics_address);
+    a(pid, version, socket, config, uptime_ms, sessions, slices, devices, metrics_address, confinement);
   }
 };
 /// Orderly end: no new sessions, workers are told, the daemon leaves when they have. Owner or root only. Answer: Done.
