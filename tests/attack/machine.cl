@@ -15,7 +15,8 @@ enum What {
   kFork,         // a child makes the next `a` steps and ends; we go on after them
   kRun,          // computes for ever, and counts in the long at byte `a`
   kAwait,        // `b` short sleeps, or until the int at byte `a` is not zero
-  kPut           // the int at byte `a` becomes `b`
+  kPut,          // the int at byte `a` becomes `b`
+  kLoop          // makes the next `a` steps `b` times
 };
 
 enum { kFirstStep = 16, kStepLongs = 16, kResults = 4096, kBlocked = 1 << 20, kKilled = 1 << 21, kLooks = 200 };
@@ -70,9 +71,10 @@ void call_in_child(global long* memory, global long* step, volatile global long*
 
 kernel void machine(global long* memory) {
   const long steps = memory[0];
-  long child_ends = -1;
+  long child_ends = -1, loop_begins = -1, loop_ends = -1, turns = 0;
   for (long i = 0; i < steps; ++i) {
     if (i == child_ends) sys(kSysExitGroup, 0, 0, 0, 0, 0, 0);
+    if (i == loop_ends && --turns > 0) i = loop_begins;
     global long* step = memory + kFirstStep + kStepLongs * i;
     volatile global long* result = memory + kResults + i;
     const long a = step[3], b = step[4];
@@ -92,6 +94,11 @@ kernel void machine(global long* memory) {
     if (step[0] == kAwait)
       for (long look = 0; look < b && *word == 0; ++look) rest();
     if (step[0] == kPut) *word = (int)b;
+    if (step[0] == kLoop) {
+      loop_begins = i + 1;
+      loop_ends = i + 1 + a;
+      turns = b;
+    }
   }
   if (steps == child_ends) sys(kSysExitGroup, 0, 0, 0, 0, 0, 0);
 }

@@ -28,7 +28,7 @@ CALL_LIST = BUILD / "tests/attack/call_list"
 MEMORY_BYTES = 256 * 1024
 FIRST_STEP, STEP_LONGS, RESULTS, DATA = 16, 16, 4096, 4608
 MOST_STEPS = (RESULTS - FIRST_STEP) // STEP_LONGS
-CALL, CALL_32, CALL_IN_CHILD, FORK, RUN, AWAIT, PUT = range(7)
+CALL, CALL_32, CALL_IN_CHILD, FORK, RUN, AWAIT, PUT, LOOP = range(8)
 BLOCKED, KILLED = 1 << 20, 1 << 21
 AT_FDCWD = -100
 # What a filter answers.
@@ -99,6 +99,10 @@ class Script:
     def fork(self, steps):
         """A child makes the next `steps` steps and ends."""
         return self._step(FORK, 0, (steps,))
+
+    def loop(self, steps, times):
+        """Makes the next `steps` steps so many times; another step comes after them."""
+        return self._step(LOOP, 0, (steps, times))
 
     def run(self, counter):
         """Computes for ever and counts in the long at `counter`."""

@@ -25,7 +25,7 @@ SOMEBODY = 4001
 NOT_THERE = (*REFUSED, -errno.ESRCH)
 SECRET = "amalgam-attack-secret"
 CHANNEL, ERRORS = 3, 2
-MOST_LINES = 200  # worker-log-lines
+MOST_LINES, MOST_OPEN = 200, 8192  # worker-log-lines, worker-open-files
 HELLO, SHUTDOWN, RESERVE, RETURN = 40, 12, 42, 44
 # Which variables a worker may have: those of loaders, drivers and their like, by their names' beginnings.
 PASSED_ON = re.compile(
@@ -72,6 +72,12 @@ class Worker(unittest.TestCase):
         self.assertIsNone(self.pool.daemon.poll(), "the daemon is there")
         self.pool.settled()
 
+    def needs_own(self, what):
+        """Skips where the kernel gives no such name space: "mounts", "processes"."""
+        walls = re.search(r"workers have: .*own ([a-z ]+)", self.pool.log())
+        if walls is None or what not in walls[1].split():
+            self.skipTest(f"workers have no name space of {what} here; confinement without it is tested by ConfineTest")
+
     def tenant(self):
         return Tenant(self.pool)
 
@@ -98,6 +104,7 @@ class Worker(unittest.TestCase):
 
 class Files(Worker):
     def test_nothing_of_a_file_but_its_content_can_be_changed(self):
+        self.needs_own("mounts")
         def change(tenant, path):
             script = Script()
             times, value = script.room(32), script.put(b"v")
@@ -136,6 +143,7 @@ class Files(Worker):
         self.assertIn("Seccomp:\t2\n", status)
 
     def test_a_set_uid_file_is_reached_by_nobody_else(self):
+        self.needs_own("mounts")
         with self.tenant() as tenant:
             worker = worker_of(self.pool, tenant)
             script = Script()
@@ -159,6 +167,7 @@ class Files(Worker):
         return pathlib.Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
 
     def test_files_of_people_are_not_there(self):
+        self.needs_own("mounts")
         home = pathlib.Path.home()
         key, open_to_all = self.folder / "id_key", self.folder / "readable"
         for path, mode in ((key, 0o600), (open_to_all, 0o644)):
@@ -225,6 +234,7 @@ class Others(Worker):
         self.refused_here_alone(("shmget", 0, 4096, 0o1666), ("msgget", 0, 0o1666), ("semget", 0, 1, 0o1666),
                                 ("mq_open", "amalgam", os.O_RDONLY, 0, 0), ("add_key", "user", "amalgam", "a", 1, -5))
         # POSIX shared memory is files in a folder of its own.
+        self.needs_own("mounts")
         script = Script()
         made = script.call("openat", AT_FDCWD, "/dev/shm/amalgam-attack", os.O_RDWR | os.O_CREAT, 0o666)
         again = Script()
@@ -252,8 +262,7 @@ class Others(Worker):
                 at += size
             return pids(names)
         with self.tenant() as tenant:
-            if "own mounts processes" not in self.pool.log():
-                self.skipTest("the kernel gives no name space of processes here")
+            self.needs_own("processes")
             self.assertEqual(listed(tenant), {"1"})
         with self.bare() as tenant:
             self.assertGreater(len(listed(tenant)), 2)
@@ -360,6 +369,11 @@ class DaemonsChannel(Worker):
             script = Script()
             fd = script.call("openat", AT_FDCWD, "/proc/self/oom_score_adj", os.O_WRONLY)
             self.assertLess(tenant.run(script)[fd], 0)
+
+    def test_its_descriptors_are_bounded(self):
+        many, some = struct.pack("<QQ", MOST_OPEN + 1, MOST_OPEN + 1), struct.pack("<QQ", 512, 512)
+        with self.tenant() as tenant:
+            self.assertEqual(self.gives(tenant, ("prlimit64", 0, 7, many, 0), ("prlimit64", 0, 7, some, 0)), [-errno.EPERM, 0])
 
     def test_its_grants_cannot_be_written(self):
         """Each of its descriptors, opened again for writing: those of the session's memory that it has for reading stay so."""
