@@ -76,7 +76,8 @@ class Deaths(unittest.TestCase):
     def test_children_are_frozen_with_their_worker(self):
         """A child cannot continue the worker, nor compute while it is stopped."""
         with Tenant(self.pool) as tenant:
-            worker = next(s["worker_pid"] for s in self.pool.sessions() if s["worker_pid"] not in self.workers)
+            session = next(s for s in self.pool.sessions() if s["worker_pid"] not in self.workers)
+            worker = session["worker_pid"]
             script = Script()
             counter = script.room(8)
             script.fork(1)
@@ -89,7 +90,7 @@ class Deaths(unittest.TestCase):
                 child = is_stopped(children[0])
                 return first and child and is_stopped(worker)
             eventually(both, "its child with it")
-            kill_now(tenant.pid())
+            kill_now(session["pid"])
         self.end()
 
 
