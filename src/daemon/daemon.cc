@@ -15,7 +15,7 @@
 namespace amalgam::daemon {
 namespace {
 
-constexpr uint64_t kRecoveryMs = 2000;  ///< workers of an earlier daemon come back in this time; they try every 200 ms
+constexpr uint64_t kRecoveryMs = 2000;  ///< workers of an earlier daemon are waited for so long
 constexpr uint64_t kAskMs = 1000;       ///< at the end workers are told, so much later signalled,
 constexpr uint64_t kKillMs = 5000;      ///< and so much later killed
 constexpr const char* kHostPool = "host";
@@ -39,12 +39,13 @@ Daemon::~Daemon() {
   metrics_.reset();
   requests_.reset();
   discovery_.reset();
+  if (launcher_) launcher_->leave();
 }
 
 Result<void> Daemon::prepare_places() {
   mode_t mode = config_.system ? 0755 : 0700;
   AMALGAM_TRY(make_folder(config_.socket.parent_path(), mode, Neighbours::kSticky), "socket");
-  AMALGAM_TRY(make_folder(config_.state_dir, config_.system ? 0711 : 0700), "state");
+  AMALGAM_TRY(make_folder(config_.state_dir, config_.system || ::geteuid() == 0 ? 0711 : 0700), "state");
   auto lock = lock_socket(config_.socket);
   if (!lock) return std::unexpected(std::move(lock.error()));
   lock_ = std::move(*lock);
@@ -57,6 +58,7 @@ Result<void> Daemon::prepare_places() {
 
 Result<void> Daemon::prepare(uint64_t open_files) {
   AMALGAM_TRY(prepare_places(), "start");
+  (void)Cgroup::find(daemon_name(config_.socket));  // first: whoever we fork is where that puts us
   guardian_ = std::make_unique<Guardian>(guardian_socket(config_.state_dir, config_.socket));
   auto kept = guardian_->take_over();
   if (!kept) return std::unexpected(std::move(kept.error()));

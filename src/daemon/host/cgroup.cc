@@ -159,6 +159,10 @@ Cgroup::Member Cgroup::add(pid_t pid) const {
   return {};
 }
 
+void Cgroup::leave() const {
+  if (!folder_.empty()) ::rmdir(folder_.c_str());
+}
+
 Cgroup::Member Cgroup::find(pid_t pid) const {
   if (folder_.empty()) return {};
   std::string folder = folder_ + "/w-" + std::to_string(pid);

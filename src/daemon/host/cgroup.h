@@ -56,6 +56,8 @@ class Cgroup {
 
   /// A group with the process in it.
   Member add(pid_t pid) const;
+  /// Removes the place of all groups, if nobody is in it.
+  void leave() const;
   /// The group that an earlier daemon made for it.
   Member find(pid_t pid) const;
 

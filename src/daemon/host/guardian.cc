@@ -20,6 +20,8 @@ namespace {
 
 constexpr int kPatienceMs = 5000;  ///< for the guardian of an earlier daemon, which does nothing else
 
+constexpr int kKeepMs = 1000;      ///< for ours, when it is given much at once
+
 /// Names a socket by an open folder, since a whole path may be too long for an address.
 struct Place {
   UniqueFd folder;
@@ -118,7 +120,7 @@ Result<void> Guardian::replace() { return start(); }
 
 bool Guardian::keep(uint64_t session, const protocol::DescriptorsToSend<protocol::Keep>& ends) {
   std::lock_guard lock(mutex_);
-  return channel_.send_with(protocol::Keep{session}, ends, 0).has_value();
+  return channel_.send_with(protocol::Keep{session}, ends, kKeepMs).has_value();
 }
 
 void Guardian::forget(uint64_t session) {

@@ -57,6 +57,8 @@ class Launcher {
   Result<Started> start_probe(std::vector<std::string> arguments, const std::string& library);
   /// A worker that will serve `tenant`.
   Result<Started> start_worker(uid_t tenant);
+  /// At the end, when nobody is started any more.
+  void leave() const { cgroup_.leave(); }
   /// Finds the group of a worker of an earlier daemon.
   Cgroup::Member find_group(pid_t pid) const { return cgroup_.find(pid); }
 

@@ -372,6 +372,7 @@ Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& lau
     // Whoever finds one that stands still has it go on.
     signal_process(restored.worker.process, SIGCONT);
     signal_group(restored.worker.process, SIGCONT);
+    common_.expect(common_.ledger.restore(row.id, row.granted));  // it cannot be asked
     common_.log.error("session {}: neither its daemon nor the guardian has lived on; worker {} is governed by nobody",
                       row.id, row.worker_pid);
   } else {
@@ -400,13 +401,14 @@ void SessionRegistry::on_held(SessionRecord& session, const protocol::Packet& pa
 void SessionRegistry::keep(const SessionRecord& session) {
   const SessionEnds& ends = session.ends;
   if (!session.worker.channel || ends.counters_page.get() == nullptr) return;
-  (void)guardian_.keep(session.id, {.worker = session.worker.process.pidfd.get(),
+  const bool kept = guardian_.keep(session.id, {.worker = session.worker.process.pidfd.get(),
                                     .channel = session.worker.channel.fd(),
                                     .heap = ends.heap.get(),
                                     .counters = ends.counters.get(),
                                     .grants = ends.grants.get(),
                                     .bell = ends.bell.get(),
                                     .knock = ends.knock.get()});
+  if (!kept) common_.log.error("session {}: the guardian does not take it; a crash of the daemon ends its turns", session.id);
 }
 
 void SessionRegistry::keep_all() {
@@ -420,8 +422,7 @@ size_t SessionRegistry::rejoining() const {
 
 void SessionRegistry::stop_waiting() {
   for (auto& [id, session] : sessions_) {
-    const bool answers = session->state != SessionRecord::State::kRejoining;
-    if (answers && session->state != SessionRecord::State::kUngoverned) continue;
+    if (session->state != SessionRecord::State::kRejoining) continue;
     auto restored = common_.ledger.restore(id, session->stored_granted);
     common_.log.warn("session {}: worker {} lives and does not answer; it keeps {}", id, session->worker.process.pid,
                      format_bytes(restored ? session->stored_granted : 0));

@@ -292,7 +292,7 @@ void Arbitration::revoke(GovernedDevice& device, core::SliceId slice, uint64_t n
   bool froze = device.contenders.freezable();
   device.contenders.revoke(slice, now_ns);
   if (device.contenders.freezable() == froze) return;
-  log_.error("{}: the guardian is gone; nothing is frozen any more", device.id);
+  if (froze) log_.error("{}: the guardian is gone; nothing is frozen until there is another one", device.id);
   tell_pieces(device);
 }
 

@@ -277,8 +277,8 @@ bool Contenders::knock(uint64_t session, uint64_t now_ns) {
 
 void Contenders::freeze(Contender& contender, uint64_t now_ns) {
   if (contender.frozen || !freezable_) return;
-  freezable_ = guardian_.alive();
-  if (!freezable_) return;
+  guarded_ = guardian_.alive();
+  if (!guarded_) return;
   stop(contender, now_ns);
   contender.frozen = true;
   contender.frozen_at_ns = now_ns;

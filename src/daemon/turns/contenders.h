@@ -13,7 +13,7 @@
 // kernel gives a process's signal to its first thread, and that one, asleep, would have to wait for a processor until one of
 // those that it is to stop has used up its slice: up to 4 ms. So the threads that compute get it too (Counters::runners; a
 // wrong one is none of the process's). The Guardian continues all workers if this process dies; without a guardian nothing
-// is frozen any more.
+// is frozen until the daemon has started another one.
 //
 // What a worker says can only cost it. Who says that nothing is in flight is not frozen at a revoke, and sleeps, since it
 // has nothing to do; the kernel's clock of its process (meter.h) shows whether it does. Without a grant it has a margin of
@@ -134,8 +134,8 @@ class Contenders {
   void add(Contender contender, bool holds, uint64_t now_ns);
   /// Of one session. True if it had one.
   bool erase(uint64_t session);
-  /// False from when the guardian was found gone.
-  bool freezable() const { return freezable_; }
+  /// False while there is no guardian, as was found at the last attempt.
+  bool freezable() const { return freezable_ && guarded_; }
 
   auto begin() { return contenders_.begin(); }
   auto end() { return contenders_.end(); }
@@ -147,7 +147,8 @@ class Contenders {
   void judge_escape(Contender& contender, uint64_t used_ns, uint64_t now_ns);
   void freeze(Contender& contender, uint64_t now_ns);
 
-  bool freezable_;
+  const bool freezable_;
+  bool guarded_ = true;
   const Guardian& guardian_;
   std::vector<Contender> contenders_;
   std::vector<uint64_t> escaped_;
