@@ -29,6 +29,11 @@ def children(pid):
 
 
 class Vanishing(unittest.TestCase):
+    def test_one_that_is_not_reaped_would_be_seen(self):
+        child = subprocess.Popen(["true"])
+        eventually(lambda: children(os.getpid()).get(child.pid) == "Z", "it has ended")
+        child.wait()
+
     def test_no_worker_is_left_unreaped(self):
         pool = Pool()
         slow = pool.folder / "slow-worker"
@@ -46,6 +51,7 @@ class Vanishing(unittest.TestCase):
                 child.wait()
             eventually(lambda: not pool.sessions(), "no session is left")
             eventually(lambda: "Z" not in children(pool.daemon.pid).values(), "every worker that has ended was reaped")
+            self.assertIn("worker 0 is killed: its client has ended", pool.log(), "some vanished before their worker was there")
             pool.settled()
             self.assertIn("ok rect_after_kernels", pool.run([CL_CASES, "rect_after_kernels"]).stdout)
 

@@ -20,7 +20,7 @@ namespace {
 
 constexpr int kPatienceMs = 5000;  ///< for the guardian of an earlier daemon, which does nothing else
 
-constexpr int kKeepMs = 1000;      ///< for ours, when it is given much at once
+constexpr int kKeepMs = 1000;  ///< for ours, when it is given much at once
 
 /// Names a socket by an open folder, since a whole path may be too long for an address.
 struct Place {

@@ -402,13 +402,14 @@ void SessionRegistry::keep(const SessionRecord& session) {
   const SessionEnds& ends = session.ends;
   if (!session.worker.channel || ends.counters_page.get() == nullptr) return;
   const bool kept = guardian_.keep(session.id, {.worker = session.worker.process.pidfd.get(),
-                                    .channel = session.worker.channel.fd(),
-                                    .heap = ends.heap.get(),
-                                    .counters = ends.counters.get(),
-                                    .grants = ends.grants.get(),
-                                    .bell = ends.bell.get(),
-                                    .knock = ends.knock.get()});
-  if (!kept) common_.log.error("session {}: the guardian does not take it; a crash of the daemon ends its turns", session.id);
+                                                .channel = session.worker.channel.fd(),
+                                                .heap = ends.heap.get(),
+                                                .counters = ends.counters.get(),
+                                                .grants = ends.grants.get(),
+                                                .bell = ends.bell.get(),
+                                                .knock = ends.knock.get()});
+  if (!kept)
+    common_.log.error("session {}: the guardian does not take it; a crash of the daemon ends its turns", session.id);
 }
 
 void SessionRegistry::keep_all() {
