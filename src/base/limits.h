@@ -53,6 +53,7 @@ inline constexpr uint64_t kBuildThreads = 4;               ///< builds of one se
 // A worker.
 inline constexpr uint64_t kWorkerScratchBytes = 64 * kMiB;  ///< its /tmp and /dev/shm together
 inline constexpr uint64_t kWorkerFileBytes = kGiB;          ///< one file that it writes
+inline constexpr uint64_t kWorkerOpenFiles = 8192;          ///< descriptors of one process of a worker
 inline constexpr uint64_t kWorkerTasks = 8192;              ///< processes and threads of all workers of one user
 inline constexpr uint64_t kWorkerLogLines = 200;            ///< lines of one worker's standard error in the daemon's log
 inline constexpr uint64_t kConfineTimeoutMs = 10'000;       ///< a worker that has not confined itself by then cannot
@@ -168,6 +169,7 @@ inline constexpr NamedLimit kLimits[] = {
     {"build-threads", kBuildThreads, "builds of one session side by side; over: they queue"},
     {"worker-scratch-bytes", kWorkerScratchBytes, "a worker's /tmp and /dev/shm together; over: ENOSPC"},
     {"worker-file-bytes", kWorkerFileBytes, "one file that a worker writes; over: EFBIG"},
+    {"worker-open-files", kWorkerOpenFiles, "descriptors of one process of a worker; over: EMFILE"},
     {"worker-tasks", kWorkerTasks, "processes and threads of all workers of one user; over: EAGAIN"},
     {"worker-log-lines", kWorkerLogLines, "lines of one worker's standard error in the daemon's log; over: not shown"},
     {"confine-timeout-ms", kConfineTimeoutMs, "a worker that has not confined itself by then is taken for one that cannot"},

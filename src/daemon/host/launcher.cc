@@ -89,6 +89,9 @@ void put_an_end(const Process& process) {
   ::waitid(P_PIDFD, static_cast<id_t>(process.pidfd.get()), &info, WEXITED);
 }
 
+constexpr const char* kSystemAdvice =
+    "; run a system daemon as root, with CAP_SETUID, CAP_SETGID and CAP_CHOWN, or one daemon a user (system = false)";
+
 std::string floor_advice(const model::Confinement& has) {
   std::string text =
       "a system daemon's workers must have their own user ids, no capabilities and listed system calls; here they "
@@ -118,7 +121,10 @@ Result<Launcher> Launcher::create(Options options) {
   Cgroup cgroup = Cgroup::find(options.cgroup_name);
   Launcher launcher(std::move(options), std::move(tenants), std::move(cgroup));
   launcher.groups_ = group_ids(launcher.options_.groups);
-  if (auto found = launcher.find_walls(); !found) return std::unexpected(std::move(found.error()));
+  if (auto found = launcher.find_walls(); !found) {
+    if (launcher.options_.system) found.error().message += kSystemAdvice;
+    return std::unexpected(std::move(found.error()));
+  }
   if (launcher.options_.system && !launcher.confinement_.reaches_floor())
     return fail(Code::kPermissionDenied, floor_advice(launcher.confinement_));
   return launcher;

@@ -100,8 +100,9 @@ Result<SessionMemory> make_session_memory(uint64_t heap_bytes) {
   if (!counters) return std::unexpected(std::move(counters.error()));
   auto grants = make_memory("amalgam-grants", sizeof(model::Grants));
   if (!grants) return std::unexpected(std::move(grants.error()));
-  // Whoever has it for reading could open it again for writing, if he is the owner or anybody may.
-  if (::fchmod(grants->get(), S_IRUSR | S_IWUSR) != 0) return fail(system_error("protect the grants", errno));
+  // Whoever has it for reading could open it again for writing, if his user may. Where the worker has our own user he is the
+  // owner, but cannot change the mode.
+  if (::fchmod(grants->get(), S_IRUSR) != 0) return fail(system_error("protect the grants", errno));
   auto readable = open_again(grants->get(), O_RDONLY);
   if (!readable) return std::unexpected(std::move(readable.error()));
   UniqueFd bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), knock(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

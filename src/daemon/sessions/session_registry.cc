@@ -19,6 +19,7 @@ namespace {
 constexpr uint64_t kOrphanMs = 300;  ///< a worker must have ended so long after its client
 constexpr size_t kMaxProgramName = 128;
 constexpr int kPacketsPerTurn = 32;
+constexpr uint64_t kRestMs = 20;  ///< a worker that says too much is not heard for so long
 constexpr Bound kSessions{"sessions", kMaxSessions, kMaxSessionsPerUser, kReservedSessions, "end one, see `amalgam ps`"};
 
 }  // namespace
@@ -212,8 +213,10 @@ void SessionRegistry::on_channel(uint64_t id) {
   for (int i = 0; i < kPacketsPerTurn; ++i) {
     SessionRecord* session = find(id);
     if (session == nullptr || !session->worker.channel) return;
+    if (session->heard.there(monotonic_ms()) == 0) return rest(*session);
     auto packet = session->worker.channel.receive(0, protocol::Passengers::kLeave);
     if (packet) {
+      session->heard.spend(1);
       on_packet(*session, *packet);
       continue;
     }
@@ -228,6 +231,14 @@ void SessionRegistry::on_channel(uint64_t id) {
     });
     return;
   }
+}
+
+void SessionRegistry::rest(SessionRecord& session) {
+  common_.loop.unwatch(session.worker.channel.fd());
+  common_.loop.after_ms(kRestMs, [this, id = session.id] {
+    SessionRecord* late = find(id);
+    if (late != nullptr && late->worker.channel) watch_channel(*late);
+  });
 }
 
 void SessionRegistry::on_packet(SessionRecord& session, const protocol::Packet& packet) {

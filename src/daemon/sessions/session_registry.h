@@ -9,6 +9,8 @@
 // The daemon's ends of a session (memories, eventfds, its side of the worker's socket) are its own, or the guardian's: a
 // worker shows nothing that is believed.
 //
+// A worker that says more than any user may ask is not refused: what it says waits in its socket, and that holds it up.
+//
 // A session is gone when its worker's process is: only then can none of its memory be in use. A worker must end with its
 // client; one that has not kOrphanMs later is killed with all its helpers.
 //
@@ -19,6 +21,8 @@
 #include <map>
 #include <memory>
 
+#include "base/limits.h"
+#include "daemon/host/allowance.h"
 #include "daemon/host/guardian.h"
 #include "daemon/sessions/session_memory.h"
 #include "daemon/sessions/worker_errors.h"
@@ -36,6 +40,7 @@ struct SessionRecord {
   std::string program;
   Process client;
   Worker worker;
+  Allowance heard{kRequestsPerSecond, kRequestBurst};  ///< messages of its worker
   SessionEnds ends;
   std::unique_ptr<WorkerErrors> errors;
   std::vector<std::string> devices;
@@ -114,6 +119,7 @@ class SessionRegistry {
   void watch_client(SessionRecord& session);
   Result<void> watch_worker(SessionRecord& session);
   void watch_channel(SessionRecord& session);
+  void rest(SessionRecord& session);
   void remove(uint64_t id);
   Result<void> save(const SessionRecord& session) const;
 

@@ -156,6 +156,14 @@ void refuse_uncounted_memory(Filter& filter) {
   constexpr scmp_datum_t kNamelessAndShared = MAP_SHARED | MAP_ANONYMOUS;
   filter.answer(EPERM, "mmap", SCMP_A3(SCMP_CMP_MASKED_EQ, kNamelessAndShared, kNamelessAndShared));
   filter.answer(EPERM, "memfd_create");
+  filter.answer(EPERM, "socketpair");  // what lies in its ends
+}
+
+/// Only of kinds that stay connected: one for datagrams could send to any socket by its path.
+void add_pairs(Filter& filter) {
+  constexpr scmp_datum_t kKind = 0xf;
+  for (int kind : {SOCK_STREAM, SOCK_SEQPACKET})
+    filter.allow("socketpair", SCMP_A0(SCMP_CMP_EQ, AF_UNIX), SCMP_A1(SCMP_CMP_MASKED_EQ, kKind, bits(kind)));
 }
 
 /// Where all threads that it can name are its own, any; else itself alone.
@@ -178,7 +186,7 @@ Result<void> fence_calls(model::Confinement& report) {
   add_descriptors(list);
   add_process_options(list);
   add_placing(list, report.has(model::kOwnProcesses));
-  list.allow("socketpair", SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+  add_pairs(list);
   list.deny_the_unknown();
   for (Filter* filter : {&exceptions, &list})
     if (auto loaded = filter->load(); !loaded) return loaded;

@@ -39,6 +39,7 @@ void take_limits(const protocol::Confine& order) {
   limit(RLIMIT_NICE, 0);
   limit(RLIMIT_RTPRIO, 0);
   limit(RLIMIT_FSIZE, kWorkerFileBytes);
+  limit(RLIMIT_NOFILE, kWorkerOpenFiles);  // each may hold memory of the kernel's
   // Counted by user: where that is not the worker's own, it would be counted with everything else of his.
   if (order.own_user || (order.spaces & model::kOwnUsers) != 0) limit(RLIMIT_NPROC, kWorkerTasks);
 }

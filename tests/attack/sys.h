@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// System calls from OpenCL C, on x86-64: what any kernel can do where the driver compiles for the processor that it runs on.
+#pragma once
+
+/// By the number of this architecture.
+long sys(long number, long a, long b, long c, long d, long e, long f);
+long sys(long number, long a, long b, long c, long d, long e, long f) {
+  long result;
+  __asm__ volatile(
+      "movq %5, %%r10\n\t"
+      "movq %6, %%r8\n\t"
+      "movq %7, %%r9\n\t"
+      "syscall"
+      : "=a"(result)
+      : "a"(number), "D"(a), "S"(b), "d"(c), "g"(d), "g"(e), "g"(f)
+      : "rcx", "r8", "r9", "r10", "r11", "memory");
+  return result;
+}
+
+/// By the door of 32-bit programs, which has numbers of its own.
+long sys32(long number, long a, long b, long c);
+long sys32(long number, long a, long b, long c) {
+  long result;
+  __asm__ volatile("xchgq %%rbx, %2\n\tint $0x80\n\txchgq %%rbx, %2"
+                   : "=a"(result)
+                   : "a"(number), "r"(a), "c"(b), "d"(c)
+                   : "r8", "r9", "r10", "r11", "memory");
+  return result;
+}
+
+enum { kSysNanosleep = 35, kSysFork = 57, kSysWait4 = 61, kSysExitGroup = 231, kNoHang = 1 };
