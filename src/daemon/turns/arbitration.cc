@@ -215,6 +215,7 @@ void Arbitration::attend(GovernedDevice& device, uint64_t now_ns) {
     ++wanting;
     step = act();
   }
+  device.contenders.hold_still(now_ns);
   device.wake_ns = plan(device, step, wanting, now_ns);
   bool runs = device.arbiter.holder() != 0 && !device.parked;
   if (runs && !device.goals.empty()) device.wake_ns = std::min(device.wake_ns, device.goals_due_ns);

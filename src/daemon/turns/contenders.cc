@@ -177,8 +177,12 @@ void Contenders::judge(Contender& contender, uint64_t used_ns, uint64_t now_ns) 
   const uint64_t part = contender.granted ? kRestPart : works_elsewhere(contender) ? kElsewherePart : 1;
   contender.aside.owe(used_ns / part, now_ns);
   contender.burning = contender.aside.left_ns() == 0;
-  if (!contender.granted && (contender.burning || contender.children != 0)) return freeze(contender, now_ns);
   contender.meter.arm(std::max(contender.aside.left_ns() * part, kLeastAlarmNs));
+}
+
+void Contenders::hold_still(uint64_t now_ns) {
+  for (Contender& contender : contenders_)
+    if (!contender.granted && !contender.released && (contender.burning || contender.children != 0)) freeze(contender, now_ns);
 }
 
 void Contenders::judge_escape(Contender& contender, uint64_t used_ns, uint64_t now_ns) {

@@ -104,9 +104,10 @@ class Contenders {
     bool busy() const { return pending || in_flight; }
   };
   Sight look(core::SliceId slice, uint64_t now_ns) const;
-  /// What the kernel counted for a slice's workers and their helpers since the last call. Freezes whoever computes without a
-  /// grant.
+  /// What the kernel counted for a slice's workers and their helpers since the last call.
   uint64_t measure(core::SliceId slice, uint64_t now_ns);
+  /// Freezes whoever computes without a grant: it counts as wanting one, and has not got it.
+  void hold_still(uint64_t now_ns);
   /// A worker has so many helper processes, which have run for so long since the last call.
   void note_children(uint64_t session, uint64_t count, uint64_t ran_ns);
   /// Of a session that contends here; 0: it does not.

@@ -166,6 +166,7 @@ struct LyingWorker : ContendersTest {
     for (int i = 0; i < ms && !condition(); ++i) {
       ::usleep(1000);
       used_ns += contenders.measure(kSlice, protocol::monotonic_ns());
+      contenders.hold_still(protocol::monotonic_ns());
     }
     return used_ns;
   }
