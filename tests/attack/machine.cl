@@ -16,6 +16,7 @@ enum What {
   kRun,          // computes for ever, and counts in the long at byte `a`
   kAwait,        // `b` short sleeps, or until the int at byte `a` is not zero
   kPut,          // the int at byte `a` becomes `b`
+  kStay,         // a thread of the worker's computes for ever, and counts in the long at byte `a`
   kLoop          // makes the next `a` steps `b` times
 };
 
@@ -91,6 +92,7 @@ kernel void machine(global long* memory) {
     }
     if (step[0] == kRun)
       for (;;) ++*(volatile global long*)word;
+    if (step[0] == kStay) *result = sys_thread((volatile global long*)word);
     if (step[0] == kAwait)
       for (long look = 0; look < b && *word == 0; ++look) rest();
     if (step[0] == kPut) *word = (int)b;

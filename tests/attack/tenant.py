@@ -28,7 +28,7 @@ CALL_LIST = BUILD / "tests/attack/call_list"
 MEMORY_BYTES = 256 * 1024
 FIRST_STEP, STEP_LONGS, RESULTS, DATA = 16, 16, 4096, 4608
 MOST_STEPS = (RESULTS - FIRST_STEP) // STEP_LONGS
-CALL, CALL_32, CALL_IN_CHILD, FORK, RUN, AWAIT, PUT, LOOP = range(8)
+CALL, CALL_32, CALL_IN_CHILD, FORK, RUN, AWAIT, PUT, STAY, LOOP = range(9)
 BLOCKED, KILLED = 1 << 20, 1 << 21
 AT_FDCWD = -100
 # What a filter answers.
@@ -107,6 +107,10 @@ class Script:
     def run(self, counter):
         """Computes for ever and counts in the long at `counter`."""
         return self._step(RUN, 0, (int(counter),))
+
+    def stay(self, counter):
+        """A thread that goes on computing when its kernel has ended, and counts in the long at `counter`."""
+        return self._step(STAY, 0, (int(counter),))
 
     def wait(self, word, looks=1000):
         """Until the int at `word` is not zero, or so many milliseconds."""
