@@ -74,7 +74,7 @@ class Memory(unittest.TestCase):
             pool.settled()
 
     def test_holes_of_the_heap_that_a_kernel_opens_itself(self):
-        self.assert_ended("wide", 4096, "in its heap beside its regions")
+        self.assert_ended("wide", 340, "in its heap beside its regions")
 
     def test_holes_of_the_heap_cannot_be_touched(self):
         for way in ("write", "read"):

@@ -31,29 +31,29 @@ long call(long n, long a, long b, long c, long d, long e, long f) {
                    : "rcx", "r11", "r8", "r9", "r10", "memory");
   return r;
 }
-enum { kMmap = 9, kMprotect = 10, kPause = 34, kFork = 57, kExit = 60, kNanosleep = 35 };
-void touch(volatile uchar* at, long bytes);
-void touch(volatile uchar* at, long bytes) { for (long i = 0; i < bytes; i += 4096) at[i] = 1; }
+enum { kMmap = 9, kMprotect = 10, kPause = 34, kFork = 57, kExit = 60 };
+void touch(volatile global uchar* at, long bytes);
+void touch(volatile global uchar* at, long bytes) { for (long i = 0; i < bytes; i += 4096) at[i] = 1; }
 void map(long bytes);
 void map(long bytes) {
   for (long done = 0; done < bytes; done += 16 << 20) {
     long at = call(kMmap, 0, 16 << 20, 3, 0x22, -1, 0);
-    if (at > 0) touch((volatile uchar*)at, 16 << 20);
+    if (at > 0) touch((volatile global uchar*)at, 16 << 20);
   }
 }
 // Beyond the one region, which is smaller than 32 MiB.
-kernel void write(global long* out, long bytes) { touch((volatile uchar*)out + (32 << 20), bytes); out[0] = 1; }
+kernel void write(global long* out, long bytes) { touch((volatile global uchar*)out + (32 << 20), bytes); out[0] = 1; }
 kernel void read(global long* out, long bytes) {
-  volatile uchar* at = (volatile uchar*)out + (32 << 20);
+  volatile global uchar* at = (volatile global uchar*)out + (32 << 20);
   long sum = 0;
   for (long i = 0; i < bytes; i += 4096) sum += at[i];
   out[0] = 1 + sum;
 }
 kernel void wide(global long* out, long bytes) {
-  long at = ((long)out + (32 << 20)) & ~4095l;
+  long at = ((long)out - (250 << 20)) & ~4095l;  // a first region lies where 256 MiB of staging end
   out[1] = call(kMprotect, at, bytes, 3, 0, 0, 0);
-  touch((volatile uchar*)at, bytes);
-  out[0] = 1;
+  touch((volatile global uchar*)at, bytes);
+  for (;;) call(kPause, 0, 0, 0, 0, 0, 0);
 }
 kernel void map_own(global long* out, long bytes) { map(bytes); out[0] = 1; }
 kernel void fork_own(global long* out, long bytes) {
@@ -65,7 +65,7 @@ kernel void fork_own(global long* out, long bytes) {
   out[1] = child;
   out[0] = 1;
 }
-kernel void honest(global long* out, long bytes) { touch((volatile uchar*)out, bytes); out[0] = 1; }
+kernel void honest(global long* out, long bytes) { touch((volatile global uchar*)out, bytes); out[0] = 1; }
 )";
 
 std::string kernel_of(const std::string& way) { return way == "map" || way == "fork" ? way + "_own" : way; }
@@ -92,6 +92,11 @@ int main(int argc, char** argv) {
   const char* source = kSource;
   cl_program program = code == CL_SUCCESS ? clCreateProgramWithSource(context, 1, &source, nullptr, &code) : nullptr;
   if (code == CL_SUCCESS) code = clBuildProgram(program, 1, &device, nullptr, nullptr, nullptr);
+  if (code == CL_BUILD_PROGRAM_FAILURE) {
+    std::vector<char> log(1 << 16);
+    clGetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_LOG, log.size() - 1, log.data(), nullptr);
+    std::printf("%s\n", log.data());
+  }
   cl_kernel kernel = code == CL_SUCCESS ? clCreateKernel(program, kernel_of(way).c_str(), &code) : nullptr;
   if (code != CL_SUCCESS) return fail("build", code);
 
