@@ -50,12 +50,12 @@ inline constexpr uint64_t kDaemonGoneMs = 5'000;           ///< a worker's reser
 inline constexpr uint64_t kGrantSlackBytes = 16 * kMiB;    ///< most that a worker may hold reserved and unused
 inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;     ///< freed memory of a session that keeps its pages for reuse
 inline constexpr uint64_t kHeapParts = 16'384;             ///< accessible parts of a worker's heap
-inline constexpr uint64_t kDriverBytes = 512 * kMiB;       ///< private memory of a worker beside the driver's own at its start
-inline constexpr uint64_t kMemoryLookMs = 250;             ///< how often memory of workers that run is counted
-inline constexpr uint64_t kMemoryRestMs = 1'000;           ///< how often it is looked whether resting ones run again
-inline constexpr uint64_t kMemoryConfirmMs = 50;           ///< from the first look that finds too much to the one that counts
-inline constexpr uint64_t kEndedSessions = 1024;           ///< sessions that were ended whose reason is kept
-inline constexpr uint64_t kBuildThreads = 4;               ///< builds of one session that run side by side
+inline constexpr uint64_t kDriverBytes = 512 * kMiB;  ///< private memory of a worker beside the driver's own at its start
+inline constexpr uint64_t kMemoryLookMs = 250;        ///< how often memory of workers that run is counted
+inline constexpr uint64_t kMemoryRestMs = 1'000;      ///< how often it is looked whether resting ones run again
+inline constexpr uint64_t kMemoryConfirmMs = 50;      ///< from the first look that finds too much to the one that counts
+inline constexpr uint64_t kEndedSessions = 1024;      ///< sessions that were ended whose reason is kept
+inline constexpr uint64_t kBuildThreads = 4;          ///< builds of one session that run side by side
 
 // A worker.
 inline constexpr uint64_t kWorkerScratchBytes = 64 * kMiB;  ///< its /tmp and /dev/shm together
@@ -173,7 +173,8 @@ inline constexpr NamedLimit kLimits[] = {
     {"memory-look-ms", kMemoryLookMs, "how often the memory of workers that run is counted"},
     {"memory-rest-ms", kMemoryRestMs, "how often it is looked whether resting workers run again"},
     {"memory-confirm-ms", kMemoryConfirmMs, "a session that holds too much is counted exactly so much later, and ended"},
-    {"ended-sessions", kEndedSessions, "sessions that were ended whose reason `explain` knows; over: the oldest is forgotten"},
+    {"ended-sessions", kEndedSessions,
+     "sessions that were ended whose reason `explain` knows; over: the oldest is forgotten"},
     {"build-threads", kBuildThreads, "builds of one session side by side; over: they queue"},
     {"worker-scratch-bytes", kWorkerScratchBytes, "a worker's /tmp and /dev/shm together; over: ENOSPC"},
     {"worker-file-bytes", kWorkerFileBytes, "one file that a worker writes; over: EFBIG"},

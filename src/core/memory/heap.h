@@ -9,8 +9,8 @@
 //
 // A freed range still has pages behind it. Up to kHeapCacheBytes of them are kept for the next allocation (a loop that
 // creates and releases a region then faults once); what is over is given back to the kernel by punching holes, the oldest
-// first, and nobody may touch them any more (open_parts.h). Memory from the kernel is zero; memory reused within a session needs
-// no scrub, it has one tenant.
+// first, and nobody may touch them any more (open_parts.h). Memory from the kernel is zero; memory reused within a session
+// needs no scrub, it has one tenant.
 //
 // The memory may be smaller than the range: it is made for the slice's quota, and made larger when that is raised.
 //

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenParts: which parts of a heap's address space may be touched. The rest has no access: a kernel that strays there faults,
-// as it would on a bare driver, instead of filling holes with memory that nobody charged.
+// OpenParts: which parts of a heap's address space may be touched. The rest has no access: a kernel that strays there
+// faults, as it would on a bare driver, instead of filling holes with memory that nobody charged.
 //
 //   address space   |staging|██ region ██|····|█ region █|··· no access ···
 //

@@ -59,8 +59,8 @@ void MemoryAudit::bound(const SessionRecord& session, const Account& account) co
   if (most == 0)
     for (const std::string& pool : common_.devices.pools_of(session.devices))
       most = std::max(most, common_.ledger.pool(pool).capacity);
-  session.worker.group.bound({most + session.staging_bytes + kHeapCacheBytes + account.base + kDriverBytes + kGroupReserve,
-                              kWorkerTasks});
+  session.worker.group.bound(
+      {most + session.staging_bytes + kHeapCacheBytes + account.base + kDriverBytes + kGroupReserve, kWorkerTasks});
 }
 
 void MemoryAudit::set_quota(const Slice& slice) {
@@ -83,8 +83,7 @@ MemoryAudit::Counted MemoryAudit::counted(uint64_t session) const {
   auto found = accounts_.find(session);
   if (found == accounts_.end()) return {};
   const Account& account = found->second;
-  return {account.heap + beyond(account.own, account.base),
-          account.heap + beyond(account.own, account.base + kDriverBytes)};
+  return {account.heap + beyond(account.own, account.base), account.heap + beyond(account.own, account.base + kDriverBytes)};
 }
 
 bool MemoryAudit::has_run(const SessionRecord& session, Account& account) const {
@@ -158,8 +157,8 @@ std::string MemoryAudit::reason(const SessionRecord& session, const Account& acc
   if (over.heap != 0)
     what = format_bytes(over.heap) + " in its heap beside its regions (of " + format_bytes(account.heap) + " there)";
   if (over.own != 0)
-    what += (what.empty() ? "" : " and ") + format_bytes(over.own) + " of its worker's own beyond what drivers may take (of " +
-            format_bytes(account.own) + ")";
+    what += (what.empty() ? "" : " and ") + format_bytes(over.own) +
+            " of its worker's own beyond what drivers may take (of " + format_bytes(account.own) + ")";
   return "it holds memory that nobody granted: " + what + "; " + refusal.message;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memories of a session: rings, heap, counters and grants, made and sealed by the daemon so that neither client nor
-// worker can shrink them under the other's feet. The heap is as large as the slice's quota needs, and grows when that is raised;
-// whoever grows it himself has gained nothing, as its pages are counted (memory_audit.h). Counters are the worker's to write and ours to read, grants the reverse.
+// worker can shrink them under the other's feet. The heap is as large as the slice's quota needs, and grows when that is
+// raised; whoever grows it himself has gained nothing, as its pages are counted (memory_audit.h). Counters are the worker's
+// to write and ours to read, grants the reverse.
 //
 // Threads: plain values. Blocking: never; the heap is sparse, nothing is touched but the first page of the others.
 #pragma once

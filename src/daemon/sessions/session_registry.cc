@@ -186,8 +186,7 @@ void SessionRegistry::on_ready(SessionRecord& session, const protocol::Packet& p
   common_.log.info("session {}: {} (pid {}, uid {}) on worker {} [{}]", session.id, session.program, session.client.pid,
                    session.uid, session.worker.process.pid, ready->message);
   Opened opened;
-  opened.message = {session.id, session.worker.process.pid, opening.heap_bytes, session.staging_bytes,
-                    session.devices};
+  opened.message = {session.id, session.worker.process.pid, opening.heap_bytes, session.staging_bytes, session.devices};
   opened.client_end = std::move(opening.client_end);
   opened.ring = std::move(opening.memory.ring);
   opened.grants = std::move(opening.memory.grants);

@@ -41,8 +41,8 @@ struct SessionRecord {
   std::unique_ptr<WorkerErrors> errors;
   std::vector<std::string> devices;
   uint64_t opened_unix_ms = 0;
-  uint64_t stored_granted = 0;                 ///< what the state file says
-  uint64_t staging_bytes = kStagingBytes;      ///< at most
+  uint64_t stored_granted = 0;             ///< what the state file says
+  uint64_t staging_bytes = kStagingBytes;  ///< at most
 };
 
 /// What the answer to OpenSession is made of.

@@ -180,7 +180,8 @@ Result<std::byte*> Session::place(const protocol::RegionReply& reply, uint64_t l
       reply.heap_offset < kStagingBytes || reply.heap_offset > heap_bytes_ || reply.size > heap_bytes_ - reply.heap_offset;
   const bool aligned = within || reply.heap_offset % (least < kPage ? kRegionAlign : kPage) == 0;
   const bool somewhere = reply.residency <= static_cast<uint8_t>(model::Residency::kStaged);
-  if (outside || reply.size < least || !aligned || !somewhere || !heap_reaches(reply.heap_offset + reply.size)) return disbelieve("a region where none can be");
+  if (outside || reply.size < least || !aligned || !somewhere || !heap_reaches(reply.heap_offset + reply.size))
+    return disbelieve("a region where none can be");
   return heap_ + reply.heap_offset;
 }
 

@@ -50,7 +50,7 @@
 namespace amalgam::client {
 
 inline constexpr int32_t kOverMemoryStatus = -4;  ///< if the daemon ended it for that (CL_MEM_OBJECT_ALLOCATION_FAILURE)
-inline constexpr int32_t kDeadStatus = -5;  ///< status of events whose session died (CL_OUT_OF_RESOURCES)
+inline constexpr int32_t kDeadStatus = -5;        ///< status of events whose session died (CL_OUT_OF_RESOURCES)
 
 /// What a call brought back: the payload, owned.
 using Payload = std::vector<std::byte>;

@@ -216,8 +216,8 @@ struct SessionEntry {
   template <typename A>
   void fields(A& a) {
     a(session, slice, program, slice_name, pid, worker_pid, uid, age_ms, devices, device_time_ns, class_name, terms,
-      memory_now, memory_peak, quota_bytes, memory_counted, commands, launches, pieces, bytes_written, bytes_read, bytes_copied, waits,
-      errors, in_flight);
+      memory_now, memory_peak, quota_bytes, memory_counted, commands, launches, pieces, bytes_written, bytes_read,
+      bytes_copied, waits, errors, in_flight);
   }
 };
 struct SessionList {

@@ -23,8 +23,8 @@ Result<protocol::HelloReply> Executor::execute(const protocol::Hello& m) {
               config_.heap_bytes <= kUserSpace - m.heap_base && config_.heap_bytes >= kStagingBytes;
   if (!sane) return fail(Code::kInvalidArgument, "the heap cannot lie there");
   auto* want = reinterpret_cast<void*>(m.heap_base);
-  void* got = ::mmap(want, config_.heap_bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
-                     config_.heap_fd, 0);
+  void* got =
+      ::mmap(want, config_.heap_bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, config_.heap_fd, 0);
   if (got == MAP_FAILED) {
     if (errno == EEXIST) return protocol::HelloReply{false};
     return fail(system_error("map heap", errno));
