@@ -15,6 +15,7 @@ inline constexpr uint64_t kCommandRingBytes = 1 * kMiB;     ///< client → work
 inline constexpr uint64_t kCompletionRingBytes = 1 * kMiB;  ///< worker → client ring, a power of two
 inline constexpr uint64_t kMaxFrameBytes = 128 * kKiB;      ///< one command or completion; larger data goes through the heap
 inline constexpr uint64_t kStagingBytes = 256 * kMiB;       ///< start of the heap that the client hands out itself (sparse)
+inline constexpr uint64_t kLeastStagingBytes = 64 * kMiB;   ///< of a slice whose quota is smaller than staging-bytes
 inline constexpr uint64_t kMaxHeapBytes = 1ull << 46;       ///< one session's heap (address space: it is sparse)
 inline constexpr uint64_t kMaxDrained = 4096;               ///< completions taken before whoever waits looks up
 inline constexpr uint64_t kMaxWaitList = 4096;              ///< events in one wait list
@@ -48,7 +49,13 @@ inline constexpr uint64_t kReclaimTimeoutMs = 200;         ///< wait for other w
 inline constexpr uint64_t kDaemonGoneMs = 5'000;           ///< a worker's reservation waits this long for a lost daemon
 inline constexpr uint64_t kGrantSlackBytes = 16 * kMiB;    ///< most that a worker may hold reserved and unused
 inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;     ///< freed memory of a session that keeps its pages for reuse
-inline constexpr uint64_t kBuildThreads = 4;               ///< builds of one session that run side by side
+inline constexpr uint64_t kHeapParts = 16'384;             ///< accessible parts of a worker's heap
+inline constexpr uint64_t kDriverBytes = 512 * kMiB;  ///< private memory of a worker beside the driver's own at its start
+inline constexpr uint64_t kMemoryLookMs = 250;        ///< how often memory of workers that run is counted
+inline constexpr uint64_t kMemoryRestMs = 1'000;      ///< how often it is looked whether resting ones run again
+inline constexpr uint64_t kMemoryConfirmMs = 50;      ///< from the first look that finds too much to the one that counts
+inline constexpr uint64_t kEndedSessions = 1024;      ///< sessions that were ended whose reason is kept
+inline constexpr uint64_t kBuildThreads = 4;          ///< builds of one session that run side by side
 
 // A worker.
 inline constexpr uint64_t kWorkerScratchBytes = 64 * kMiB;  ///< its /tmp and /dev/shm together
@@ -137,6 +144,7 @@ inline constexpr NamedLimit kLimits[] = {
     {"completion-ring-bytes", kCompletionRingBytes, "worker to client ring; full: the worker queues up to in-flight"},
     {"frame-bytes", kMaxFrameBytes, "one command or completion"},
     {"staging-bytes", kStagingBytes, "heap that a client hands out itself; full: the call waits"},
+    {"least-staging-bytes", kLeastStagingBytes, "the same, where the slice's memory quota is smaller"},
     {"heap-bytes", kMaxHeapBytes, "one session's heap; over: a client does not open the session"},
     {"drained-completions", kMaxDrained, "completions that a client takes before it looks whether it still waits"},
     {"wait-list-events", kMaxWaitList, "events in one wait list; over: CL_OUT_OF_RESOURCES"},
@@ -166,6 +174,13 @@ inline constexpr NamedLimit kLimits[] = {
     {"daemon-gone-ms", kDaemonGoneMs, "a reservation waits this long for a lost daemon"},
     {"grant-slack-bytes", kGrantSlackBytes, "most that a worker holds reserved and unused"},
     {"heap-cache-bytes", kHeapCacheBytes, "freed memory of a session kept for reuse; over: given back to the kernel"},
+    {"heap-parts", kHeapParts, "accessible parts of a worker's heap; over: freed ones stay accessible"},
+    {"driver-bytes", kDriverBytes, "private memory of a worker beside what it had when it was ready; over: charged"},
+    {"memory-look-ms", kMemoryLookMs, "how often the memory of workers that run is counted"},
+    {"memory-rest-ms", kMemoryRestMs, "how often it is looked whether resting workers run again"},
+    {"memory-confirm-ms", kMemoryConfirmMs, "a session that holds too much is counted exactly so much later, and ended"},
+    {"ended-sessions", kEndedSessions,
+     "sessions that were ended whose reason `explain` knows; over: the oldest is forgotten"},
     {"build-threads", kBuildThreads, "builds of one session side by side; over: they queue"},
     {"worker-scratch-bytes", kWorkerScratchBytes, "a worker's /tmp and /dev/shm together; over: ENOSPC"},
     {"worker-file-bytes", kWorkerFileBytes, "one file that a worker writes; over: EFBIG"},

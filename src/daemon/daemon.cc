@@ -123,8 +123,11 @@ Result<void> Daemon::prepare_parts(uint64_t open_files) {
                                   uint64_t ran_ns) { arbitration_->note_children(session, children, ran_ns); },
                   .too_many = [this](uint64_t session) { end_session(session, "it has more than `children` helpers"); }});
   reservations_ = std::make_unique<Reservations>(*common_, *sessions_);
-  collector_ =
-      std::make_unique<Collector>(*common_, *slices_, *sessions_, *reservations_, *arbitration_, launcher_->confinement());
+  audit_ = std::make_unique<MemoryAudit>(
+      *common_, *slices_, *sessions_,
+      [this](const SessionRecord& session, const std::string& why) { explainer_->remember_end(session, why); });
+  collector_ = std::make_unique<Collector>(*common_, *slices_, *sessions_, *reservations_, *audit_, *arbitration_,
+                                           launcher_->confinement());
   explainer_ = std::make_unique<Explainer>(*slices_, *sessions_, *arbitration_);
   return {};
 }
@@ -164,19 +167,28 @@ void Daemon::join_sessions() {
     explainer_->remember(slice);
     check_idle();
   };
-  slices_->on_terms_changed = [this](const Slice& slice) { return arbitration_->set_terms(slice.id, slice.terms); };
+  slices_->on_terms_changed = [this](const Slice& slice) -> Result<void> {
+    if (auto grown = sessions_->set_quota(slice.id, slice.quota); !grown) return grown;
+    audit_->set_quota(slice);
+    return arbitration_->set_terms(slice.id, slice.terms);
+  };
   sessions_->listener.message = [this](SessionRecord& session, const protocol::Packet& packet) {
     reservations_->on_message(session, packet);
   };
-  sessions_->listener.live = [this](SessionRecord& session) { return govern(session); };
+  sessions_->listener.live = [this](SessionRecord& session) {
+    audit_->begin(session);
+    return govern(session);
+  };
   sessions_->listener.leaving = [this](const SessionRecord& session) { arbitration_->release(session.id); };
   sessions_->listener.worker_gone = [this](const SessionRecord& session) {
     census_->end(session.id);
     arbitration_->remove(session.id);
+    audit_->worker_gone(session);
   };
   sessions_->listener.ended = [this](const SessionRecord& session) {
     census_->end(session.id);
     arbitration_->remove(session.id);
+    audit_->forget(session.id);
     collector_->session_ended(session);
     reservations_->session_ended(session.id);
     loop_->later([this] {

@@ -21,6 +21,7 @@
 #include "daemon/host/closer.h"
 #include "daemon/host/guardian.h"
 #include "daemon/requests.h"
+#include "daemon/sessions/memory_audit.h"
 #include "daemon/turns/arbitration.h"
 #include "daemon/turns/child_census.h"
 #include "daemon/watch/collector.h"
@@ -92,6 +93,7 @@ class Daemon {
   std::unique_ptr<Arbitration> arbitration_;  ///< goes before the sessions, whose pages it writes
   std::unique_ptr<ChildCensus> census_;
   std::unique_ptr<Reservations> reservations_;
+  std::unique_ptr<MemoryAudit> audit_;
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<Explainer> explainer_;
   std::unique_ptr<Requests> requests_;

@@ -17,6 +17,9 @@
 
 namespace amalgam::model {
 
+/// Why a session is ended by the daemon, as far as its program has to know.
+enum class Ending : uint32_t { kNone = 0, kOverMemory };
+
 struct Grants {
   struct Device {
     std::atomic<uint32_t> granted;    ///< 1: commands may go to the driver
@@ -24,6 +27,7 @@ struct Grants {
     std::atomic<uint64_t> frozen_ns;  ///< time so far that the worker was stopped with commands in flight
   };
   alignas(64) Device devices[kMaxSessionDevices];
+  std::atomic<Ending> ending;  ///< why the daemon ends the session, written before it does
 };
 
 }  // namespace amalgam::model

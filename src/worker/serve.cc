@@ -143,6 +143,7 @@ int serve(protocol::Channel daemon, model::Confinement confinement, const std::s
   config.rings = adopted->rings;
   config.heap_fd = adopted->fds.heap.get();
   config.heap_bytes = adopted->terms.heap_bytes;
+  config.staging_bytes = std::min(adopted->terms.staging_bytes, kStagingBytes);
   config.quota_bytes = adopted->terms.quota_bytes;
   config.output_fd = output->get();
   config.counters = adopted->counters;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -13,11 +14,42 @@ namespace {
 
 constexpr uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) & ~(to - 1); }
 
+/// `otherwise` where there is no file.
+uint64_t file_bytes(int fd, uint64_t otherwise) {
+  struct stat status{};
+  if (fd < 0 || ::fstat(fd, &status) != 0) return otherwise;
+  return static_cast<uint64_t>(status.st_size) & ~(Heap::kPage - 1);
+}
+
 }  // namespace
 
-Heap::Heap(int fd, uint64_t begin, uint64_t end) : fd_(fd) {
+Heap::Heap(int fd, uint64_t begin, uint64_t end)
+    : fd_(fd), end_(std::clamp(file_bytes(fd, end), begin, std::max(begin, end))), most_(end) {
   AMALGAM_ASSERT(begin % kPage == 0 && end % kPage == 0 && begin <= end);
-  if (begin < end) add_free(begin, end - begin);
+  if (begin < end_) add_free(begin, end_ - begin);
+}
+
+bool Heap::mapped_at(std::byte* base, uint64_t open_bytes) {
+  base_ = base;
+  opened_.mapped_at(base);
+  return opened_.open(0, open_bytes);
+}
+
+/// Takes in what the memory has become larger by.
+bool Heap::grow() {
+  const uint64_t end = std::min(file_bytes(fd_, end_), most_);
+  if (end <= end_) return false;
+  uint64_t begin = end_;
+  if (!free_.empty()) {
+    auto last = std::prev(free_.end());
+    if (last->first + last->second == end_) {
+      begin = last->first;
+      remove_free(last);
+    }
+  }
+  add_free(begin, end - begin);
+  end_ = end;
+  return true;
 }
 
 std::optional<uint64_t> Heap::fit(uint64_t size, uint64_t alignment, Free::iterator& found) {
@@ -51,7 +83,8 @@ std::optional<uint64_t> Heap::allocate(uint64_t size) {
   uint64_t alignment = size < kPage ? kSmallGranule : size < kHugePage ? kPage : kHugePage;
   Free::iterator range;
   auto at = fit(size, alignment, range);
-  if (!at) return std::nullopt;
+  if (!at && grow()) at = fit(size, alignment, range);
+  if (!at || !opened_.open(*at, *at + size)) return std::nullopt;
   uint64_t begin = range->first, end = begin + range->second;
   remove_free(range);
   if (*at > begin) add_free(begin, *at - begin);
@@ -159,6 +192,24 @@ void Heap::punch_oldest() {
   drop_dirty(entry);
   if (begin < end)
     ::fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin), static_cast<off_t>(end - begin));
+  close_around(begin, end);
+}
+
+/// A freed part has no pages any more. A grain that a neighbour shares, which lives or has pages, stays open.
+void Heap::close_around(uint64_t begin, uint64_t end) {
+  if (base_ == nullptr || begin >= end) return;
+  auto around = free_.upper_bound(begin);
+  if (around == free_.begin()) return;
+  --around;
+  uint64_t from = around->first, to = around->first + around->second;
+  auto after = dirty_.lower_bound(end);
+  if (after != dirty_.end()) to = std::min(to, after->first);
+  auto before = dirty_.lower_bound(begin);
+  if (before != dirty_.begin()) from = std::max(from, std::prev(before)->first + std::prev(before)->second.size);
+  constexpr uint64_t kGrain = OpenParts::kGrain;
+  from = std::max(begin & ~(kGrain - 1), round_up(from, kGrain));
+  to = std::min(round_up(end, kGrain), to & ~(kGrain - 1));
+  opened_.close(from, to);
 }
 
 }  // namespace amalgam::core

@@ -9,7 +9,10 @@
 //
 // A freed range still has pages behind it. Up to kHeapCacheBytes of them are kept for the next allocation (a loop that
 // creates and releases a region then faults once); what is over is given back to the kernel by punching holes, the oldest
-// first. Memory from the kernel is zero; memory reused within a session needs no scrub, it has one tenant.
+// first, and nobody may touch them any more (open_parts.h). Memory from the kernel is zero; memory reused within a session
+// needs no scrub, it has one tenant.
+//
+// The memory may be smaller than the range: it is made for the slice's quota, and made larger when that is raised.
 //
 // Threads: not thread-safe, the dispatcher owns it. Blocking: only as fallocate does.
 #pragma once
@@ -23,6 +26,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "core/memory/open_parts.h"
 
 namespace amalgam::core {
 
@@ -35,8 +39,11 @@ class Heap {
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
 
-  /// Where the memory's offset 0 is mapped here; from then on large ranges are advised to use huge pages.
-  void mapped_at(std::byte* base) { base_ = base; }
+  /// Where the memory's offset 0 is mapped here, without access. From then on ranges are made accessible as they are handed
+  /// out, as is [0, open_bytes), and large ones are advised to use huge pages. False: the kernel refuses.
+  bool mapped_at(std::byte* base, uint64_t open_bytes);
+  /// Whether this process may touch all of [offset, offset + size).
+  bool accessible(uint64_t offset, uint64_t size) const { return opened_.covers(offset, offset + size); }
   /// The offset of a new range of at least `size` bytes (0 counts as 1); nothing if there is no room.
   std::optional<uint64_t> allocate(uint64_t size);
   /// Takes back a range that allocate() gave; any other offset traps.
@@ -54,6 +61,7 @@ class Heap {
   };
   using Free = std::map<uint64_t, uint64_t>;
 
+  bool grow();
   std::optional<uint64_t> fit(uint64_t size, uint64_t alignment, Free::iterator& found);
   void add_free(uint64_t offset, uint64_t size);
   void remove_free(Free::iterator range);
@@ -62,8 +70,10 @@ class Heap {
   void put_dirty(uint64_t offset, uint64_t size, uint64_t age);
   std::map<uint64_t, Dirty>::iterator drop_dirty(std::map<uint64_t, Dirty>::iterator entry);
   void punch_oldest();
+  void close_around(uint64_t begin, uint64_t end);
 
   int fd_;
+  uint64_t end_, most_;  // of the memory as far as it is known, and of the range
   std::byte* base_ = nullptr;
   uint64_t used_ = 0, cached_ = 0, clock_ = 0;
   Free free_;                                        // offset → size, coalesced
@@ -71,6 +81,7 @@ class Heap {
   std::unordered_map<uint64_t, uint64_t> live_;      // offset → size
   std::map<uint64_t, Dirty> dirty_;                  // parts of free_ that have pages
   std::map<uint64_t, uint64_t> dirty_by_age_;        // age → offset
+  OpenParts opened_;
 };
 
 }  // namespace amalgam::core

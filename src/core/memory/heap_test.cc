@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/memory/heap.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <random>
@@ -66,7 +68,7 @@ TEST(Heap, RandomCallsAgreeWithAModel) {
   constexpr uint64_t kBegin = 256 * kKiB, kEnd = 64 * kMiB;
   Memory memory(kEnd);
   Heap heap(memory.fd.get(), kBegin, kEnd);
-  heap.mapped_at(memory.base);
+  ASSERT_TRUE(heap.mapped_at(memory.base, 0));
   std::map<uint64_t, uint64_t> live;
   for (int step = 0; step < 20'000; ++step) {
     if (live.empty() || random() % 5 < 3) {
@@ -127,6 +129,88 @@ TEST(Heap, NeverPunchesWhatIsLive) {
       live.resize(20);
     }
   }
+}
+
+/// Memory that nobody may touch yet, and whether this process may.
+struct Closed : Memory {
+  explicit Closed(uint64_t bytes) : Memory(bytes) {
+    ::mprotect(base, size, PROT_NONE);
+    EXPECT_EQ(0, ::pipe2(ends, O_CLOEXEC | O_NONBLOCK));
+  }
+  ~Closed() {
+    for (int end : ends) ::close(end);
+  }
+  bool reaches(uint64_t offset) const {
+    char taken;
+    return ::write(ends[1], base + offset, 1) == 1 && ::read(ends[0], &taken, 1) == 1;
+  }
+  int ends[2] = {-1, -1};
+};
+
+TEST(Heap, OnlyRegionsAndStagingCanBeTouched) {
+  Closed memory(256 * kMiB);
+  Heap heap(memory.fd.get(), 64 * kMiB, memory.size);
+  ASSERT_TRUE(heap.mapped_at(memory.base, kMiB));
+  EXPECT_TRUE(memory.reaches(0) && memory.reaches(kMiB - 1));
+  EXPECT_FALSE(memory.reaches(kMiB));
+  EXPECT_FALSE(memory.reaches(64 * kMiB));
+  auto region = heap.allocate(40 * kMiB), small = heap.allocate(100);
+  ASSERT_TRUE(region && small);
+  EXPECT_TRUE(memory.reaches(*region) && memory.reaches(*region + 40 * kMiB - 1) && memory.reaches(*small));
+  EXPECT_TRUE(heap.accessible(*region, 40 * kMiB));
+  EXPECT_FALSE(memory.reaches(*region + 41 * kMiB));
+  EXPECT_FALSE(heap.accessible(*region, 41 * kMiB));
+  heap.free(*region);  // too large to be kept for reuse
+  EXPECT_FALSE(memory.reaches(*region + kMiB) || memory.reaches(*region + 40 * kMiB - 1));
+  EXPECT_TRUE(memory.reaches(*small));
+  auto kept = heap.allocate(kMiB);
+  heap.free(*kept);
+  EXPECT_TRUE(memory.reaches(*kept)) << "what is kept for reuse is closed: it costs a change of access each time";
+}
+
+TEST(Heap, NeverClosesWhatIsLive) {
+  std::mt19937_64 random(11);
+  constexpr uint64_t kEnd = 512 * kMiB;
+  Closed memory(kEnd);
+  Heap heap(memory.fd.get(), 0, kEnd);
+  ASSERT_TRUE(heap.mapped_at(memory.base, 0));
+  std::vector<std::pair<uint64_t, uint64_t>> live;
+  for (int step = 0; step < 3'000; ++step) {
+    if (live.size() < 30 || random() % 2) {
+      uint64_t size = 1 + (random() % (uint64_t{1} << (random() % 24)));
+      auto at = heap.allocate(size);
+      ASSERT_TRUE(at);
+      live.emplace_back(*at, size);
+    } else {
+      size_t i = random() % live.size();
+      heap.free(live[i].first);
+      live[i] = live.back();
+      live.pop_back();
+    }
+    if (live.size() > 200) {
+      for (size_t i = 100; i < live.size(); ++i) heap.free(live[i].first);
+      live.resize(100);
+    }
+    for (auto [at, size] : live) ASSERT_TRUE(memory.reaches(at) && memory.reaches(at + size - 1));
+  }
+  for (auto [at, size] : live) heap.free(at);
+  uint64_t open = 0;
+  for (uint64_t at = 0; at < kEnd; at += OpenParts::kGrain) open += memory.reaches(at) ? OpenParts::kGrain : 0;
+  EXPECT_LE(open, 2 * kHeapCacheBytes) << "what is neither a region nor kept for reuse stays open";
+}
+
+TEST(Heap, GrowsWithItsMemory) {
+  Memory memory(8 * kMiB);
+  Heap heap(memory.fd.get(), 0, 64 * kMiB);
+  ASSERT_TRUE(heap.allocate(6 * kMiB));
+  EXPECT_FALSE(heap.allocate(16 * kMiB));
+  ASSERT_EQ(0, ::ftruncate(memory.fd.get(), 32 * kMiB));
+  auto at = heap.allocate(16 * kMiB);
+  ASSERT_TRUE(at);
+  EXPECT_LE(*at + 16 * kMiB, 32 * kMiB);
+  EXPECT_FALSE(heap.allocate(16 * kMiB));
+  ASSERT_EQ(0, ::ftruncate(memory.fd.get(), 256 * kMiB));
+  EXPECT_FALSE(heap.allocate(128 * kMiB)) << "beyond its range";
 }
 
 TEST(Heap, GivesMemoryBackToTheKernel) {

@@ -132,14 +132,15 @@ void Ledger::remove_slice(uint64_t slice) {
 void Ledger::open_session(uint64_t session, uint64_t slice, std::string label) {
   AMALGAM_ASSERT(slices_.contains(slice) && !sessions_.contains(session));
   ++slices_[slice].sessions;
-  sessions_.emplace(session, Session{slice, 0, std::move(label)});
+  sessions_.emplace(session, Session{slice, 0, 0, std::move(label)});
 }
 
 uint64_t Ledger::end_session(uint64_t session) {
   auto found = sessions_.find(session);
   AMALGAM_ASSERT(found != sessions_.end());
-  uint64_t bytes = found->second.granted;
-  subtract(found->second, bytes);
+  uint64_t bytes = found->second.held();
+  subtract(found->second, found->second.granted, found->second.granted);
+  subtract(found->second, found->second.unasked, found->second.unasked);
   --slices_[found->second.slice].sessions;
   sessions_.erase(found);
   return bytes;
@@ -178,17 +179,18 @@ std::string Ledger::ceiling_text(const Bound& bound) const {
          (is_one ? "user-memory-ppm)" : "users-memory-ppm)");
 }
 
-void Ledger::add(Session& session, uint64_t bytes) {
+/// `part`: of the session's, granted or unasked.
+void Ledger::add(Session& session, uint64_t& part, uint64_t bytes) {
   Slice& slice = slices_[session.slice];
-  session.granted += bytes;
+  part += bytes;
   slice.granted += bytes;
   if (slice.quota == 0) take(slice, bytes);
 }
 
-void Ledger::subtract(Session& session, uint64_t bytes) {
+void Ledger::subtract(Session& session, uint64_t& part, uint64_t bytes) {
   Slice& slice = slices_[session.slice];
-  AMALGAM_ASSERT(session.granted >= bytes && slice.granted >= bytes);
-  session.granted -= bytes;
+  AMALGAM_ASSERT(part >= bytes && slice.granted >= bytes);
+  part -= bytes;
   slice.granted -= bytes;
   if (slice.quota == 0) put_back(slice, bytes);
 }
@@ -211,7 +213,7 @@ Ledger::Answer Ledger::reserve(uint64_t session, uint64_t bytes, uint64_t slack,
     uint64_t extra = std::min(slack, (bound.free - bytes) / kSlackShare) / kSlackGrain * kSlackGrain;
     answer.verdict = Verdict::kGranted;
     answer.granted = bytes + extra;
-    add(found->second, answer.granted);
+    add(found->second, found->second.granted, answer.granted);
     return answer;
   }
   if (!last && bytes <= bound.limit) {
@@ -238,7 +240,23 @@ Result<void> Ledger::give_back(uint64_t session, uint64_t bytes) {
   if (bytes > found->second.granted)
     return fail(Code::kProtocol, "session " + std::to_string(session) + " returns " + format_bytes(bytes) + " and holds " +
                                      format_bytes(found->second.granted));
-  subtract(found->second, bytes);
+  subtract(found->second, found->second.granted, bytes);
+  return {};
+}
+
+Result<void> Ledger::set_unasked(uint64_t session, uint64_t bytes) {
+  auto found = sessions_.find(session);
+  AMALGAM_ASSERT(found != sessions_.end());
+  Session& of = found->second;
+  if (bytes <= of.unasked) {
+    subtract(of, of.unasked, of.unasked - bytes);
+    return {};
+  }
+  const Slice& slice = slices_.at(of.slice);
+  const uint64_t more = bytes - of.unasked;
+  Bound bound = bound_of(slice, With::kCeilings);
+  if (more > bound.free) return fail(Code::kOutOfMemory, refusal(slice, bound, more));
+  add(of, of.unasked, more);
   return {};
 }
 
@@ -246,14 +264,14 @@ Result<void> Ledger::restore(uint64_t session, uint64_t granted) {
   auto found = sessions_.find(session);
   AMALGAM_ASSERT(found != sessions_.end());
   uint64_t before = found->second.granted;
-  subtract(found->second, before);
+  subtract(found->second, found->second.granted, before);
   Bound bound = bound_of(slices_.at(found->second.slice), With::kPoolsAlone);
   if (granted > bound.free) {
-    add(found->second, before);
+    add(found->second, found->second.granted, before);
     return fail(Code::kOutOfMemory, "session " + std::to_string(session) + " says that it holds " + format_bytes(granted) +
                                         ", but only " + format_bytes(bound.free) + " can be its own");
   }
-  add(found->second, granted);
+  add(found->second, found->second.granted, granted);
   return {};
 }
 
@@ -265,7 +283,7 @@ std::string Ledger::pool_holders(const std::string& pool) const {
   for (const auto& [id, session] : sessions_) {
     const Slice& slice = slices_.at(session.slice);
     if (slice.quota == 0 && std::ranges::binary_search(slice.pools, pool))
-      holders.push_back({"session " + std::to_string(id) + " (" + session.label + ")", session.granted});
+      holders.push_back({"session " + std::to_string(id) + " (" + session.label + ")", session.held()});
   }
   return name_holders(std::move(holders));
 }
@@ -274,7 +292,7 @@ std::string Ledger::slice_holders(const Slice& slice) const {
   std::vector<Holder> holders;
   for (const auto& [id, session] : sessions_)
     if (&slices_.at(session.slice) == &slice)
-      holders.push_back({"session " + std::to_string(id) + " (" + session.label + ")", session.granted});
+      holders.push_back({"session " + std::to_string(id) + " (" + session.label + ")", session.held()});
   return name_holders(std::move(holders));
 }
 
@@ -299,6 +317,11 @@ uint64_t Ledger::granted(uint64_t session) const {
   return found == sessions_.end() ? 0 : found->second.granted;
 }
 
+uint64_t Ledger::unasked(uint64_t session) const {
+  auto found = sessions_.find(session);
+  return found == sessions_.end() ? 0 : found->second.unasked;
+}
+
 uint64_t Ledger::slice_granted(uint64_t slice) const {
   auto found = slices_.find(slice);
   return found == slices_.end() ? 0 : found->second.granted;
@@ -319,7 +342,7 @@ bool Ledger::consistent() const {
   std::map<std::string, uint64_t> held;
   std::map<std::string, std::map<uint64_t, uint64_t>> held_by;
   std::map<uint64_t, uint64_t> granted;
-  for (const auto& [id, session] : sessions_) granted[session.slice] += session.granted;
+  for (const auto& [id, session] : sessions_) granted[session.slice] += session.held();
   for (const auto& [id, slice] : slices_) {
     if (granted[id] != slice.granted || (slice.quota != 0 && slice.granted > slice.quota)) return false;
     const uint64_t bytes = slice.quota != 0 ? slice.quota : slice.granted;

@@ -16,6 +16,8 @@
 // slices that are on none. They refuse new bytes and take nothing back: whoever is asked to may pass them (the quotas here;
 // what an earlier daemon granted).
 //
+// What a session holds without having asked (the kernel counted it) is one more grant, which its worker cannot give back.
+//
 // Invariants, after every call: Σ quotas + Σ grants without quota ≤ capacity for each pool; Σ grants ≤ quota for each slice.
 // The one exception says so itself: set_pool() may find that a pool has shrunk below what is held.
 //
@@ -80,10 +82,15 @@ class Ledger {
   Answer reserve(uint64_t session, uint64_t bytes, uint64_t slack, bool last);
   /// kProtocol if the session holds less.
   Result<void> give_back(uint64_t session, uint64_t bytes);
+  /// Sets what a session holds besides, as the kernel counted and nobody was asked for (daemon/sessions/memory_audit.h). It
+  /// counts as what was granted does, but give_back() cannot return it. kOutOfMemory, with nothing changed: its quota, a
+  /// pool or a ceiling has no room for it.
+  Result<void> set_unasked(uint64_t session, uint64_t bytes);
   /// Sets what a session holds, as its worker says after the daemon was gone. kOutOfMemory if that cannot be true.
   Result<void> restore(uint64_t session, uint64_t granted);
 
   uint64_t granted(uint64_t session) const;
+  uint64_t unasked(uint64_t session) const;
   uint64_t slice_granted(uint64_t slice) const;
   PoolState pool(const std::string& name) const;
   std::vector<std::string> pools() const;
@@ -99,8 +106,9 @@ class Ledger {
     Account account;
   };
   struct Session {
-    uint64_t slice = 0, granted = 0;
+    uint64_t slice = 0, granted = 0, unasked = 0;
     std::string label;
+    uint64_t held() const { return granted + unasked; }
   };
   struct Pool : PoolState {
     uint64_t held_by_accounts = 0;
@@ -119,8 +127,8 @@ class Ledger {
   std::string ceiling_text(const Bound& bound) const;
   void take(const Slice& slice, uint64_t bytes);
   void put_back(const Slice& slice, uint64_t bytes);
-  void add(Session& session, uint64_t bytes);
-  void subtract(Session& session, uint64_t bytes);
+  void add(Session& session, uint64_t& part, uint64_t bytes);
+  void subtract(Session& session, uint64_t& part, uint64_t bytes);
   bool shares_bound(const Slice& slice, const Bound& bound, const Session& other) const;
   std::string refusal(const Slice& slice, const Bound& bound, uint64_t bytes) const;
   std::string pool_holders(const std::string& pool) const;

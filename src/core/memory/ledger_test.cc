@@ -163,6 +163,34 @@ TEST_F(LedgerTest, RestoreSetsWhatIsHeldAndRefusesALie) {
   EXPECT_EQ(ledger.slice_granted(1), 70 * kMiB);
 }
 
+TEST_F(LedgerTest, WhatNobodyAskedForCountsAndCannotBeReturned) {
+  ledger.set_pool("unasked", kGiB);
+  ASSERT_TRUE(ledger.create_slice(90, "bounded", {"unasked"}, 64 * kMiB));
+  ASSERT_TRUE(ledger.create_slice(91, "free", {"unasked"}, 0));
+  ledger.open_session(900, 90, "a");
+  ledger.open_session(910, 91, "b");
+  ASSERT_EQ(ledger.reserve(900, 40 * kMiB, 0, true).verdict, Ledger::Verdict::kGranted);
+  EXPECT_TRUE(ledger.set_unasked(900, 24 * kMiB));
+  auto refused = ledger.set_unasked(900, 25 * kMiB);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kOutOfMemory);
+  EXPECT_NE(refused.error().message.find("its quota 64 MiB"), std::string::npos) << refused.error().message;
+  EXPECT_EQ(ledger.unasked(900), 24 * kMiB);
+  EXPECT_EQ(ledger.granted(900), 40 * kMiB);
+  EXPECT_EQ(ledger.reserve(900, 1, 0, true).verdict, Ledger::Verdict::kRefused);
+  EXPECT_FALSE(ledger.give_back(900, 41 * kMiB)) << "its worker returned what it was never granted";
+  EXPECT_TRUE(ledger.set_unasked(900, 0));
+  EXPECT_EQ(ledger.reserve(900, 24 * kMiB, 0, true).verdict, Ledger::Verdict::kGranted);
+  // Without a quota the pool pays.
+  EXPECT_TRUE(ledger.set_unasked(910, 960 * kMiB));
+  EXPECT_FALSE(ledger.set_unasked(910, 961 * kMiB));
+  EXPECT_EQ(ledger.pool("unasked").held, kGiB);
+  EXPECT_TRUE(ledger.consistent());
+  ledger.end_session(910);
+  EXPECT_EQ(ledger.pool("unasked").held, 64 * kMiB);
+  EXPECT_TRUE(ledger.consistent());
+}
+
 TEST_F(LedgerTest, HugeNumbersDoNotWrap) {
   ASSERT_TRUE(ledger.create_slice(1, "a", {"host"}, 0));
   ledger.open_session(7, 1, "a");

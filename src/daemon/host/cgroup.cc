@@ -110,6 +110,14 @@ std::optional<uint64_t> Cgroup::Member::memory_bytes() const {
   return folder_.empty() ? std::nullopt : number_in(read_from(folder_ + "/memory.current"));
 }
 
+bool Cgroup::Member::ran_out() const {
+  if (folder_.empty()) return false;
+  const std::string text = read_from(folder_ + "/memory.events");
+  constexpr std::string_view kEnded = "\noom_kill ";
+  const size_t at = text.find(kEnded);
+  return at != std::string::npos && number_in(std::string_view(text).substr(at + kEnded.size())).value_or(0) != 0;
+}
+
 void Cgroup::Member::bound(const Bounds& bounds) const {
   if (folder_.empty()) return;
   auto limit = [](uint64_t value) { return value == 0 ? std::string("max") : std::to_string(value); };

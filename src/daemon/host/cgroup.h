@@ -43,6 +43,8 @@ class Cgroup {
     std::optional<uint64_t> time_ns() const;
     /// Memory that the kernel charges it with; empty without the controller.
     std::optional<uint64_t> memory_bytes() const;
+    /// Whether the kernel ended processes of it because they held memory.max.
+    bool ran_out() const;
     void bound(const Bounds& bounds) const;
     /// Once nobody is in it.
     bool remove();

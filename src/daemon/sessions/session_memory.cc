@@ -22,13 +22,15 @@ constexpr uint64_t kHeapGrain = 2 * kMiB;         // whole huge pages
 constexpr uint64_t kMaxPool = uint64_t{1} << 44;  // two of them and staging fit into the address space of a process
 constexpr unsigned kNoExecSeal = 0x0008U;         // MFD_NOEXEC_SEAL, Linux 6.3; not in this system's headers
 
-/// Anonymous memory of a fixed size.
-Result<UniqueFd> make_memory(const char* name, uint64_t bytes) {
+constexpr int kFixed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+constexpr int kMayGrow = F_SEAL_SHRINK | F_SEAL_SEAL;
+
+/// Anonymous memory.
+Result<UniqueFd> make_memory(const char* name, uint64_t bytes, int seals = kFixed) {
   UniqueFd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | kNoExecSeal));
   if (!fd && errno == EINVAL) fd.reset(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) return fail(system_error("make session memory", errno));
-  if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0 ||
-      ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+  if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0 || ::fcntl(fd.get(), F_ADD_SEALS, seals) != 0)
     return fail(system_error("size session memory", errno));
   return fd;
 }
@@ -85,16 +87,29 @@ Result<void> SessionEnds::map() {
   return {};
 }
 
-uint64_t heap_bytes_for(uint64_t largest_pool) {
-  uint64_t bytes = kStagingBytes + 2 * std::min(largest_pool, kMaxPool);
+uint64_t heap_bytes_for(uint64_t most) {
+  uint64_t bytes = kStagingBytes + 2 * std::min(most, kMaxPool);  // twice: room for what lies between regions
   return (bytes + kHeapGrain - 1) / kHeapGrain * kHeapGrain;
+}
+
+uint64_t staging_bytes_for(uint64_t quota) {
+  if (quota == 0 || quota >= kStagingBytes) return kStagingBytes;
+  return std::max(quota & ~(kHeapGrain - 1), kLeastStagingBytes);
+}
+
+Result<void> grow_heap(int heap, uint64_t bytes) {
+  struct stat info{};
+  if (::fstat(heap, &info) != 0) return fail(system_error("look at a heap", errno));
+  if (static_cast<uint64_t>(info.st_size) >= bytes) return {};
+  if (::ftruncate(heap, static_cast<off_t>(bytes)) != 0) return fail(system_error("grow a heap", errno));
+  return {};
 }
 
 Result<SessionMemory> make_session_memory(uint64_t heap_bytes) {
   auto ring = make_memory("amalgam-ring", protocol::RingMemory::kBytes);
   if (!ring) return std::unexpected(std::move(ring.error()));
   AMALGAM_TRY(initialise_ring(ring->get()), "ring");
-  auto heap = make_memory("amalgam-heap", heap_bytes);
+  auto heap = make_memory("amalgam-heap", heap_bytes, kMayGrow);
   if (!heap) return std::unexpected(std::move(heap.error()));
   auto counters = make_memory("amalgam-counters", sizeof(model::Counters));
   if (!counters) return std::unexpected(std::move(counters.error()));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memories of a session: rings, heap, counters and grants, made and sealed by the daemon so that neither client nor
-// worker can shrink them under the other's feet. Counters are the worker's to write and ours to read, grants the reverse.
+// worker can shrink them under the other's feet. The heap is as large as the slice's quota needs, and grows when that is
+// raised; whoever grows it himself has gained nothing, as its pages are counted (memory_audit.h). Counters are the worker's
+// to write and ours to read, grants the reverse.
 //
 // Threads: plain values. Blocking: never; the heap is sparse, nothing is touched but the first page of the others.
 #pragma once
@@ -60,7 +62,11 @@ struct SessionMemory {
 
 Result<SessionMemory> make_session_memory(uint64_t heap_bytes);
 
-/// Size of a heap for devices of which the largest memory pool has so many bytes.
-uint64_t heap_bytes_for(uint64_t largest_pool);
+/// Size of a heap for so many bytes of regions: the largest memory pool's, or a quota.
+uint64_t heap_bytes_for(uint64_t most);
+/// Of the heap's beginning, what a client of a slice with this quota (0: none) hands out itself.
+uint64_t staging_bytes_for(uint64_t quota);
+/// Makes a heap's memory at least so large.
+Result<void> grow_heap(int heap, uint64_t bytes);
 
 }  // namespace amalgam::daemon

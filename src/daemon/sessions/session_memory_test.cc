@@ -40,5 +40,22 @@ TEST(SessionMemory, ReadersOfGrantsCannotWriteThem) {
   EXPECT_TRUE(another_user_can_write(memory->ring.get())) << "or this test sees nothing";
 }
 
+TEST(SessionMemory, HeapsFollowTheQuotaAndNeverShrink) {
+  EXPECT_EQ(heap_bytes_for(64 * kMiB), kStagingBytes + 128 * kMiB);
+  EXPECT_EQ(staging_bytes_for(0), kStagingBytes);
+  EXPECT_EQ(staging_bytes_for(kMiB), kLeastStagingBytes);
+  EXPECT_EQ(staging_bytes_for(100 * kMiB), 100 * kMiB);
+  EXPECT_EQ(staging_bytes_for(kGiB), kStagingBytes);
+  auto memory = make_session_memory(heap_bytes_for(64 * kMiB));
+  ASSERT_TRUE(memory);
+  const int heap = memory->ends.heap.get();
+  EXPECT_TRUE(grow_heap(heap, heap_bytes_for(kGiB)));
+  EXPECT_EQ(::lseek(heap, 0, SEEK_END), static_cast<off_t>(heap_bytes_for(kGiB)));
+  EXPECT_TRUE(grow_heap(heap, kMiB));
+  EXPECT_EQ(::lseek(heap, 0, SEEK_END), static_cast<off_t>(heap_bytes_for(kGiB)));
+  EXPECT_NE(::ftruncate(heap, kMiB), 0);
+  EXPECT_NE(::fcntl(heap, F_ADD_SEALS, F_SEAL_GROW), 0) << "a tenant could keep us from raising its quota";
+}
+
 }  // namespace
 }  // namespace amalgam::daemon

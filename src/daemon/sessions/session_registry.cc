@@ -53,19 +53,34 @@ Result<void> SessionRegistry::check_limits(uid_t uid) const {
   return check_room(kSessions, now, is_privileged(uid));
 }
 
+uint64_t SessionRegistry::largest_pool(const std::vector<std::string>& devices) const {
+  uint64_t largest = 0;
+  for (const std::string& pool : common_.devices.pools_of(devices))
+    largest = std::max(largest, common_.ledger.pool(pool).capacity);
+  return largest;
+}
+
+Result<void> SessionRegistry::set_quota(uint64_t slice, uint64_t quota) {
+  for (auto& [id, session] : sessions_) {
+    if (session->slice != slice || !session->ends.heap) continue;
+    const uint64_t largest = largest_pool(session->devices);
+    AMALGAM_TRY(grow_heap(session->ends.heap.get(), heap_bytes_for(quota == 0 ? largest : std::min(quota, largest))),
+                "session " + std::to_string(id));
+  }
+  return {};
+}
+
 void SessionRegistry::open(Client client, const protocol::OpenSession& request, Answer answer) {
   if (request.version != protocol::kControlVersion)
     return answer(fail(Code::kProtocol, "this daemon speaks control version " + std::to_string(protocol::kControlVersion)));
   if (auto room = check_limits(client.uid); !room) return answer(std::unexpected(std::move(room.error())));
   auto slice = slices_.resolve(request.slice, client.uid);
   if (!slice) return answer(std::unexpected(std::move(slice.error())));
-  uint64_t largest = 0;
-  for (const std::string& pool : common_.devices.pools_of((*slice)->devices))
-    largest = std::max(largest, common_.ledger.pool(pool).capacity);
+  const uint64_t largest = largest_pool((*slice)->devices);
   Opening opening;
   opening.heap_bytes = heap_bytes_for(largest);
   opening.quota = (*slice)->quota;
-  auto memory = make_session_memory(opening.heap_bytes);
+  auto memory = make_session_memory(heap_bytes_for(opening.quota == 0 ? largest : std::min(opening.quota, largest)));
   if (!memory) {
     // A default slice that was made just now has no use without its session.
     slices_.session_opened((*slice)->id);
@@ -84,6 +99,7 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
   session->devices = (*slice)->devices;
   session->opened_unix_ms = unix_ms();
   session->ends = std::move(opening.memory.ends);
+  session->staging_bytes = staging_bytes_for(opening.quota);
   uint64_t id = session->id;
   slices_.session_opened(session->slice);
   common_.ledger.open_session(id, session->slice, session->program + ", pid " + std::to_string(session->client.pid));
@@ -134,6 +150,7 @@ Result<void> SessionRegistry::send_adopt(SessionRecord& session, Opening& openin
   protocol::Adopt adopt;
   adopt.session = session.id;
   adopt.heap_bytes = opening.heap_bytes;
+  adopt.staging_bytes = session.staging_bytes;
   adopt.quota_bytes = opening.quota;
   for (const std::string& id : session.devices) {
     const model::Device* device = common_.devices.find(id);
@@ -170,7 +187,7 @@ void SessionRegistry::on_ready(SessionRecord& session, const protocol::Packet& p
   common_.log.info("session {}: {} (pid {}, uid {}) on worker {} [{}]", session.id, session.program, session.client.pid,
                    session.uid, session.worker.process.pid, ready->message);
   Opened opened;
-  opened.message = {session.id, session.worker.process.pid, opening.heap_bytes, session.devices};
+  opened.message = {session.id, session.worker.process.pid, opening.heap_bytes, session.staging_bytes, session.devices};
   opened.client_end = std::move(opening.client_end);
   opened.ring = std::move(opening.memory.ring);
   opened.grants = std::move(opening.memory.grants);

@@ -45,7 +45,8 @@ struct SessionRecord {
   std::unique_ptr<WorkerErrors> errors;
   std::vector<std::string> devices;
   uint64_t opened_unix_ms = 0;
-  uint64_t stored_granted = 0;  ///< what the state file says
+  uint64_t stored_granted = 0;             ///< what the state file says
+  uint64_t staging_bytes = kStagingBytes;  ///< at most
 };
 
 /// What the answer to OpenSession is made of.
@@ -90,6 +91,8 @@ class SessionRegistry {
 
   /// Kills the worker with its helpers; the session is gone when they are.
   void kill(SessionRecord& session, const std::string& why);
+  /// The slice may hold so many bytes from now on; 0: whatever there is. Its sessions' heaps grow with it.
+  Result<void> set_quota(uint64_t slice, uint64_t quota);
   /// Asks every worker to end; those that do not are killed.
   void end_all(uint64_t ask_ms, uint64_t kill_ms);
 
@@ -101,11 +104,12 @@ class SessionRegistry {
   struct Opening {
     Answer answer;
     SessionMemory memory;
-    uint64_t heap_bytes = 0, quota = 0;
+    uint64_t heap_bytes = 0, quota = 0;  ///< of address space
     EventLoop::TimerId timer = 0;
     UniqueFd client_end;
   };
   Result<void> check_limits(uid_t uid) const;
+  uint64_t largest_pool(const std::vector<std::string>& devices) const;
   void adopt(uint64_t id, Result<Worker> worker);
   Result<void> send_adopt(SessionRecord& session, Opening& opening);
   void on_packet(SessionRecord& session, const protocol::Packet& packet);

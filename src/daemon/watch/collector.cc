@@ -58,12 +58,15 @@ protocol::SessionEntry Collector::session(const SessionRecord& session) const {
     entry.terms = slice->terms;
   }
   entry.device_time_ns.resize(session.devices.size());
+  const MemoryAudit::Counted counted = audit_.counted(session.id);
+  entry.memory_counted = counted.all;
+  entry.memory_now = entry.memory_peak = counted.charged;
   const model::Counters* counters = session.ends.counters_page.get();
   if (counters == nullptr) return entry;
   for (size_t i = 0; i < entry.device_time_ns.size() && i < model::kMaxSessionDevices; ++i)
     entry.device_time_ns[i] = value(counters->device_time_ns[i]);
-  entry.memory_now = value(counters->memory_now);
-  entry.memory_peak = value(counters->memory_peak);
+  entry.memory_now = std::max(entry.memory_now, value(counters->memory_now));
+  entry.memory_peak = std::max(entry.memory_now, value(counters->memory_peak));
   entry.commands = value(counters->commands);
   entry.launches = value(counters->launches);
   entry.pieces = value(counters->pieces);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/sessions/memory_audit.h"
 #include "daemon/sessions/reservations.h"
 #include "daemon/turns/arbitration.h"
 #include "daemon/watch/metrics_text.h"
@@ -20,9 +21,10 @@ namespace amalgam::daemon {
 class Collector {
  public:
   Collector(const Common& common, const SliceRegistry& slices, const SessionRegistry& sessions,
-            const Reservations& reservations, Arbitration& arbitration, const model::Confinement& confinement)
-      : common_(common), slices_(slices), sessions_(sessions), reservations_(reservations), arbitration_(arbitration),
-        confinement_(confinement), started_ms_(monotonic_ms()) {}
+            const Reservations& reservations, const MemoryAudit& audit, Arbitration& arbitration,
+            const model::Confinement& confinement)
+      : common_(common), slices_(slices), sessions_(sessions), reservations_(reservations), audit_(audit),
+        arbitration_(arbitration), confinement_(confinement), started_ms_(monotonic_ms()) {}
 
   protocol::SessionEntry session(const SessionRecord& session) const;
   /// `slice` may be null: the whole pool.
@@ -51,6 +53,7 @@ class Collector {
   const SliceRegistry& slices_;
   const SessionRegistry& sessions_;
   const Reservations& reservations_;
+  const MemoryAudit& audit_;
   Arbitration& arbitration_;
   const model::Confinement& confinement_;  ///< of workers
   uint64_t started_ms_;

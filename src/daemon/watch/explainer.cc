@@ -83,6 +83,7 @@ Result<protocol::Explanation> Explainer::explain(const protocol::Explain& reques
     return fail(Code::kProtocol, "another control version; restart amalgamd");
   const SessionRecord* session = sessions_.find(request.session);
   const Slice* slice = session == nullptr ? nullptr : slices_.find(session->slice);
+  if (std::string end = end_of(request.session, asker); !end.empty()) return fail(Code::kNotFound, std::move(end));
   if (slice == nullptr)
     return fail(Code::kNotFound, "there is no session " + std::to_string(request.session) + "; see `amalgam ps`");
   bool sees_all = asker == 0 || asker == ::geteuid();
@@ -110,6 +111,19 @@ Result<protocol::Explanation> Explainer::explain(const protocol::Explain& reques
   fill(answer, *account, names);
   answer.missed = answer.last_decision - std::min(answer.last_decision, request.after) - answer.decisions.size();
   return answer;
+}
+
+/// Empty: it was not ended, or is none of the asker's business.
+std::string Explainer::end_of(uint64_t session, uid_t asker) const {
+  auto end = ends_.find(session);
+  const bool may_know = end != ends_.end() && (asker == 0 || asker == ::geteuid() || asker == end->second.owner);
+  return may_know ? end->second.text : std::string();
+}
+
+void Explainer::remember_end(const SessionRecord& session, const std::string& why) {
+  if (ends_.size() >= kEndedSessions) ends_.erase(ends_.begin());
+  ends_[session.id] = {session.uid, "session " + std::to_string(session.id) + " (" + session.program + ", pid " +
+                                        std::to_string(session.client.pid) + ") was ended: " + why};
 }
 
 std::string Explainer::why_not(const SessionRecord& session) {

@@ -56,8 +56,11 @@ class Explainer {
   Result<protocol::Explanation> explain(const protocol::Explain& request, uid_t asker) const;
   /// A slice has gone: its name is kept, that of the oldest is forgotten.
   void remember(const Slice& slice);
+  /// A session is ended for this reason: whoever asks for it hears of it, the oldest is forgotten.
+  void remember_end(const SessionRecord& session, const std::string& why);
 
  private:
+  std::string end_of(uint64_t session, uid_t asker) const;
   static std::string why_not(const SessionRecord& session);
   const Names::Known* find(core::SliceId slice, Names::Known& room) const;
 
@@ -66,6 +69,11 @@ class Explainer {
   Arbitration& arbitration_;
   std::map<uint64_t, Names::Known> gone_;
   std::deque<uint64_t> gone_order_;
+  struct End {
+    uid_t owner = 0;
+    std::string text;
+  };
+  std::map<uint64_t, End> ends_;  // sessions' numbers only grow
 };
 
 }  // namespace amalgam::daemon

@@ -148,6 +148,7 @@ nlohmann::json to_json(const protocol::SessionEntry& entry) {
                              {"device_time_ns", entry.device_time_ns},
                              {"memory_now_bytes", entry.memory_now},
                              {"memory_peak_bytes", entry.memory_peak},
+                             {"memory_counted_bytes", entry.memory_counted},
                              {"commands", entry.commands},
                              {"launches", entry.launches},
                              {"pieces", entry.pieces},

@@ -274,7 +274,7 @@ void Session::end_events() {
     if (event->owed_.exchange(false)) owed.push_back(event);
   });
   for (Event* event : owed) {
-    event->settle(kDeadStatus, {});
+    event->settle(death_status(), {});
     event->release();
   }
 }

@@ -43,7 +43,8 @@ Result<void> check_descriptors(const protocol::ReceivedDescriptors<protocol::Ses
   if (heap_bytes < kStagingBytes || heap_bytes > kMaxHeapBytes || heap_bytes % kPage != 0)
     return fail(Code::kProtocol, "a heap of " + std::to_string(heap_bytes) + " bytes");
   auto heap = protocol::sealed_bytes(fds.heap.get());
-  if (!heap || *heap != heap_bytes) return fail(Code::kProtocol, "no memory for the heap");
+  if (!heap || *heap < kStagingBytes || *heap > heap_bytes || *heap % kPage != 0)
+    return fail(Code::kProtocol, "no memory for the heap");
   return {};
 }
 

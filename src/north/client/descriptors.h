@@ -12,7 +12,7 @@
 
 namespace amalgam::client {
 
-/// kProtocol: one is not what it should be, or there is no heap of `heap_bytes`.
+/// kProtocol: one is not what it should be, or there is no heap with staging that fits into its `heap_bytes`.
 Result<void> check_descriptors(const protocol::ReceivedDescriptors<protocol::SessionOpened>& fds, uint64_t heap_bytes);
 
 }  // namespace amalgam::client

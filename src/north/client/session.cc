@@ -16,6 +16,7 @@
 #include <new>
 
 #include "north/client/descriptors.h"
+#include "protocol/link/sealed_memory.h"
 
 namespace amalgam::client {
 namespace {
@@ -64,7 +65,11 @@ Session::~Session() {
   unmap_memories();
 }
 
-std::unexpected<Error> Session::dead_error() { return fail(Code::kDeviceLost, "the session's worker is gone"); }
+std::unexpected<Error> Session::dead_error() const {
+  if (death_status() == kOverMemoryStatus)
+    return fail(Code::kOutOfMemory, "the session was ended: it held more memory than its slice may", kOverMemoryStatus);
+  return fail(Code::kDeviceLost, "the session's worker is gone");
+}
 
 std::unexpected<Error> Session::disbelieve(const char* what) {
   die();
@@ -96,13 +101,16 @@ Result<void> Session::connect(const protocol::Token& slice) {
   auto opened = daemon->call<protocol::SessionOpened>(request, kOpenTimeoutMs, fds);
   if (!opened) return std::unexpected(std::move(opened.error()));
   AMALGAM_TRY(check_descriptors(fds, opened->heap_bytes), "the daemon's answer");
+  if (opened->staging_bytes == 0 || opened->staging_bytes > kStagingBytes || opened->staging_bytes % kPage != 0)
+    return fail(Code::kProtocol, "a session of " + std::to_string(opened->staging_bytes) + " bytes of staging");
   if (opened->devices.size() > model::kMaxSessionDevices) return fail(Code::kProtocol, "a session of too many devices");
   worker_ = std::move(fds.worker);
   knock_ = std::move(fds.knock);
   devices_ = std::move(opened->devices);
   heap_bytes_ = opened->heap_bytes;
   if (auto mapped = map_memories(fds.ring.get(), fds.grants.get()); !mapped) return mapped;
-  return greet(fds.heap.get());
+  heap_fd_ = std::move(fds.heap);
+  return greet(opened->staging_bytes);
 }
 
 Result<void> Session::map_memories(int ring_fd, int grants_fd) {
@@ -124,13 +132,13 @@ Result<void> Session::map_memories(int ring_fd, int grants_fd) {
   return {};
 }
 
-Result<void> Session::greet(int heap_fd) {
+Result<void> Session::greet(uint64_t staging_bytes) {
   for (int i = 0; i < kAddressTries; ++i) {
     uint64_t random = 0;
     (void)!::getrandom(&random, sizeof random, GRND_NONBLOCK);
     uint64_t want = kHeapWindowBegin + (random % kHeapWindowBytes & ~(kGiB - 1));
     void* place = ::mmap(reinterpret_cast<void*>(want), heap_bytes_, PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, heap_fd, 0);
+                         MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, heap_fd_.get(), 0);
     if (place == MAP_FAILED) {
       if (errno == EEXIST) continue;
       return fail(system_error("map heap (is the address space limited? see ulimit -v)", errno));
@@ -143,7 +151,7 @@ Result<void> Session::greet(int heap_fd) {
     if (hello->same_address) {
       ::madvise(heap_, heap_bytes_, MADV_DONTFORK);
       ::madvise(heap_, heap_bytes_, MADV_DONTDUMP);
-      staging_.open(heap_, kStagingBytes);
+      staging_.open(heap_, staging_bytes);
       return {};
     }
     ::munmap(place, heap_bytes_);
@@ -158,13 +166,22 @@ void Session::unmap_memories() {
   if (grants_ != nullptr) ::munmap(const_cast<model::Grants*>(grants_), sizeof(model::Grants));
 }
 
+/// Memory that is not there cannot be touched. It only grows, when the slice's quota is raised.
+bool Session::heap_reaches(uint64_t end) {
+  if (end <= heap_there_.load(std::memory_order_relaxed)) return true;
+  const uint64_t there = protocol::sealed_bytes(heap_fd_.get()).value_or(0);
+  if (there > heap_there_.load(std::memory_order_relaxed)) heap_there_.store(there, std::memory_order_relaxed);
+  return end <= there;
+}
+
 Result<std::byte*> Session::place(const protocol::RegionReply& reply, uint64_t least, bool within) {
   // The beginning of the heap is ours to hand out.
   const bool outside =
       reply.heap_offset < kStagingBytes || reply.heap_offset > heap_bytes_ || reply.size > heap_bytes_ - reply.heap_offset;
   const bool aligned = within || reply.heap_offset % (least < kPage ? kRegionAlign : kPage) == 0;
   const bool somewhere = reply.residency <= static_cast<uint8_t>(model::Residency::kStaged);
-  if (outside || reply.size < least || !aligned || !somewhere) return disbelieve("a region where none can be");
+  if (outside || reply.size < least || !aligned || !somewhere || !heap_reaches(reply.heap_offset + reply.size))
+    return disbelieve("a region where none can be");
   return heap_ + reply.heap_offset;
 }
 

@@ -7,7 +7,8 @@
 // started by the first thing that needs one (an event callback, a pending gate): it drains when nobody else waits, and runs
 // callbacks and gates. A process without those has no thread of ours.
 //
-// Death: if the worker goes, dead() turns true, every pending event ends with kDeadStatus, every call returns kDeviceLost.
+// Death: if the worker goes, dead() turns true, every pending event ends with death_status(), every call returns kDeviceLost
+// (kOutOfMemory where that is why the daemon ended it).
 // In a forked child the session is dead from the start (Runtime resets itself).
 //
 // Belief: a worker is its tenant's or another's machine code, so all that comes back is checked here, or by whoever knows
@@ -48,7 +49,8 @@
 
 namespace amalgam::client {
 
-inline constexpr int32_t kDeadStatus = -5;  ///< status of events whose session died (CL_OUT_OF_RESOURCES)
+inline constexpr int32_t kOverMemoryStatus = -4;  ///< if the daemon ended it for that (CL_MEM_OBJECT_ALLOCATION_FAILURE)
+inline constexpr int32_t kDeadStatus = -5;        ///< status of events whose session died (CL_OUT_OF_RESOURCES)
 
 /// What a call brought back: the payload, owned.
 using Payload = std::vector<std::byte>;
@@ -61,6 +63,11 @@ class Session {
   ~Session();
 
   bool dead() const { return dead_.load(std::memory_order_acquire); }
+  /// What calls on a dead session return, which would else return `otherwise`.
+  int32_t death_status(int32_t otherwise = kDeadStatus) const {
+    const bool over = grants_ != nullptr && grants_->ending.load(std::memory_order_acquire) == model::Ending::kOverMemory;
+    return over ? kOverMemoryStatus : otherwise;
+  }
   /// Ends the session because of something that no honest worker says; the error for the caller to return.
   std::unexpected<Error> disbelieve(const char* what);
   /// After fork, in the child: nothing of this session may be touched any more.
@@ -193,7 +200,8 @@ class Session {
   Session() = default;
   Result<void> connect(const protocol::Token& slice);
   Result<void> map_memories(int ring_fd, int grants_fd);
-  Result<void> greet(int heap_fd);
+  Result<void> greet(uint64_t staging_bytes);
+  bool heap_reaches(uint64_t end);
   void unmap_memories();
 
   template <typename M>
@@ -248,7 +256,7 @@ class Session {
 
   bool begin_call(PendingCall& pending);
   Result<Payload> end_call(PendingCall& pending, Payload* error_payload = nullptr);
-  static std::unexpected<Error> dead_error();
+  std::unexpected<Error> dead_error() const;
 
   void drain();
   void handle(const protocol::Frame& frame);
@@ -282,6 +290,8 @@ class Session {
   protocol::RingMemory* rings_ = nullptr;
   std::byte* heap_ = nullptr;
   uint64_t heap_bytes_ = 0;
+  UniqueFd heap_fd_;                     ///< to see how far the memory reaches
+  std::atomic<uint64_t> heap_there_{0};  ///< bytes of it that are known to be there
   std::atomic<bool> dead_{false};
 
   std::mutex send_mutex_;

@@ -83,20 +83,21 @@ void give_local_event(cl_command_queue queue, cl_command_type type, uint64_t beg
 }
 
 cl_int finish_blocking(cl_event event, cl_event* out) {
-  bool alive = event->session()->wait(*event);
+  client::Session& session = *event->session();
+  bool alive = session.wait(*event);
   int32_t status = event->status();
   if (out != nullptr)
     *out = event;
   else
     drop_event(event);
-  if (!alive) return CL_OUT_OF_RESOURCES;
+  if (!alive) return session.death_status();
   return status < 0 ? CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST : CL_SUCCESS;
 }
 
 cl_int gated_command(cl_command_queue queue, const WaitList& waits, cl_command_type type, bool blocking,
                      std::function<int32_t()> work, cl_event* out) {
   client::Session& session = *queue->session;
-  if (!session.throttle(*queue)) return CL_OUT_OF_RESOURCES;
+  if (!session.throttle(*queue)) return session.death_status();
   cl_event event = make_event(queue, type);
   if (event == nullptr) return CL_OUT_OF_RESOURCES;
   // No driver sees the work, so its times are ours. The gate holds the event, and that queue and context, as long as the
@@ -113,7 +114,7 @@ cl_int gated_command(cl_command_queue queue, const WaitList& waits, cl_command_t
     std::lock_guard lock(queue->mutex);
     if (!session.enqueue_gate(*queue, waits.ids(), *event, std::move(timed))) {
       forget_event(event);
-      return CL_OUT_OF_RESOURCES;
+      return session.death_status();
     }
   }
   if (blocking) return finish_blocking(event, out);

@@ -110,7 +110,7 @@ cl_int host_command(cl_command_queue queue, WaitList& waits, cl_uint count, cons
   for (int tries = 0; tries < 2; ++tries) {
     {
       std::lock_guard lock(queue->mutex);
-      if (queue->session->dead()) return CL_OUT_OF_RESOURCES;
+      if (queue->session->dead()) return queue->session->death_status();
       if (in_turn(queue, waits)) {
         uint64_t began = out != nullptr ? protocol::monotonic_ns() : 0;
         int32_t status = work();
@@ -122,7 +122,7 @@ cl_int host_command(cl_command_queue queue, WaitList& waits, cl_uint count, cons
     if (!blocking) break;
     if (waits.failed()) return CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
     if (!wait_for_turn(queue, waits, count, events))
-      return queue->session->dead() ? CL_OUT_OF_RESOURCES : CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
+      return queue->session->dead() ? queue->session->death_status() : CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST;
   }
   return gated_command(queue, waits, type, blocking, std::move(work), out);
 }

@@ -23,7 +23,7 @@ cl_int clWaitForEvents(cl_uint count, const cl_event* events) {
     if (events[i]->context != events[0]->context) return CL_INVALID_CONTEXT;
   bool failed = false;
   for (cl_uint i = 0; i < count; ++i) {
-    if (!events[i]->session()->wait(*events[i])) return CL_OUT_OF_RESOURCES;
+    if (!events[i]->session()->wait(*events[i])) return events[i]->session()->death_status();
     failed |= events[i]->status() < 0;
   }
   return failed ? CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST : CL_SUCCESS;

@@ -114,7 +114,7 @@ cl_int take_layout(cl_mem image, const client::Payload& payload) {
 
 cl_int create_image(cl_mem image, cl_mem_flags flags, const void* host_ptr) {
   client::Session& session = *image->context->session;
-  if (session.dead()) return CL_DEVICE_NOT_AVAILABLE;
+  if (session.dead()) return session.death_status(CL_DEVICE_NOT_AVAILABLE);
   protocol::CreateImage message = message_for(image, flags & kAccessFlags);
   client::StagedBlock staged;
   Content content = host_ptr != nullptr ? content_of(image) : Content();

@@ -78,12 +78,12 @@ cl_int clEnqueueWaitForEvents(cl_command_queue queue, cl_uint count, const cl_ev
 cl_int clFlush(cl_command_queue queue) {
   // Every enqueue is in the ring and the worker awake already.
   if (!valid(queue, Kind::kQueue)) return CL_INVALID_COMMAND_QUEUE;
-  return queue->session->dead() ? CL_OUT_OF_RESOURCES : CL_SUCCESS;
+  return queue->session->dead() ? queue->session->death_status() : CL_SUCCESS;
 }
 
 cl_int clFinish(cl_command_queue queue) {
   if (!valid(queue, Kind::kQueue)) return CL_INVALID_COMMAND_QUEUE;
-  return queue->session->finish(*queue) ? CL_SUCCESS : CL_OUT_OF_RESOURCES;
+  return queue->session->finish(*queue) ? CL_SUCCESS : queue->session->death_status();
 }
 
 }  // namespace api

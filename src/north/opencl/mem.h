@@ -34,7 +34,7 @@ cl_mem new_mem(cl_context context, cl_mem_object_type type, cl_mem_flags flags, 
 template <typename M>
 cl_int create_on_worker(cl_mem mem, M& message, client::Payload* payload) {
   client::Session& session = *mem->context->session;
-  if (session.dead()) return CL_DEVICE_NOT_AVAILABLE;
+  if (session.dead()) return session.death_status(CL_DEVICE_NOT_AVAILABLE);
   message.id = session.ids().make(nullptr);
   if (message.id == 0) return CL_OUT_OF_RESOURCES;
   auto reply = session.call(message);

@@ -25,7 +25,7 @@ cl_int ordered(cl_command_queue queue, WaitList& waits, cl_uint count, const cl_
   if (!queue->in_order && waits.clear()) wait_for_barrier(queue, waits);
   {
     std::lock_guard lock(queue->mutex);
-    if (queue->session->dead()) return CL_OUT_OF_RESOURCES;
+    if (queue->session->dead()) return queue->session->death_status();
     if (in_turn(queue, waits)) {
       if (out != nullptr) give_local_event(queue, type, protocol::monotonic_ns(), out);
       return CL_SUCCESS;

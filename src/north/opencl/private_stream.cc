@@ -36,7 +36,8 @@ cl_int PrivateStream::add(protocol::Transfer& transfer) {
 }
 
 cl_int PrivateStream::finish() {
-  if (state_ == CL_SUCCESS && !stream_.session->finish(stream_)) state_ = CL_DEVICE_NOT_AVAILABLE;
+  if (state_ == CL_SUCCESS && !stream_.session->finish(stream_))
+    state_ = stream_.session->death_status(CL_DEVICE_NOT_AVAILABLE);
   return state_;
 }
 

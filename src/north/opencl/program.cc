@@ -41,7 +41,7 @@ namespace {
 
 cl_int send_module(cl_context context, protocol::ObjectId id, protocol::ModuleFormat format, const void* data, size_t size) {
   client::Session& session = *context->session;
-  if (session.dead()) return CL_DEVICE_NOT_AVAILABLE;
+  if (session.dead()) return session.death_status(CL_DEVICE_NOT_AVAILABLE);
   if (size > kMaxModuleBytes) return CL_OUT_OF_RESOURCES;
   client::StagedBlock block = stage(session, size);
   if (!block.ok()) return CL_OUT_OF_HOST_MEMORY;
@@ -90,7 +90,7 @@ void give_statuses(client::Session& session, const client::Payload& payload, siz
 cl_int send_binaries(cl_context context, protocol::ObjectId id, std::span<const cl_device_id> devices, const size_t* lengths,
                      const unsigned char** binaries, cl_int* status) {
   client::Session& session = *context->session;
-  if (session.dead()) return CL_DEVICE_NOT_AVAILABLE;
+  if (session.dead()) return session.death_status(CL_DEVICE_NOT_AVAILABLE);
   const std::vector<protocol::ObjectId> ids = ids_of(devices);
   protocol::CreateModule message;
   message.id = id;
@@ -108,7 +108,7 @@ cl_int send_binaries(cl_context context, protocol::ObjectId id, std::span<const 
   client::Payload refused;
   auto made = session.call(message, &refused);
   give_statuses(session, made ? *made : refused, devices.size(), status);
-  if (session.dead()) return CL_DEVICE_NOT_AVAILABLE;
+  if (session.dead()) return session.death_status(CL_DEVICE_NOT_AVAILABLE);
   return made ? CL_SUCCESS : to_cl(made.error(), CL_DEVICE_NOT_AVAILABLE);
 }
 
@@ -133,7 +133,9 @@ cl_program clCreateProgramWithSource(cl_context context, cl_uint count, const ch
   // Programs that count the terminating zero into a length are common, and drivers take their text up to it.
   source.resize(std::min(source.find_last_not_of('\0') + 1, source.size()));
   NewId id(*context->session);
-  if (id.get() == 0) return refuse(errcode_ret, context->session->dead() ? CL_DEVICE_NOT_AVAILABLE : CL_OUT_OF_RESOURCES);
+  if (id.get() == 0)
+    return refuse(errcode_ret,
+                  context->session->dead() ? context->session->death_status(CL_DEVICE_NOT_AVAILABLE) : CL_OUT_OF_RESOURCES);
   if (cl_int bad = send_source(context, id.get(), source); bad != CL_SUCCESS) return refuse(errcode_ret, bad);
   cl_program program = adopt_program(context, id.keep(), context->devices);
   program->source = std::move(source);
@@ -151,7 +153,9 @@ cl_program clCreateProgramWithIL(cl_context context, const void* il, size_t size
   if (!takes_il) return refuse(errcode_ret, CL_INVALID_OPERATION);
   if (il == nullptr || size == 0) return refuse(errcode_ret, CL_INVALID_VALUE);
   NewId id(*context->session);
-  if (id.get() == 0) return refuse(errcode_ret, context->session->dead() ? CL_DEVICE_NOT_AVAILABLE : CL_OUT_OF_RESOURCES);
+  if (id.get() == 0)
+    return refuse(errcode_ret,
+                  context->session->dead() ? context->session->death_status(CL_DEVICE_NOT_AVAILABLE) : CL_OUT_OF_RESOURCES);
   cl_int bad = send_module(context, id.get(), protocol::ModuleFormat::kIl, il, size);
   if (bad != CL_SUCCESS) return refuse(errcode_ret, bad);
   report(errcode_ret, CL_SUCCESS);
@@ -164,7 +168,9 @@ cl_program clCreateProgramWithBinary(cl_context context, cl_uint count, const cl
   if (cl_int bad = check_devices(context, count, devices); bad != CL_SUCCESS) return refuse(errcode_ret, bad);
   if (cl_int bad = check_binaries(count, lengths, binaries, status); bad != CL_SUCCESS) return refuse(errcode_ret, bad);
   NewId id(*context->session);
-  if (id.get() == 0) return refuse(errcode_ret, context->session->dead() ? CL_DEVICE_NOT_AVAILABLE : CL_OUT_OF_RESOURCES);
+  if (id.get() == 0)
+    return refuse(errcode_ret,
+                  context->session->dead() ? context->session->death_status(CL_DEVICE_NOT_AVAILABLE) : CL_OUT_OF_RESOURCES);
   cl_int bad = send_binaries(context, id.get(), {devices, count}, lengths, binaries, status);
   if (bad != CL_SUCCESS) return refuse(errcode_ret, bad);
   report(errcode_ret, CL_SUCCESS);

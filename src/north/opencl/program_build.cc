@@ -111,7 +111,7 @@ bool is_created(client::Session& session, const client::Payload& refused) {
 /// Links; the program is set if the driver made one, whatever the code.
 cl_int run_link(cl_context context, protocol::LinkModule& message, std::vector<cl_device_id> devices, cl_program& program) {
   client::Session& session = *context->session;
-  if (session.dead()) return CL_DEVICE_NOT_AVAILABLE;
+  if (session.dead()) return session.death_status(CL_DEVICE_NOT_AVAILABLE);
   NewId id(session);
   if (id.get() == 0) return CL_OUT_OF_RESOURCES;
   message.id = id.get();

@@ -95,7 +95,7 @@ void learn_device_clock(cl_command_queue queue) {
 cl_command_queue make_queue(cl_context context, cl_device_id device, const cl_queue_properties* passed,
                             std::vector<cl_queue_properties> given, cl_command_queue_properties bits, cl_int* errcode_ret) {
   client::Session& session = *context->session;
-  if (session.dead()) return refuse(errcode_ret, CL_DEVICE_NOT_AVAILABLE);
+  if (session.dead()) return refuse(errcode_ret, session.death_status(CL_DEVICE_NOT_AVAILABLE));
   auto queue = std::make_unique<_cl_command_queue>(&session);
   queue->device = device;
   queue->properties = bits;

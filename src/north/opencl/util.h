@@ -40,7 +40,7 @@ class NewId {
 /// Sends a creation that names `id` and waits for the driver's verdict: the code that the program's call returns.
 template <typename M>
 cl_int create(client::Session& session, const NewId& id, const M& message) {
-  if (session.dead()) return CL_DEVICE_NOT_AVAILABLE;
+  if (session.dead()) return session.death_status(CL_DEVICE_NOT_AVAILABLE);
   if (id.get() == 0) return CL_OUT_OF_RESOURCES;
   auto made = session.call(message);
   return made ? CL_SUCCESS : to_cl(made.error(), CL_DEVICE_NOT_AVAILABLE);

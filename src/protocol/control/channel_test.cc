@@ -59,7 +59,7 @@ TEST(Channel, PassesDescriptorsThatTheReceiverOwns) {
     ASSERT_EQ(write(memory.get(), "hello", 5), 5);
     auto send = [&left = left, &memory] {
       return left.send_with(
-          SessionOpened{5, 6, 7, {"opencl:0"}},
+          SessionOpened{5, 6, 7, 8, {"opencl:0"}},
           {.worker = left.fd(), .ring = left.fd(), .heap = memory.get(), .grants = left.fd(), .knock = left.fd()});
     };
     ASSERT_TRUE(send());

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "model/confinement.h"
 #include "model/device.h"
 #include "model/terms.h"
@@ -24,7 +25,7 @@
 
 namespace amalgam::protocol {
 
-inline constexpr uint32_t kControlVersion = 5;
+inline constexpr uint32_t kControlVersion = 6;
 
 enum class ControlType : uint16_t {
   kRefused = 1,
@@ -141,11 +142,12 @@ struct SessionOpened {
   };
   uint64_t session = 0;
   int32_t worker_pid = 0;
-  uint64_t heap_bytes = 0;
-  std::vector<std::string> devices;  ///< ids in the order that OpenDevice.index means
+  uint64_t heap_bytes = 0;                 ///< of address space; its memory is as large as the quota now needs, and may grow
+  uint64_t staging_bytes = kStagingBytes;  ///< of the heap's beginning, for the client to hand out
+  std::vector<std::string> devices;        ///< ids in the order that OpenDevice.index means
   template <typename A>
   void fields(A& a) {
-    a(session, worker_pid, heap_bytes, devices);
+    a(session, worker_pid, heap_bytes, staging_bytes, devices);
   }
 };
 
@@ -206,14 +208,16 @@ struct SessionEntry {
   std::vector<uint64_t> device_time_ns;  ///< one a device
   std::string class_name;                ///< that the slice was made with; empty: none
   model::Terms terms;                    ///< of the slice
-  uint64_t memory_now = 0, memory_peak = 0, quota_bytes = 0;
+  uint64_t memory_now = 0;  ///< the larger of what its worker says and what the kernel counted beyond driver-bytes
+  uint64_t memory_peak = 0, quota_bytes = 0;
+  uint64_t memory_counted = 0;  ///< all that the kernel counted, but what the worker had when it was ready
   uint64_t commands = 0, launches = 0, pieces = 0, bytes_written = 0, bytes_read = 0, bytes_copied = 0, waits = 0,
            errors = 0, in_flight = 0;
   template <typename A>
   void fields(A& a) {
     a(session, slice, program, slice_name, pid, worker_pid, uid, age_ms, devices, device_time_ns, class_name, terms,
-      memory_now, memory_peak, quota_bytes, commands, launches, pieces, bytes_written, bytes_read, bytes_copied, waits,
-      errors, in_flight);
+      memory_now, memory_peak, quota_bytes, memory_counted, commands, launches, pieces, bytes_written, bytes_read,
+      bytes_copied, waits, errors, in_flight);
   }
 };
 struct SessionList {
@@ -314,12 +318,12 @@ struct Adopt {
     }
   };
   uint64_t session = 0;
-  uint64_t heap_bytes = 0;
+  uint64_t heap_bytes = 0, staging_bytes = kStagingBytes;  ///< as SessionOpened has them
   uint64_t quota_bytes = 0;            ///< for the capability overlay; the ledger itself is in the daemon
   std::vector<model::Device> devices;  ///< of the slice, without properties, in OpenDevice order
   template <typename A>
   void fields(A& a) {
-    a(session, heap_bytes, quota_bytes, devices);
+    a(session, heap_bytes, staging_bytes, quota_bytes, devices);
   }
 };
 /// The worker has opened its drivers and serves the rings.

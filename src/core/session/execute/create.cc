@@ -23,8 +23,8 @@ Result<protocol::HelloReply> Executor::execute(const protocol::Hello& m) {
               config_.heap_bytes <= kUserSpace - m.heap_base && config_.heap_bytes >= kStagingBytes;
   if (!sane) return fail(Code::kInvalidArgument, "the heap cannot lie there");
   auto* want = reinterpret_cast<void*>(m.heap_base);
-  void* got = ::mmap(want, config_.heap_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
-                     config_.heap_fd, 0);
+  void* got =
+      ::mmap(want, config_.heap_bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, config_.heap_fd, 0);
   if (got == MAP_FAILED) {
     if (errno == EEXIST) return protocol::HelloReply{false};
     return fail(system_error("map heap", errno));
@@ -34,7 +34,7 @@ Result<protocol::HelloReply> Executor::execute(const protocol::Hello& m) {
     return protocol::HelloReply{false};
   }
   heap_base_ = static_cast<std::byte*>(got);
-  heap_.mapped_at(heap_base_);
+  if (!heap_.mapped_at(heap_base_, config_.staging_bytes)) return fail(system_error("open the staging", errno));
   return protocol::HelloReply{true};
 }
 

@@ -273,7 +273,7 @@ namespace {
 /// Checks that a heap end of a box lies in the heap, and makes it an address. `pixel`, `image_type`: of the image at the
 /// other end, 0 if there is none.
 Result<void> place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3> extent, bool rect,
-                           const RegionObject* image, HeapView heap, south::Place& out) {
+                           const RegionObject* image, HeapView view, const Heap& heap, south::Place& out) {
   auto outside = [] { return fail(Code::kInvalidArgument, "outside of the heap", native::kInvalidValue); };
   std::optional<uint64_t> bytes;
   uint64_t row_pitch = end.row_pitch, slice_pitch = end.slice_pitch, begin = end.offset;
@@ -297,8 +297,9 @@ Result<void> place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3
   } else {
     bytes = extent[0];
   }
-  if (!bytes || *bytes > heap.bytes || begin > heap.bytes - *bytes || end.offset > heap.bytes) return outside();
-  out.heap = heap.base + end.offset;
+  if (!bytes || *bytes > view.bytes || begin > view.bytes - *bytes || end.offset > view.bytes) return outside();
+  if (!heap.accessible(begin, *bytes)) return outside();
+  out.heap = view.base + end.offset;
   return {};
 }
 
@@ -314,11 +315,11 @@ Result<south::EventPtr> Executor::issue(const protocol::Transfer& m, Ticket& tic
                               : target != nullptr && target->is_image ? target
                                                                       : nullptr;
   if (source == nullptr) {
-    if (auto ok = place_in_heap(m.from, m.extent, m.rect, image, view(), from); !ok)
+    if (auto ok = place_in_heap(m.from, m.extent, m.rect, image, view(), heap_, from); !ok)
       return std::unexpected(std::move(ok.error()));
   }
   if (target == nullptr) {
-    if (auto ok = place_in_heap(m.to, m.extent, m.rect, image, view(), to); !ok)
+    if (auto ok = place_in_heap(m.to, m.extent, m.rect, image, view(), heap_, to); !ok)
       return std::unexpected(std::move(ok.error()));
   }
   auto made = ticket.stream->stream->transfer(from, to, m.rect, m.extent, ticket.waits);
@@ -342,7 +343,7 @@ Result<south::EventPtr> Executor::issue(const protocol::Fill& m, Ticket& ticket)
   if (target != nullptr && target->is_image && m.pattern.size() != 16)
     return fail(Code::kInvalidArgument, "a colour is 16 bytes", native::kInvalidValue);
   if (target == nullptr) {
-    if (auto ok = place_in_heap(m.to, m.extent, false, nullptr, view(), to); !ok)
+    if (auto ok = place_in_heap(m.to, m.extent, false, nullptr, view(), heap_, to); !ok)
       return std::unexpected(std::move(ok.error()));
   }
   return ticket.stream->stream->fill(to, m.extent, m.pattern, ticket.waits);

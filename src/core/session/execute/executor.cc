@@ -209,7 +209,7 @@ void Executor::reply(uint32_t call, const Result<void>& result, std::span<const 
 }
 
 Result<std::span<std::byte>> Executor::bulk(protocol::BulkRef ref) const {
-  if (ref.size > config_.heap_bytes || ref.offset > config_.heap_bytes - ref.size)
+  if (ref.size > config_.heap_bytes || ref.offset > config_.heap_bytes - ref.size || !heap_.accessible(ref.offset, ref.size))
     return fail(Code::kInvalidArgument, "bulk data lies outside of the heap", native::kInvalidValue);
   return std::span<std::byte>(heap_base_ + ref.offset, ref.size);
 }

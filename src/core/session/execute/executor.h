@@ -53,8 +53,9 @@ struct ExecutorConfig {
   protocol::RingMemory* rings = nullptr;  ///< mapped by the caller, RingMemory::kBytes
   int heap_fd = -1;                       ///< kept by the caller
   uint64_t heap_bytes = 0;
-  uint64_t quota_bytes = 0;  ///< 0: none
-  int output_fd = -1;        ///< read end of what fd 1 writes to, or -1
+  uint64_t staging_bytes = kStagingBytes;  ///< of the heap's beginning, which the client hands out
+  uint64_t quota_bytes = 0;                ///< 0: none
+  int output_fd = -1;                      ///< read end of what fd 1 writes to, or -1
   model::Counters* counters = nullptr;
   const model::Grants* grants = nullptr;  ///< null: nobody else wants the devices, ever
   int bell_fd = -1;                       ///< the arbiter's eventfd

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/sessions/memory_audit.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/limits.h"
+#include "base/units.h"
+#include "daemon/host/memory_count.h"
+
+namespace amalgam::daemon {
+namespace {
+
+constexpr uint64_t kGroupReserve = 128 * kMiB;  ///< of memory.max: files that are read, and what the kernel keeps for itself
+
+uint64_t beyond(uint64_t bytes, uint64_t allowed) { return bytes > allowed ? bytes - allowed : 0; }
+
+/// `exactly`: for a verdict. A helper that has just been started shares its parent's pages.
+uint64_t sum_private(const std::vector<pid_t>& members, bool exactly) {
+  uint64_t sum = 0;
+  for (pid_t pid : members) {
+    auto bytes = exactly ? divided_private_bytes(pid) : std::nullopt;
+    if (!bytes) bytes = private_bytes(pid);
+    sum += bytes.value_or(0);
+  }
+  return sum;
+}
+
+}  // namespace
+
+MemoryAudit::MemoryAudit(Common& common, const SliceRegistry& slices, SessionRegistry& sessions, Ended ended)
+    : common_(common), slices_(slices), sessions_(sessions), ended_(std::move(ended)) {}
+
+MemoryAudit::~MemoryAudit() {
+  common_.loop.cancel(timer_);
+  for (auto& [id, account] : accounts_) common_.loop.cancel(account.timer);
+}
+
+void MemoryAudit::arm(uint64_t ms) {
+  timer_ = common_.loop.after_ms(ms, [this] {
+    timer_ = 0;
+    look();
+  });
+}
+
+void MemoryAudit::begin(const SessionRecord& session) {
+  if (!session.ends.heap) return;
+  Account& account = accounts_[session.id];
+  if (session.state == SessionRecord::State::kLive)
+    account.base = private_bytes(session.worker.process.pid).value_or(kUnknownBase);
+  bound(session, account);
+  if (timer_ == 0) arm(kMemoryLookMs);
+}
+
+void MemoryAudit::bound(const SessionRecord& session, const Account& account) const {
+  const Slice* slice = slices_.find(session.slice);
+  if (slice == nullptr || !session.worker.group.memory_bytes()) return;
+  uint64_t most = slice->quota;
+  if (most == 0)
+    for (const std::string& pool : common_.devices.pools_of(session.devices))
+      most = std::max(most, common_.ledger.pool(pool).capacity);
+  session.worker.group.bound(
+      {most + session.staging_bytes + kHeapCacheBytes + account.base + kDriverBytes + kGroupReserve, kWorkerTasks});
+}
+
+void MemoryAudit::set_quota(const Slice& slice) {
+  for (const auto& [id, account] : accounts_)
+    if (const SessionRecord* session = sessions_.find(id); session != nullptr && session->slice == slice.id)
+      bound(*session, account);
+}
+
+void MemoryAudit::worker_gone(const SessionRecord& session) {
+  if (!accounts_.contains(session.id) || !session.worker.group.ran_out()) return;
+  ended_(session, "its worker held all the memory that its cgroup may (memory.max), and the kernel ended it");
+}
+
+void MemoryAudit::forget(uint64_t session) {
+  auto node = accounts_.extract(session);
+  if (node) common_.loop.cancel(node.mapped().timer);
+}
+
+MemoryAudit::Counted MemoryAudit::counted(uint64_t session) const {
+  auto found = accounts_.find(session);
+  if (found == accounts_.end()) return {};
+  const Account& account = found->second;
+  return {account.heap + beyond(account.own, account.base), account.heap + beyond(account.own, account.base + kDriverBytes)};
+}
+
+bool MemoryAudit::has_run(const SessionRecord& session, Account& account) const {
+  auto time = session.worker.group.time_ns();
+  if (!time) time = process_time_ns(session.worker.process.pid);
+  const bool moved = time && *time != std::exchange(account.time_ns, *time);
+  return moved || account.helpers;
+}
+
+void MemoryAudit::look() {
+  std::vector<pid_t> run;
+  for (auto& [id, account] : accounts_) {
+    SessionRecord* session = sessions_.find(id);
+    if (session != nullptr && has_run(*session, account)) run.push_back(session->worker.process.pid);
+  }
+  const auto members = run.empty() ? std::map<pid_t, std::vector<pid_t>>() : members_of(run);
+  for (auto& [id, account] : accounts_) {
+    SessionRecord* session = sessions_.find(id);
+    if (session == nullptr) continue;
+    account.heap = present_bytes(session->ends.heap.get());
+    if (auto own = members.find(session->worker.process.pid); own != members.end()) {
+      account.helpers = own->second.size() > 1;
+      account.own = sum_private(own->second, false);
+    }
+    judge(*session, account);
+  }
+  if (!accounts_.empty()) arm(run.empty() ? kMemoryRestMs : kMemoryLookMs);
+}
+
+MemoryAudit::Excess MemoryAudit::excess(const SessionRecord& session, const Account& account) const {
+  return {beyond(account.heap, common_.ledger.granted(session.id) + session.staging_bytes + kHeapCacheBytes),
+          beyond(account.own, account.base + kDriverBytes)};
+}
+
+void MemoryAudit::judge(SessionRecord& session, Account& account) {
+  // What comes back holds what nobody knows yet.
+  if (session.state != SessionRecord::State::kLive || account.timer != 0) return;
+  if (common_.ledger.set_unasked(session.id, excess(session, account).sum())) return;
+  ask_for_unused(session);
+  account.timer = common_.loop.after_ms(kMemoryConfirmMs, [this, id = session.id] {
+    accounts_.at(id).timer = 0;
+    confirm(id);
+  });
+}
+
+/// What workers keep without using it may be all that is missing.
+void MemoryAudit::ask_for_unused(const SessionRecord& session) {
+  for (const auto& [id, other] : sessions_.all())
+    if (other->slice == session.slice && other->worker.channel) (void)other->worker.channel.send(protocol::Reclaim{}, 0);
+}
+
+void MemoryAudit::confirm(uint64_t id) {
+  SessionRecord* session = sessions_.find(id);
+  if (session == nullptr) return;
+  Account& account = accounts_.at(id);
+  account.heap = present_bytes(session->ends.heap.get());
+  const pid_t worker = session->worker.process.pid;
+  account.own = sum_private(members_of({worker}).at(worker), true);
+  auto charged = common_.ledger.set_unasked(id, excess(*session, account).sum());
+  if (charged) return;
+  const std::string why = reason(*session, account, charged.error());
+  if (session->ends.grants_page.get() != nullptr)
+    session->ends.grants_page.get()->ending.store(model::Ending::kOverMemory, std::memory_order_release);
+  ended_(*session, why);
+  sessions_.kill(*session, why);
+}
+
+std::string MemoryAudit::reason(const SessionRecord& session, const Account& account, const Error& refusal) const {
+  const Excess over = excess(session, account);
+  std::string what;
+  if (over.heap != 0)
+    what = format_bytes(over.heap) + " in its heap beside its regions (of " + format_bytes(account.heap) + " there)";
+  if (over.own != 0)
+    what += (what.empty() ? "" : " and ") + format_bytes(over.own) +
+            " of its worker's own beyond what drivers may take (of " + format_bytes(account.own) + ")";
+  return "it holds memory that nobody granted: " + what + "; " + refusal.message;
+}
+
+}  // namespace amalgam::daemon
