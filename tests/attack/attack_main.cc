@@ -3,13 +3,15 @@
 //
 //   attack FOLDER FILE    then lines on standard input: KERNEL HEX-OF-ITS-MEMORY → CODE HEX-OF-ITS-MEMORY
 //
-// The file, in the folder, is built once for the first device. Each line runs a kernel of it once, on one item, with the
+// The file, in the folder, is built once for the platform's devices, two of them at most. A kernel whose name ends with '@'
+// is launched on the last one and not waited for. Any other line is for the first. Each line runs a kernel of it once, on one item, with the
 // buffer that is its memory, filled with what the line has, and, if it takes a second one, with a new buffer that nobody has
 // filled; CODE is what OpenCL said of it. The first line of output is
 // "ready", or what went wrong. The end of input ends it.
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -37,11 +39,12 @@ class Machine {
   Machine(const std::string& folder, const std::string& file) {
     cl_platform_id platform = nullptr;
     check(clGetPlatformIDs(1, &platform, nullptr), "platform");
-    check(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device_, nullptr), "device");
+    check(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 2, devices_, &count_), "device");
+    count_ = std::min(count_, 2u);
     cl_int code = 0;
-    context_ = clCreateContext(nullptr, 1, &device_, nullptr, nullptr, &code);
+    context_ = clCreateContext(nullptr, count_, devices_, nullptr, nullptr, &code);
     check(code, "context");
-    queue_ = clCreateCommandQueue(context_, device_, 0, &code);
+    queue_ = clCreateCommandQueue(context_, devices_[0], 0, &code);
     check(code, "queue");
     build(folder, file);
     memory_ = clCreateBuffer(context_, CL_MEM_READ_WRITE, kMemoryBytes, nullptr, &code);
@@ -69,6 +72,20 @@ class Machine {
     return clEnqueueReadBuffer(queue_, memory_, CL_TRUE, 0, bytes.size(), bytes.data(), 0, nullptr, nullptr);
   }
 
+  /// On the last device; nobody waits for it.
+  cl_int leave(const std::string& name, const std::vector<unsigned char>& bytes) {
+    cl_int code = 0;
+    cl_command_queue queue = clCreateCommandQueue(context_, devices_[count_ - 1], 0, &code);
+    cl_mem memory = code == CL_SUCCESS ? clCreateBuffer(context_, CL_MEM_READ_WRITE, kMemoryBytes, nullptr, &code) : nullptr;
+    if (code == CL_SUCCESS)
+      code = clEnqueueWriteBuffer(queue, memory, CL_TRUE, 0, bytes.size(), bytes.data(), 0, nullptr, nullptr);
+    cl_kernel kernel = code == CL_SUCCESS ? clCreateKernel(program_, name.c_str(), &code) : nullptr;
+    if (code == CL_SUCCESS) code = clSetKernelArg(kernel, 0, sizeof memory, &memory);
+    const size_t one = 1;
+    if (code == CL_SUCCESS) code = clEnqueueNDRangeKernel(queue, kernel, 1, nullptr, &one, &one, 0, nullptr, nullptr);
+    return code == CL_SUCCESS ? clFlush(queue) : code;
+  }
+
  private:
   cl_int run_once(cl_kernel kernel) {
     const size_t one = 1;
@@ -84,14 +101,15 @@ class Machine {
     cl_int code = 0;
     program_ = clCreateProgramWithSource(context_, 1, &pointer, &size, &code);
     check(code, "program");
-    code = clBuildProgram(program_, 1, &device_, ("-I" + folder).c_str(), nullptr, nullptr);
+    code = clBuildProgram(program_, count_, devices_, ("-I" + folder).c_str(), nullptr, nullptr);
     if (code == CL_SUCCESS) return;
     std::string log(1 << 16, '\0');
-    clGetProgramBuildInfo(program_, device_, CL_PROGRAM_BUILD_LOG, log.size(), log.data(), nullptr);
+    clGetProgramBuildInfo(program_, devices_[0], CL_PROGRAM_BUILD_LOG, log.size(), log.data(), nullptr);
     throw Broken{log.c_str(), code};
   }
 
-  cl_device_id device_ = nullptr;
+  cl_device_id devices_[2] = {};
+  cl_uint count_ = 0;
   cl_context context_ = nullptr;
   cl_command_queue queue_ = nullptr;
   cl_program program_ = nullptr;
@@ -127,7 +145,9 @@ int main(int argc, char** argv) {
       const size_t space = line.find(' ');
       if (space == std::string::npos) return 2;
       std::vector<unsigned char> bytes = from_hex(line.substr(space + 1));
-      const cl_int code = machine.run(line.substr(0, space), bytes);
+      const bool leaves = space > 1 && line[space - 1] == '@';
+      const std::string kernel = line.substr(0, leaves ? space - 1 : space);
+      const cl_int code = leaves ? machine.leave(kernel, bytes) : machine.run(kernel, bytes);
       std::cout << code << ' ' << to_hex(bytes) << std::endl;
     }
   } catch (const Broken& broken) {

@@ -40,11 +40,11 @@ long sys_thread(volatile global long* counter) {
       "syscall\n\t"
       "testq %%rax, %%rax\n\t"
       "jnz 2f\n"
-      "1: incq (%%r12)\n\t"
+      "1: incq (%%rbx)\n\t"
       "jmp 1b\n"
       "2:"
       : "+a"(result)
-      : "D"(flags), "S"(0L), "{r12}"(counter)
+      : "D"(flags), "S"(0L), "b"(counter)
       : "rcx", "rdx", "r8", "r10", "r11", "memory");
   return result;
 }

@@ -7,14 +7,13 @@ import os
 import time
 import unittest
 
-from tenant import Pool, Script, Tenant, eventually, numbers
+from tenant import Pool, Script, Tenant, eventually
 from test_turns import Spinner
 
 SECONDS = 60 if os.environ.get("AMALGAM_ATTACK_LONG") else 10
 PROCESSORS = len(os.sched_getaffinity(0))
 TICKS = os.sysconf("SC_CLK_TCK")
 CAP, POINT = 5, 1
-TWO_DRIVERS = {"AMALGAM_DEVICES": "two"}
 
 
 def ran_s(pid):
@@ -37,20 +36,24 @@ def children_of(pid):
 
 
 class StolenTime(unittest.TestCase):
+    environment = {}
+
     def setUp(self):
-        self.pool = Pool()
+        self.pool = Pool(environment=self.environment)
         self.pool.start()
         self.addCleanup(self.pool.__exit__, None, None, None)
 
-    def attacker(self, script, waits=True):
-        """A tenant whose script has been started; its session."""
+    def attacker(self, script, blocked=False):
+        """A tenant whose script has run; its session. `blocked`: a launch on its last device waits for ever."""
         known = {s["session"] for s in self.pool.sessions()}
         tenant = Tenant(self.pool)
         self.addCleanup(tenant.close)
         session = next(s for s in self.pool.sessions() if s["session"] not in known)
-        tenant.start(script)
-        if waits:
-            self.assertEqual(tenant.finish().code, 0)
+        if blocked:
+            waits = Script()
+            waits.wait(waits.room(8), 1 << 40)
+            self.assertEqual(tenant.run(waits, "machine@").code, 0)
+        self.assertEqual(tenant.run(script).code, 0)
         return session
 
     def part(self, *workers):
@@ -63,9 +66,9 @@ class StolenTime(unittest.TestCase):
     def set(self, session, *terms):
         self.pool.amalgam("set", str(session["session"]), *terms)
 
-    def judge(self, script, waits=True):
+    def judge(self, script, **how):
         """Steals without a cap, and does not with one, alone and beside a neighbour that was promised 90 %."""
-        session = self.attacker(script, waits)
+        session = self.attacker(script, **how)
         worker = session["worker_pid"]
         begin, was = time.monotonic(), ran_s(worker)
         eventually(lambda: ran_s(worker) > was + 0.5, "the attack works where nothing forbids it")
@@ -80,11 +83,14 @@ class StolenTime(unittest.TestCase):
         self.assertGreaterEqual(honest, 90 * stolen / (CAP + POINT), f"the neighbour has {honest} %, the attacker {stolen} %")
         self.assertEqual(spinner.end(), ("ended\n", 0))
 
-    def test_threads_that_outlive_their_launch(self):
+    def threads(self):
         script = Script()
         for _ in range(2 * PROCESSORS):
             script.stay(script.room(64))
-        self.judge(script)
+        return script
+
+    def test_threads_that_outlive_their_launch(self):
+        self.judge(self.threads())
 
     def test_children(self):
         script = Script()
@@ -93,16 +99,19 @@ class StolenTime(unittest.TestCase):
             script.run(script.room(64))
         self.judge(script)
 
-    def test_children_that_live_for_a_moment(self):
-        """One that stays starts others all the time, which compute and end."""
-        script = Script()
-        script.fork(4)
-        script.loop(3, 1 << 40)
-        script.fork(1)
-        script.loop_of_sums(2_000_000) if hasattr(script, "loop_of_sums") else script.call("getpid")
-        script.call("wait4", -1, 0, 0, 0)
-        script.call("getpid")
-        self.judge(script)
+
+class BehindAnotherDevice(StolenTime):
+    """The same where the session has two devices, on one of which a launch waits for ever."""
+    environment = {"POCL_DEVICES": "pthread basic"}
+
+    def setUp(self):
+        super().setUp()
+        self.assertEqual(len(self.pool.devices()), 2)
+
+    def test_threads_that_outlive_their_launch(self):
+        self.judge(self.threads(), blocked=True)
+
+    test_children = None
 
 
 if __name__ == "__main__":
