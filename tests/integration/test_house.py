@@ -13,13 +13,13 @@ MIB = 1 << 20
 
 
 class FullDisk(unittest.TestCase):
-    """The state file lies on a small file system, which somebody else fills."""
+    """The state file lies on a small file system (with what drivers compile, where root runs this), which somebody else fills."""
 
     def setUp(self):
         self.pool = Pool()
         self.state = self.pool.folder / "state-dir"
         self.state.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", self.state], capture_output=True, check=False)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=0700", "none", self.state], capture_output=True, check=False)
         if mounted.returncode != 0:
             self.pool.__exit__(None, None, None)
             self.skipTest("a file system cannot be mounted here")
