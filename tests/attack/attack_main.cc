@@ -4,10 +4,10 @@
 //   attack FOLDER FILE    then lines on standard input: KERNEL HEX-OF-ITS-MEMORY → CODE HEX-OF-ITS-MEMORY
 //
 // The file, in the folder, is built once for the platform's devices, two of them at most. A kernel whose name ends with '@'
-// is launched on the last one and not waited for. Any other line is for the first. Each line runs a kernel of it once, on one item, with the
-// buffer that is its memory, filled with what the line has, and, if it takes a second one, with a new buffer that nobody has
-// filled; CODE is what OpenCL said of it. The first line of output is
-// "ready", or what went wrong. The end of input ends it.
+// is launched on the last one and not waited for. Any other line is for the first. Each line runs a kernel of it once, on
+// one item, with the buffer that is its memory, filled with what the line has, and, if it takes a second one, with a new
+// buffer that nobody has filled; CODE is what OpenCL said of it. The first line of output is "ready", or what went wrong.
+// The end of input ends it.
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 

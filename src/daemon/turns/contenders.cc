@@ -182,7 +182,8 @@ void Contenders::judge(Contender& contender, uint64_t used_ns, uint64_t now_ns) 
 
 void Contenders::hold_still(uint64_t now_ns) {
   for (Contender& contender : contenders_)
-    if (!contender.granted && !contender.released && (contender.burning || contender.children != 0)) freeze(contender, now_ns);
+    if (!contender.granted && !contender.released && (contender.burning || contender.children != 0))
+      freeze(contender, now_ns);
 }
 
 void Contenders::judge_escape(Contender& contender, uint64_t used_ns, uint64_t now_ns) {

@@ -43,8 +43,9 @@ constexpr const char* kSystem[] = {"/usr",
                                    "/sys/bus",
                                    "/sys/dev",
                                    "/sys/module"};
-constexpr const char* kNodes[] = {"/dev/null",    "/dev/zero", "/dev/full", "/dev/random",
-                                  "/dev/urandom", "/dev/dri",  "/dev/kfd",  "/dev/accel"};
+// Not /dev/zero: mapped shared, it is memory that nobody counts.
+constexpr const char* kNodes[] = {"/dev/null", "/dev/full", "/dev/random", "/dev/urandom",
+                                  "/dev/dri",  "/dev/kfd",  "/dev/accel"};
 // Where variables of loaders and drivers name further folders.
 constexpr const char* kPathVariables[] = {"LD_LIBRARY_PATH", "OCL_ICD_VENDORS", "AMALGAM_OPENCL_VENDORS",
                                           "OPENCL_VENDOR_PATH"};
