@@ -12,6 +12,8 @@ namespace {
 
 using namespace amalgam;
 
+constexpr int kPatienceMs = 10'000;
+
 int list(const protocol::Channel& daemon) {
   protocol::DeviceList list;
   for (const char* library : {"crashes.so", "refuses.so", "ends.so", "garbles.so", "well.so"}) {
@@ -43,6 +45,7 @@ int probe(const protocol::Channel& daemon, const std::string& library) {
 
 int main(int argc, char** argv) {
   protocol::Channel daemon{UniqueFd(3)};
+  (void)daemon.receive(kPatienceMs);  // how to confine itself; what is not read would take our answer with it
   if (argc == 3 && std::strcmp(argv[1], "--libraries") == 0) return list(daemon);
   if (argc == 4 && std::strcmp(argv[1], "--probe") == 0) return probe(daemon, argv[3]);
   if (argc == 2 && std::strcmp(argv[1], "--check") == 0) return daemon.send(protocol::WorkerHello{}) ? 0 : 1;
