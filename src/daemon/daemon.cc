@@ -16,6 +16,7 @@ namespace amalgam::daemon {
 namespace {
 
 constexpr uint64_t kRecoveryMs = 2000;  ///< workers of an earlier daemon are waited for so long
+constexpr uint64_t kGuardianMs = 1000;  ///< a guardian that cannot be started is tried again so often
 constexpr uint64_t kAskMs = 1000;       ///< at the end workers are told, so much later signalled,
 constexpr uint64_t kKillMs = 5000;      ///< and so much later killed
 constexpr const char* kHostPool = "host";
@@ -211,10 +212,15 @@ Result<void> Daemon::watch_guardian() {
 void Daemon::on_guardian_gone() {
   loop_->unwatch(guardian_->descriptor());
   log_.error("the guardian has died; another one is started");
+  replace_guardian();
+}
+
+void Daemon::replace_guardian() {
   auto replaced = guardian_->replace();
   if (replaced) replaced = watch_guardian();
-  if (!replaced) return log_.error("{}; no worker is frozen from now on", replaced.error().text());
-  sessions_->keep_all();
+  if (replaced) return sessions_->keep_all();
+  log_.error("{}; no worker is frozen until it can be started", replaced.error().text());
+  loop_->after_ms(kGuardianMs, [this] { replace_guardian(); });
 }
 
 Result<void> Daemon::govern(const SessionRecord& session) {
@@ -234,6 +240,7 @@ Result<void> Daemon::govern(const SessionRecord& session) {
   member.pidfd = session.worker.process.pidfd.get();
   member.bell = session.ends.bell.get();
   member.knock = session.ends.knock.get();
+  member.threads = threads_of(member.pid);
   member.worker = &session.worker.channel;
   auto added = arbitration_->add(member);
   if (added) census_->begin(session.id, member.pid);

@@ -55,6 +55,7 @@ class Daemon {
   void end_session(uint64_t id, const char* why);
   Result<void> watch_guardian();
   void on_guardian_gone();
+  void replace_guardian();
   Result<void> recover(std::vector<Guardian::Kept> kept);
   void probe();
   void on_found(std::vector<model::Device> devices);

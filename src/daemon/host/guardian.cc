@@ -20,7 +20,7 @@ namespace {
 
 constexpr int kPatienceMs = 5000;  ///< for the guardian of an earlier daemon, which does nothing else
 
-constexpr int kKeepMs = 1000;  ///< for ours, when it is given much at once
+constexpr int kKeepMs = 100;  ///< for ours, when it is given much at once
 
 /// Names a socket by an open folder, since a whole path may be too long for an address.
 struct Place {
@@ -69,10 +69,7 @@ protocol::Channel connect_to(const std::filesystem::path& socket) {
 }  // namespace
 
 Result<std::vector<Guardian::Kept>> Guardian::take_over() {
-  {
-    std::lock_guard lock(mutex_);
-    channel_ = connect_to(socket_);
-  }
+  set_channel(connect_to(socket_));
   if (channel_) {
     if (auto kept = receive_all()) return kept;
     // One that does not answer is stuck or of another version: another one, and sessions that nobody kept.
@@ -111,9 +108,18 @@ Result<void> Guardian::start() {
   }
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
-  std::lock_guard lock(mutex_);
-  channel_ = protocol::Channel(std::move(ours));
+  set_channel(protocol::Channel(std::move(ours)));
   return {};
+}
+
+void Guardian::set_channel(protocol::Channel channel) {
+  UniqueFd probe(channel ? ::fcntl(channel.fd(), F_DUPFD_CLOEXEC, 0) : -1);
+  {
+    std::lock_guard lock(probe_mutex_);
+    probe_ = std::move(probe);
+  }
+  std::lock_guard lock(mutex_);
+  channel_ = std::move(channel);
 }
 
 Result<void> Guardian::replace() { return start(); }
@@ -129,9 +135,9 @@ void Guardian::forget(uint64_t session) {
 }
 
 bool Guardian::alive() const {
-  std::lock_guard lock(mutex_);
-  pollfd peer{channel_.fd(), 0, 0};
-  return channel_ && ::poll(&peer, 1, 0) == 0;
+  std::lock_guard lock(probe_mutex_);
+  pollfd peer{probe_.get(), 0, 0};
+  return probe_ && ::poll(&peer, 1, 0) == 0;
 }
 
 }  // namespace amalgam::daemon

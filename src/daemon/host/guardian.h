@@ -14,7 +14,8 @@
 // Should the guardian die, the daemon starts another one and gives it everything again; while there is none, nothing may be
 // stopped. If both are killed at once sessions go on, governed by nobody, and the next daemon continues the stopped ones.
 //
-// Threads: alive() any; the rest one at a time. Blocking: take_over() up to some seconds; nothing else.
+// Threads: alive() any; the rest one at a time. Blocking: take_over() up to some seconds, keep() a tenth of one;
+// alive() never.
 #pragma once
 
 #include <filesystem>
@@ -52,11 +53,14 @@ class Guardian {
 
  private:
   Result<void> start();
+  void set_channel(protocol::Channel channel);
   Result<std::vector<Kept>> receive_all();
 
   const std::filesystem::path socket_;
-  mutable PiMutex mutex_;  ///< guards which channel it is
+  std::mutex mutex_;  ///< guards which channel it is
   protocol::Channel channel_;
+  mutable PiMutex probe_mutex_;  ///< never held for longer than a look
+  UniqueFd probe_;               ///< the channel once more, for looks
 };
 
 }  // namespace amalgam::daemon

@@ -217,6 +217,7 @@ Result<Launcher::Started> Launcher::start(std::vector<std::string> arguments, pr
   order.readable.insert(order.readable.end(), options_.readable.begin(), options_.readable.end());
   if (auto sent = started.channel.send(order, 0); !sent) {
     put_an_end(started.process);
+    (void)started.group.remove();
     return std::unexpected(std::move(sent.error()));
   }
   return started;

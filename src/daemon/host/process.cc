@@ -107,9 +107,11 @@ int clone_flags(uint32_t spaces) {
 }  // namespace
 
 uint64_t start_time_of(pid_t pid) {
-  constexpr size_t kState = 0, kStartTime = 22 - 3;
+  constexpr size_t kState = 0, kThreads = 20 - 3, kStartTime = 22 - 3;
   const std::vector<std::string> fields = stat_fields("/proc/" + std::to_string(pid));
-  if (fields.size() <= kStartTime || fields[kState] == "Z" || fields[kState] == "X") return 0;
+  if (fields.size() <= kStartTime || fields[kState] == "X") return 0;
+  // A process whose first thread has ended is shown as a zombie, and its other threads run.
+  if (fields[kState] == "Z" && fields[kThreads] == "1") return 0;
   return std::strtoull(fields[kStartTime].c_str(), nullptr, 10);
 }
 
@@ -214,22 +216,6 @@ std::map<pid_t, pid_t> threads_of(pid_t pid) {
       return;
     }
   });
-  return found;
-}
-
-std::map<pid_t, uint64_t> descendants_of(pid_t pid, size_t most) {
-  constexpr size_t kMostThreads = 1024;
-  std::map<pid_t, uint64_t> found;
-  std::vector<pid_t> parents{pid};
-  while (!parents.empty() && found.size() < most) {
-    const pid_t parent = parents.back();
-    parents.pop_back();
-    each_thread(parent, kMostThreads, [&](pid_t, const std::string& folder) {
-      std::ifstream children(folder + "/children");
-      for (pid_t child = 0; found.size() < most && children >> child;)
-        if (found.emplace(child, process_time_ns(child).value_or(0)).second) parents.push_back(child);
-    });
-  }
   return found;
 }
 

@@ -60,9 +60,6 @@ std::optional<uint64_t> process_time_ns(pid_t pid);
 clockid_t process_clock(pid_t pid);
 /// A process's threads: their numbers in its own name space, and ours. At most 256 of them.
 std::map<pid_t, pid_t> threads_of(pid_t pid);
-/// What a process has started, and they in turn: our numbers, and the time that each has run, in nanoseconds. At most
-/// `most` of them.
-std::map<pid_t, uint64_t> descendants_of(pid_t pid, size_t most);
 /// After its pidfd became readable: kills what is left of the group, reaps the child. Says how it ended: "exit status 1",
 /// "signal 11 (Segmentation fault)"; empty if it was not our child.
 std::string reap(const Process& process);

@@ -106,7 +106,7 @@ void MemoryAudit::look() {
     account.heap = present_bytes(session->ends.heap.get());
     if (auto own = members.find(session->worker.process.pid); own != members.end()) {
       account.helpers = own->second.size() > 1;
-      account.own = sum_private(own->second, false);
+      account.own = beyond(sum_private(own->second, false), account.helpers ? account.shared : 0);
     }
     judge(*session, account);
   }
@@ -141,7 +141,9 @@ void MemoryAudit::confirm(uint64_t id) {
   Account& account = accounts_.at(id);
   account.heap = present_bytes(session->ends.heap.get());
   const pid_t worker = session->worker.process.pid;
-  account.own = sum_private(members_of({worker}).at(worker), true);
+  const std::vector<pid_t> members = members_of({worker}).at(worker);
+  account.own = sum_private(members, true);
+  account.shared = beyond(sum_private(members, false), account.own);
   auto charged = common_.ledger.set_unasked(id, excess(*session, account).sum());
   if (charged) return;
   const std::string why = reason(*session, account, charged.error());

@@ -57,7 +57,8 @@ class MemoryAudit {
   struct Account {
     uint64_t base = kUnknownBase;
     uint64_t time_ns = 0;  ///< of the worker's processor at the last look
-    bool helpers = false, asked = false;
+    bool helpers = false;
+    uint64_t shared = 0;  ///< what a quick count of `own` has twice: pages that it shares with its helpers
     uint64_t heap = 0, own = 0;
     EventLoop::TimerId timer = 0;
   };

@@ -169,6 +169,7 @@ Result<void> SessionRegistry::send_adopt(SessionRecord& session, Opening& openin
 }
 
 void SessionRegistry::on_ready(SessionRecord& session, const protocol::Packet& packet) {
+  if (!openings_.contains(session.id)) return;  // it was refused meanwhile, and is being killed
   auto ready = packet.as<protocol::SessionReady>();
   if (!ready) return kill(session, "it broke the protocol");
   if (ready->code != Code::kOk) {

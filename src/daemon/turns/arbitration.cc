@@ -115,8 +115,8 @@ void Arbitration::run() {
     std::lock_guard lock(mutex_);
     if (stop_) return;
     uint64_t now = protocol::monotonic_ns(), wake = UINT64_MAX;
-    wake = voices_.listen_again(now);
     for (int i = 0; i < count; ++i) hear(events[i].data.fd, now);
+    wake = voices_.listen_again(now);
     for (auto& [id, device] : devices_) {
       attend(*device, now);
       wake = std::min(wake, device->wake_ns);
@@ -156,10 +156,20 @@ void Arbitration::weigh(GovernedDevice& device, core::SliceId slice, uint64_t no
   Governed& of = found->second;
   const uint64_t counted_ns = device.contenders.measure(slice, now_ns) / processors_;
   (void)device.arbiter.totals(now_ns, slice);  // up to now
-  const uint64_t charged_ns = device.arbiter.used_ns(slice) - of.charged_ns;
-  const uint64_t over_ns = of.free.spend(counted_ns - std::min(counted_ns, charged_ns), now_ns);
-  if (over_ns != 0) device.arbiter.correct(now_ns, slice, static_cast<int64_t>(over_ns));
+  // Less than before where the worker has said that it rested.
+  of.ahead_ns += static_cast<int64_t>(device.arbiter.used_ns(slice) - of.charged_ns) - static_cast<int64_t>(counted_ns);
+  if (of.ahead_ns < 0) {
+    const uint64_t over_ns = of.free.spend(static_cast<uint64_t>(-of.ahead_ns), now_ns);
+    if (over_ns != 0) device.arbiter.correct(now_ns, slice, static_cast<int64_t>(over_ns));
+    of.ahead_ns = 0;
+  }
   of.charged_ns = device.arbiter.used_ns(slice);
+}
+
+/// A turn begins or ends: what it was charged beyond what was counted pays for nothing that comes.
+void Arbitration::begin_count(GovernedDevice& device, core::SliceId slice, uint64_t now_ns) {
+  weigh(device, slice, now_ns);
+  if (auto found = device.governed.find(slice); found != device.governed.end()) found->second.ahead_ns = 0;
 }
 
 /// A shorter pause of this slice counts as work.
@@ -190,12 +200,13 @@ bool Arbitration::came_back(GovernedDevice& device, const core::Arbiter::Step& s
 
 void Arbitration::attend(GovernedDevice& device, uint64_t now_ns) {
   size_t wanting = 0;
+  const bool was_freezable = device.contenders.freezable();
   weigh(device, device.arbiter.holder(), now_ns);
   for (const auto& [slice, contenders] : device.governed) {
     Contenders::Sight sight = observe(device, slice, now_ns);
     wanting += sight.busy() ? 1 : 0;
     if (slice == device.arbiter.draining() && !sight.in_flight) device.arbiter.drained(now_ns, slice);
-    if (device.parked && slice == device.arbiter.holder() && sight.pending) {
+    if (device.parked && slice == device.arbiter.holder() && sight.busy()) {
       device.parked = false;
       device.contenders.grant(slice, now_ns);
     }
@@ -216,6 +227,7 @@ void Arbitration::attend(GovernedDevice& device, uint64_t now_ns) {
     step = act();
   }
   device.contenders.hold_still(now_ns);
+  note_guard(device, was_freezable);
   device.wake_ns = plan(device, step, wanting, now_ns);
   bool runs = device.arbiter.holder() != 0 && !device.parked;
   if (runs && !device.goals.empty()) device.wake_ns = std::min(device.wake_ns, device.goals_due_ns);
@@ -276,7 +288,7 @@ uint64_t Arbitration::plan(GovernedDevice& device, const core::Arbiter::Step& st
 void Arbitration::carry_out(GovernedDevice& device, const core::Arbiter::Action& action, uint64_t now_ns) {
   switch (action.kind) {
     case core::Arbiter::ActionKind::kGrant:
-      weigh(device, action.slice, now_ns);  // what it did until now was not in this turn
+      begin_count(device, action.slice, now_ns);
       device.parked = false;
       device.patience = 0;
       device.look_ns = 0;
@@ -290,10 +302,14 @@ void Arbitration::carry_out(GovernedDevice& device, const core::Arbiter::Action&
 }
 
 void Arbitration::revoke(GovernedDevice& device, core::SliceId slice, uint64_t now_ns) {
-  bool froze = device.contenders.freezable();
+  begin_count(device, slice, now_ns);
   device.contenders.revoke(slice, now_ns);
-  if (device.contenders.freezable() == froze) return;
-  if (froze) log_.error("{}: the guardian is gone; nothing is frozen until there is another one", device.id);
+}
+
+/// Whether workers could be frozen before, and can now.
+void Arbitration::note_guard(GovernedDevice& device, bool was_freezable) {
+  if (device.contenders.freezable() == was_freezable) return;
+  if (was_freezable) log_.error("{}: the guardian is gone; nothing is frozen until there is another one", device.id);
   tell_pieces(device);
 }
 
@@ -352,6 +368,7 @@ Result<void> Arbitration::add_contender(GovernedDevice& device, const Member& me
                       .pidfd = member.pidfd,
                       .worker = member.worker,
                       .held = held};
+  contender.threads = member.threads;
   if (device.contenders.freezable()) contender.meter = Meter(member.pid, member.session, &*alarms_);
   device.contenders.add(std::move(contender), holds, now_ns);
   tell_pieces(device);
@@ -372,8 +389,13 @@ Result<void> Arbitration::add(const Member& member) {
       remove_locked(member.session, now);
       return added;
     }
-    (void)voices_.listen(member.bell, member.session, false);
-    if (uses.size() == 1) (void)voices_.listen(member.knock, member.session, true);  // else it is not known which one
+    auto heard = voices_.listen(member.bell, member.session, false);
+    // Who knocks for one of several devices does not say for which.
+    if (heard && uses.size() == 1) heard = voices_.listen(member.knock, member.session, true);
+    if (!heard) {
+      remove_locked(member.session, now);
+      return heard;
+    }
   }
   poke();
   return {};

@@ -16,7 +16,8 @@
 // likes (voices.h): this thread has a real-time class, and must not run whenever somebody wants it to.
 //
 // Time. A slice is charged what it held the device for, as it says, and at least what the kernel counted for its workers and
-// their helpers, divided by the processors (weigh()). All devices that are the processors are one here: a slice has one turn
+// their helpers, divided by the processors (weigh()), each turn for itself: what a worker takes back of its charge by
+// calling itself idle, it is charged again if it ran. All devices that are the processors are one here: a slice has one turn
 // on them, one share and one cap, however many drivers show them. A small part of the time (kFreePart) is not charged to
 // who has no turn: messages have to be read.
 //
@@ -71,6 +72,7 @@ class Arbitration {
     std::string slice_name;
     core::Terms terms;
     std::vector<DeviceUse> devices;  ///< in the session's own order
+    std::map<pid_t, pid_t> threads;  ///< the worker's numbers for its threads, and ours
     const model::Counters* counters = nullptr;
     model::Grants* grants = nullptr;
     pid_t pid = 0;  ///< of the worker
@@ -122,6 +124,7 @@ class Arbitration {
   struct Governed {
     uint32_t contenders = 0;
     uint64_t charged_ns = 0;  ///< as the arbiter has it, when it was weighed last
+    int64_t ahead_ns = 0;     ///< what it was charged in this turn beyond what was counted
     Margin free{kFreePart, kFreeNs};
   };
   static constexpr uint64_t kFreePart = 400, kFreeNs = 1'000'000;
@@ -148,6 +151,8 @@ class Arbitration {
   void poke() const;
   void hear(int fd, uint64_t now_ns);
   void weigh(GovernedDevice& device, core::SliceId slice, uint64_t now_ns);
+  void begin_count(GovernedDevice& device, core::SliceId slice, uint64_t now_ns);
+  void note_guard(GovernedDevice& device, bool was_freezable);
   void attend(GovernedDevice& device, uint64_t now_ns);
   Contenders::Sight observe(GovernedDevice& device, core::SliceId slice, uint64_t now_ns);
   bool came_back(GovernedDevice& device, const core::Arbiter::Step& step, uint64_t now_ns);

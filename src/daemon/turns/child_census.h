@@ -5,8 +5,8 @@
 // starts computes as well as the worker does. A process must run to start another one; so only workers whose clock has
 // moved, or that had helpers, are looked at, every kChildrenEveryMs while there are any and four times less often while
 // nobody runs. What a helper ran between two looks and its end is not seen, which is why a worker with helpers counts as
-// one that computes (contenders.h). Where the worker has no name space of processes of its own, a helper whose parent has
-// ended is not found; it is stopped with its group all the same.
+// one that computes (contenders.h). They are found by the worker's group, which they cannot leave, in one walk over the
+// machine's processes, however many threads or parents there are.
 //
 // Threads: the loop's. Nothing blocks.
 #pragma once
@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <vector>
 
 #include "daemon/host/event_loop.h"
 
@@ -42,7 +43,7 @@ class ChildCensus {
     std::map<pid_t, uint64_t> children;  ///< what each had run
   };
   void look();
-  bool look_at(uint64_t session, Worker& worker);
+  void count(uint64_t session, Worker& worker, const std::map<pid_t, std::vector<pid_t>>& members);
 
   EventLoop& loop_;
   Listener listener_;

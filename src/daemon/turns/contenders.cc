@@ -28,7 +28,6 @@ constexpr uint64_t kManyLaunchesNs = 1'000'000, kRareUse = 10, kSeldomUse = 5;
 constexpr uint64_t kRestPart = 5, kElsewherePart = 10;  // what counts, of what is used at rest, and beside another device
 constexpr uint64_t kLeastAlarmNs = 500'000;             // alarms come with the kernel's ticks: a shorter one is none
 constexpr uint64_t kEscapeAlarmNs = 5'000'000;          // a stop takes until a thread leaves the kernel
-constexpr uint64_t kThreadsEveryNs = 1'000'000'000;     // a worker's threads are looked for no more often
 
 template <typename Field>
 bool any(const Contender& contender, Field field) {
@@ -53,24 +52,11 @@ bool is_awaited(const Contender& contender, uint64_t now_ns) {
   return contender.knocked_ns != 0 && now_ns < contender.knocked_ns + Contenders::kKnockNs && !has_come(contender);
 }
 
-/// Our number for a thread that the worker names by its own; 0: there is none.
-pid_t our_number(Contender& contender, pid_t theirs, uint64_t now_ns) {
-  auto found = contender.threads.find(theirs);
-  const bool is_time = contender.threads_at_ns == 0 || now_ns >= contender.threads_at_ns + kThreadsEveryNs;
-  if (found == contender.threads.end() && is_time) {
-    contender.threads = threads_of(contender.pid);
-    contender.threads_at_ns = now_ns;
-    found = contender.threads.find(theirs);
-  }
-  return found == contender.threads.end() ? 0 : found->second;
-}
-
-void stop(Contender& contender, uint64_t now_ns) {
+void stop(const Contender& contender) {
   if (!signal_group(contender.pidfd, contender.pid, SIGSTOP)) return;  // it is gone; its number may be somebody else's
   for (const auto& runner : contender.counters->runners) {
-    const pid_t thread = runner.load(std::memory_order_relaxed);
-    if (thread <= 0) continue;
-    if (const pid_t ours = our_number(contender, thread, now_ns); ours > 0) ::tgkill(contender.pid, ours, SIGSTOP);
+    const auto found = contender.threads.find(runner.load(std::memory_order_relaxed));
+    if (found != contender.threads.end()) ::tgkill(contender.pid, found->second, SIGSTOP);
   }
 }
 
@@ -143,11 +129,11 @@ Contenders::Sight Contenders::look(core::SliceId slice, uint64_t now_ns) const {
   Sight sight;
   for (const Contender& contender : contenders_) {
     if (contender.slice != slice || contender.released) continue;
-    sight.pending |= contender.wanting() || is_awaited(contender, now_ns) || (contender.burning && !contender.granted);
+    const bool computes = contender.burning || contender.children != 0;
+    sight.pending |= contender.wanting() || is_awaited(contender, now_ns) || (computes && !contender.granted);
     // A frozen worker may have nothing in flight by now: its last command ended before the signal took hold. What it would
     // do next it cannot say, so it counts as busy until its turn.
-    sight.in_flight |=
-        contender.frozen || contender.in_flight() || (contender.granted && (contender.burning || contender.children != 0));
+    sight.in_flight |= contender.frozen || contender.in_flight() || (computes && contender.granted);
     sight.idle_for_ns = std::min(sight.idle_for_ns, now_ns - std::min(now_ns, contender.idle_since_ns()));
   }
   return sight;
@@ -159,9 +145,10 @@ uint64_t Contenders::measure(core::SliceId slice, uint64_t now_ns) {
   uint64_t used_ns = 0;
   for (Contender& contender : contenders_) {
     if (contender.slice != slice) continue;
-    const uint64_t own_ns = contender.meter.take() + std::exchange(contender.children_ns, 0);
+    // When its helpers ran what they ran since they were counted last nobody knows: they are charged, and no more.
+    const uint64_t own_ns = contender.meter.take();
     judge(contender, own_ns, now_ns);
-    used_ns += own_ns;
+    used_ns += own_ns + std::exchange(contender.children_ns, 0);
   }
   return used_ns;
 }
@@ -191,11 +178,12 @@ void Contenders::judge_escape(Contender& contender, uint64_t used_ns, uint64_t n
   if (contender.since_frozen_ns < kEscapeAlarmNs) return;
   contender.escapes.owe(std::exchange(contender.since_frozen_ns, 0), now_ns);
   if (contender.escapes.left_ns() == 0) escaped_.push_back(contender.session);
-  stop(contender, now_ns);
+  stop(contender);
   contender.meter.arm(kEscapeAlarmNs);
 }
 
 void Contenders::note_children(uint64_t session, uint64_t count, uint64_t ran_ns) {
+  if (!freezable_) return;  // they are no work of a card's
   for (Contender& contender : contenders_) {
     if (contender.session != session) continue;
     contender.children = count;
@@ -284,7 +272,7 @@ void Contenders::freeze(Contender& contender, uint64_t now_ns) {
   if (contender.frozen || !freezable_) return;
   guarded_ = guardian_.alive();
   if (!guarded_) return;
-  stop(contender, now_ns);
+  stop(contender);
   contender.frozen = true;
   contender.frozen_at_ns = now_ns;
   contender.since_frozen_ns = 0;

@@ -79,8 +79,7 @@ struct Contender {
   uint64_t knocked_ns = 0;                                       ///< when the program knocked last; 0: never
   uint64_t frozen_at_ns = 0;                                     ///< the last time
   uint64_t since_frozen_ns = 0;                                  ///< what it has run since, as long as it stands still
-  std::map<pid_t, pid_t> threads;                                ///< its numbers for its threads, and ours
-  uint64_t threads_at_ns = 0;                                    ///< when they were looked for
+  std::map<pid_t, pid_t> threads;                                ///< its numbers for its threads when it began, and ours
   std::vector<uint32_t> latencies;                               ///< what of the counters' was looked at; empty: nothing yet
 
   bool in_flight() const;

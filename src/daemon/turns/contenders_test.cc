@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/host/process.h"
 #include "protocol/control/control.h"
 #include "protocol/link/ring.h"
 #include "tests/daemon/stand_in.h"
@@ -55,7 +56,9 @@ TEST_F(ContendersTest, WhatIsSaidToComputeIsStoppedWithTheRestAndIsNobodyElse) {
   worker.counters->runners[0] = ::gettid();  // a lie
   worker.counters->runners[1] = worker.pid;
   worker.counters->runners[2] = -1;
-  worker.sit(contenders);
+  Contender contender = worker.contender();
+  contender.threads = threads_of(worker.pid);
+  contenders.add(std::move(contender), true, kNow);
   worker.begin();
   contenders.revoke(kSlice, kNow);
   EXPECT_TRUE(worker.is_stopped());
@@ -204,6 +207,30 @@ TEST_F(LyingWorker, IsStoppedAgainWhenSomebodyContinuesItAndIsReported) {
   });
   ASSERT_FALSE(escaped.empty());
   EXPECT_EQ(escaped.front(), liar.session);
+}
+
+TEST_F(ContendersTest, WhoHasHelpersAndNoGrantWantsOne) {
+  worker.sit(contenders);
+  ASSERT_TRUE(contenders.park(kSlice, kNow));
+  contenders.note_children(worker.session, 1, 0);
+  EXPECT_TRUE(contenders.look(kSlice, kNow).pending);
+}
+
+TEST_F(ContendersTest, HelpersAreNoWorkOfACard) {
+  Contenders card(false, guardian);
+  worker.sit(card);
+  card.note_children(worker.session, 1, 5'000);
+  EXPECT_FALSE(card.look(kSlice, kNow).busy());
+  EXPECT_EQ(card.measure(kSlice, kNow), 0u);
+}
+
+TEST_F(ContendersTest, WhatHelpersRanIsNoEscape) {
+  worker.sit(contenders);
+  worker.begin();
+  contenders.revoke(kSlice, kNow);
+  contenders.note_children(worker.session, 1, 10'000'000'000);
+  EXPECT_EQ(contenders.measure(kSlice, kNow), 10'000'000'000u);
+  EXPECT_TRUE(contenders.escaped().empty());
 }
 
 TEST_F(ContendersTest, WhoHasHelpersComputes) {
