@@ -166,7 +166,8 @@ void Arbitration::weigh(GovernedDevice& device, core::SliceId slice, uint64_t no
   of.charged_ns = device.arbiter.used_ns(slice);
 }
 
-/// A turn begins or ends: what it was charged beyond what was counted pays for nothing that comes.
+/// A turn begins: what the last one was charged beyond what was counted pays for nothing that comes. It has paid for what
+/// was counted late: the kernel adds up what a thread runs in its ticks and when it stops.
 void Arbitration::begin_count(GovernedDevice& device, core::SliceId slice, uint64_t now_ns) {
   weigh(device, slice, now_ns);
   if (auto found = device.governed.find(slice); found != device.governed.end()) found->second.ahead_ns = 0;
@@ -302,7 +303,7 @@ void Arbitration::carry_out(GovernedDevice& device, const core::Arbiter::Action&
 }
 
 void Arbitration::revoke(GovernedDevice& device, core::SliceId slice, uint64_t now_ns) {
-  begin_count(device, slice, now_ns);
+  weigh(device, slice, now_ns);
   device.contenders.revoke(slice, now_ns);
 }
 
