@@ -289,7 +289,7 @@ uint64_t Arbitration::plan(GovernedDevice& device, const core::Arbiter::Step& st
 void Arbitration::carry_out(GovernedDevice& device, const core::Arbiter::Action& action, uint64_t now_ns) {
   switch (action.kind) {
     case core::Arbiter::ActionKind::kGrant:
-      begin_count(device, action.slice, now_ns);
+      if (!device.contenders.hold(action.slice)) begin_count(device, action.slice, now_ns);
       device.parked = false;
       device.patience = 0;
       device.look_ns = 0;

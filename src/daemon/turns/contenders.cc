@@ -191,6 +191,10 @@ void Contenders::note_children(uint64_t session, uint64_t count, uint64_t ran_ns
   }
 }
 
+bool Contenders::hold(core::SliceId slice) const {
+  return std::ranges::any_of(contenders_, [&](const Contender& each) { return each.slice == slice && each.granted; });
+}
+
 core::SliceId Contenders::slice_of(uint64_t session) const {
   auto found = std::ranges::find(contenders_, session, &Contender::session);
   return found == contenders_.end() ? 0 : found->slice;

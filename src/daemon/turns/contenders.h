@@ -109,6 +109,8 @@ class Contenders {
   void hold_still(uint64_t now_ns);
   /// A worker has so many helper processes, which have run for so long since the last call.
   void note_children(uint64_t session, uint64_t count, uint64_t ran_ns);
+  /// Whether a slice's workers have the device.
+  bool hold(core::SliceId slice) const;
   /// Of a session that contends here; 0: it does not.
   core::SliceId slice_of(uint64_t session) const;
   /// Sessions whose workers run although they are stopped, since the last call.
