@@ -186,16 +186,21 @@ Result<Config> parse_config(std::string_view text, const std::string& name) {
   auto read = read_table(*table, "", top_keys(config, name, inner), name);
   if (!read) return std::unexpected(std::move(read.error()));
   if (inner.code != Code::kOk) return std::unexpected(std::move(inner));
+  constexpr uint64_t kLeastUserId = 65'536;
   const Isolation& isolation = config.isolation;
-  if (isolation.first_user_id == 0 || isolation.user_ids < 2 || isolation.first_user_id + isolation.user_ids > UINT32_MAX)
+  if (isolation.first_user_id < kLeastUserId || isolation.user_ids < 2 ||
+      isolation.first_user_id + isolation.user_ids > UINT32_MAX)
     return fail(Code::kInvalidArgument,
                 name + ": isolation: " + std::to_string(isolation.user_ids) + " user ids from " +
-                    std::to_string(isolation.first_user_id) +
-                    " on: the first must not be 0, and there must be at least 2, all below 2^32 - 1");
+                    std::to_string(isolation.first_user_id) + " on: the first must be " + std::to_string(kLeastUserId) +
+                    " or more (lower ones are accounts'), and there must be at least 2, all below 2^32 - 1");
   return config;
 }
 
 Result<Config> load_config(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored))
+    return fail(Code::kInvalidArgument, "configuration " + file.string() + " is a folder: name the file in it");
   std::ifstream in(file);
   if (!in) return fail(system_error("read configuration " + file.string(), errno));
   std::ostringstream text;
