@@ -10,6 +10,8 @@
 #include <string>
 #include <thread>
 
+#include "daemon/host/process.h"
+#include "protocol/link/ring.h"
 #include "tests/daemon/stand_in.h"
 
 namespace amalgam::daemon {
@@ -27,7 +29,8 @@ bool eventually(const std::function<bool()>& condition) {
 
 /// A session with one device, which its arbiter knows.
 struct Member : StandIn {
-  Member(Arbitration& to, uint64_t id, core::Priority priority) : StandIn(id, id), arbitration(to) {
+  Member(Arbitration& to, uint64_t id, core::Priority priority, bool computes = false)
+      : StandIn(id, id, computes), arbitration(to) {
     Arbitration::Member member;
     member.session = session;
     member.slice = slice;
@@ -102,6 +105,27 @@ TEST_F(ArbitrationTest, WhoLeavesWhileItIsNotHeardLeavesNothingBehind) {
   const uint64_t frozen_ns = training.frozen_ns();
   serving.knock();
   EXPECT_TRUE(eventually([&] { return training.frozen_ns() > frozen_ns; }));
+}
+
+TEST(ArbitrationOfTime, WhatAWorkerTakesBackByALieItIsChargedAgain) {
+  TestGuardian guardian;
+  spdlog::logger log{"test"};
+  auto arbitration = *Arbitration::start({}, guardian, log);
+  Member liar(*arbitration, 1, core::Priority::kNormal, true);
+  liar.run();
+  const uint64_t begin = protocol::monotonic_ns(), before = *process_time_ns(liar.pid);
+  for (int i = 0; i < 40; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    liar.end();
+    liar.counters->claims[0].idle_since_ns = begin;
+    (void)arbitration->account(liar.slice, "opencl:0", 0, 1);  // it is looked at while it says so
+    liar.begin();
+    Member::signal(liar.bell);
+  }
+  const uint64_t counted =
+      (*process_time_ns(liar.pid) - before) / static_cast<uint64_t>(std::thread::hardware_concurrency());
+  const core::Totals totals = arbitration->account(liar.slice, "opencl:0", 0, 1)->totals;
+  EXPECT_GE(static_cast<int64_t>(totals.ran_ns) + totals.corrected_ns, static_cast<int64_t>(counted / 10 * 8));
 }
 
 TEST(ArbitrationOfPieces, AreHalfAsLongWhereSomebodyMoreUrgentMayCome) {
