@@ -51,8 +51,8 @@ inline constexpr uint64_t kGrantSlackBytes = 16 * kMiB;    ///< most that a work
 inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;     ///< freed memory of a session that keeps its pages for reuse
 inline constexpr uint64_t kHeapParts = 16'384;             ///< accessible parts of a worker's heap
 inline constexpr uint64_t kDriverBytes = 512 * kMiB;  ///< private memory of a worker beside the driver's own at its start
-inline constexpr uint64_t kMemoryLookMs = 250;        ///< how often memory of workers that run is counted
-inline constexpr uint64_t kMemoryRestMs = 1'000;      ///< how often it is looked whether resting ones run again
+inline constexpr uint64_t kWorkerLookMs = 250;        ///< how often memory and helpers of workers that run are counted
+inline constexpr uint64_t kWorkerRestMs = 1'000;      ///< how often it is looked whether resting ones run again
 inline constexpr uint64_t kMemoryConfirmMs = 50;      ///< from the first look that finds too much to the one that counts
 inline constexpr uint64_t kEndedSessions = 1024;      ///< sessions that were ended whose reason is kept
 inline constexpr uint64_t kBuildThreads = 4;          ///< builds of one session that run side by side
@@ -96,7 +96,6 @@ inline constexpr uint64_t kHangAfterMs = 10'000;    ///< a slice whose work has 
 inline constexpr uint64_t kWakesPerSecond = 2'000;  ///< of the scheduler by one worker's bell, or one program's knocks
 inline constexpr uint64_t kWakeBurst = 1'000;       ///< at once after a rest
 inline constexpr uint64_t kDeafMs = 10;             ///< how long it does not listen to whoever passed that
-inline constexpr uint64_t kChildrenEveryMs = 250;   ///< how often workers that have run are looked at for helpers of theirs
 inline constexpr uint64_t kMaxChildren = 64;        ///< helper processes of one worker that are counted
 inline constexpr uint64_t kLongestPieceUs = 1'000'000;  ///< largest piece of a launch that may be asked for
 inline constexpr uint64_t kDecisionHistory = 1024;      ///< decisions of one device that are remembered
@@ -176,8 +175,8 @@ inline constexpr NamedLimit kLimits[] = {
     {"heap-cache-bytes", kHeapCacheBytes, "freed memory of a session kept for reuse; over: given back to the kernel"},
     {"heap-parts", kHeapParts, "accessible parts of a worker's heap; over: freed ones stay accessible"},
     {"driver-bytes", kDriverBytes, "private memory of a worker beside what it had when it was ready; over: charged"},
-    {"memory-look-ms", kMemoryLookMs, "how often the memory of workers that run is counted"},
-    {"memory-rest-ms", kMemoryRestMs, "how often it is looked whether resting workers run again"},
+    {"worker-look-ms", kWorkerLookMs, "how often memory and helper processes of workers that run are counted"},
+    {"worker-rest-ms", kWorkerRestMs, "how often it is looked whether resting workers run again"},
     {"memory-confirm-ms", kMemoryConfirmMs, "a session that holds too much is counted exactly so much later, and ended"},
     {"ended-sessions", kEndedSessions,
      "sessions that were ended whose reason `explain` knows; over: the oldest is forgotten"},
@@ -215,7 +214,6 @@ inline constexpr NamedLimit kLimits[] = {
      "of the scheduler by one bell or one knocker; over: it is deaf to it for a moment"},
     {"wake-burst", kWakeBurst, "of the scheduler by one of them at once after a rest; over: the same"},
     {"deaf-ms", kDeafMs, "how long the scheduler is deaf to whoever woke it too often"},
-    {"children-every-ms", kChildrenEveryMs, "how often workers that have run are looked at for helper processes"},
     {"children", kMaxChildren, "helper processes of one worker that are counted; over: the session ends"},
     {"hang-after-ms", kHangAfterMs, "a revoked slice whose work stays on the device is reported as hung"},
     {"longest-piece-us", kLongestPieceUs, "largest piece of a launch that may be asked for; over: refused"},

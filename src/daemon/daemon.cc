@@ -118,15 +118,18 @@ Result<void> Daemon::prepare_parts(uint64_t open_files) {
   });
   if (!arbitration) return std::unexpected(std::move(arbitration.error()));
   arbitration_ = std::move(*arbitration);
-  census_ = std::make_unique<ChildCensus>(
-      *loop_, ChildCensus::Listener{
-                  .found = [this](uint64_t session, uint64_t children,
-                                  uint64_t ran_ns) { arbitration_->note_children(session, children, ran_ns); },
-                  .too_many = [this](uint64_t session) { end_session(session, "it has more than `children` helpers"); }});
+  census_ = std::make_unique<ChildCensus>(ChildCensus::Listener{
+      .found = [this](uint64_t session, uint64_t children,
+                      uint64_t ran_ns) { arbitration_->note_children(session, children, ran_ns); },
+      .too_many = [this](uint64_t session) { end_session(session, "it has more than `children` helpers"); }});
   reservations_ = std::make_unique<Reservations>(*common_, *sessions_);
   audit_ = std::make_unique<MemoryAudit>(
       *common_, *slices_, *sessions_,
       [this](const SessionRecord& session, const std::string& why) { explainer_->remember_end(session, why); });
+  watch_ = std::make_unique<WorkerWatch>(*loop_, *sessions_, [this](SessionRecord& session, const auto* members) {
+    audit_->look(session, members);
+    if (members != nullptr) census_->count(session.id, session.worker.process.pid, *members);
+  });
   collector_ = std::make_unique<Collector>(*common_, *slices_, *sessions_, *reservations_, *audit_, *arbitration_,
                                            launcher_->confinement());
   explainer_ = std::make_unique<Explainer>(*slices_, *sessions_, *arbitration_);
@@ -178,15 +181,18 @@ void Daemon::join_sessions() {
   };
   sessions_->listener.live = [this](SessionRecord& session) {
     audit_->begin(session);
+    watch_->begin(session.id);
     return govern(session);
   };
   sessions_->listener.leaving = [this](const SessionRecord& session) { arbitration_->release(session.id); };
   sessions_->listener.worker_gone = [this](const SessionRecord& session) {
+    watch_->end(session.id);
     census_->end(session.id);
     arbitration_->remove(session.id);
     audit_->worker_gone(session);
   };
   sessions_->listener.ended = [this](const SessionRecord& session) {
+    watch_->end(session.id);
     census_->end(session.id);
     arbitration_->remove(session.id);
     audit_->forget(session.id);
@@ -242,9 +248,7 @@ Result<void> Daemon::govern(const SessionRecord& session) {
   member.knock = session.ends.knock.get();
   member.threads = threads_of(member.pid);
   member.worker = &session.worker.channel;
-  auto added = arbitration_->add(member);
-  if (added) census_->begin(session.id, member.pid);
-  return added;
+  return arbitration_->add(member);
 }
 
 void Daemon::run() {

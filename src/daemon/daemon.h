@@ -22,6 +22,7 @@
 #include "daemon/host/guardian.h"
 #include "daemon/requests.h"
 #include "daemon/sessions/memory_audit.h"
+#include "daemon/sessions/worker_watch.h"
 #include "daemon/turns/arbitration.h"
 #include "daemon/turns/child_census.h"
 #include "daemon/watch/collector.h"
@@ -95,6 +96,7 @@ class Daemon {
   std::unique_ptr<ChildCensus> census_;
   std::unique_ptr<Reservations> reservations_;
   std::unique_ptr<MemoryAudit> audit_;
+  std::unique_ptr<WorkerWatch> watch_;
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<Explainer> explainer_;
   std::unique_ptr<Requests> requests_;

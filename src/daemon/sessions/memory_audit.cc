@@ -32,15 +32,7 @@ MemoryAudit::MemoryAudit(Common& common, const SliceRegistry& slices, SessionReg
     : common_(common), slices_(slices), sessions_(sessions), ended_(std::move(ended)) {}
 
 MemoryAudit::~MemoryAudit() {
-  common_.loop.cancel(timer_);
   for (auto& [id, account] : accounts_) common_.loop.cancel(account.timer);
-}
-
-void MemoryAudit::arm(uint64_t ms) {
-  timer_ = common_.loop.after_ms(ms, [this] {
-    timer_ = 0;
-    look();
-  });
 }
 
 void MemoryAudit::begin(const SessionRecord& session) {
@@ -49,7 +41,6 @@ void MemoryAudit::begin(const SessionRecord& session) {
   if (session.state == SessionRecord::State::kLive)
     account.base = private_bytes(session.worker.process.pid).value_or(kUnknownBase);
   bound(session, account);
-  if (timer_ == 0) arm(kMemoryLookMs);
 }
 
 void MemoryAudit::bound(const SessionRecord& session, const Account& account) const {
@@ -86,31 +77,13 @@ MemoryAudit::Counted MemoryAudit::counted(uint64_t session) const {
   return {account.heap + beyond(account.own, account.base), account.heap + beyond(account.own, account.base + kDriverBytes)};
 }
 
-bool MemoryAudit::has_run(const SessionRecord& session, Account& account) const {
-  auto time = session.worker.group.time_ns();
-  if (!time) time = process_time_ns(session.worker.process.pid);
-  const bool moved = time && *time != std::exchange(account.time_ns, *time);
-  return moved || account.helpers;
-}
-
-void MemoryAudit::look() {
-  std::vector<pid_t> run;
-  for (auto& [id, account] : accounts_) {
-    SessionRecord* session = sessions_.find(id);
-    if (session != nullptr && has_run(*session, account)) run.push_back(session->worker.process.pid);
-  }
-  const auto members = run.empty() ? std::map<pid_t, std::vector<pid_t>>() : members_of(run);
-  for (auto& [id, account] : accounts_) {
-    SessionRecord* session = sessions_.find(id);
-    if (session == nullptr) continue;
-    account.heap = present_bytes(session->ends.heap.get());
-    if (auto own = members.find(session->worker.process.pid); own != members.end()) {
-      account.helpers = own->second.size() > 1;
-      account.own = beyond(sum_private(own->second, false), account.helpers ? account.shared : 0);
-    }
-    judge(*session, account);
-  }
-  if (!accounts_.empty()) arm(run.empty() ? kMemoryRestMs : kMemoryLookMs);
+void MemoryAudit::look(SessionRecord& session, const std::vector<pid_t>* members) {
+  auto found = accounts_.find(session.id);
+  if (found == accounts_.end()) return;
+  Account& account = found->second;
+  account.heap = present_bytes(session.ends.heap.get());
+  if (members != nullptr) account.own = beyond(sum_private(*members, false), members->size() > 1 ? account.shared : 0);
+  judge(session, account);
 }
 
 MemoryAudit::Excess MemoryAudit::excess(const SessionRecord& session, const Account& account) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MemoryAudit: what sessions hold as the kernel counts it, not as their workers say: a worker is its tenant.
 //
-//   every 250 ms   pages of the heap + private pages of the worker and its helpers, swapped ones included
+//   each look      pages of the heap + private pages of the worker and its helpers, swapped ones included
 //                    │  − what the ledger granted − what legal programs need besides (below)
 //                    ▼
 //                  the rest is charged to the slice ── there is room ─▶ it counts as held
@@ -12,8 +12,8 @@
 // drivers take 130 to 275 MiB for the programs of docs/performance.md and give most of it back late or never.
 //
 // Cost. Of each session one clock and one fstat a look (under 1 µs each); only where the worker's processor time has moved,
-// or it has helpers, a look at its pages (30 µs a process) and one at the machine's list of processes for all of them. While
-// nothing runs there is one look a second. Between two looks only memory.max holds a worker, where a cgroup counts memory.
+// or it has helpers, a look at its pages (30 µs a process). Who looks, and when: worker_watch.h. Between two looks only
+// memory.max holds a worker, where a cgroup counts memory.
 //
 // Memory that no process has mapped is not seen here; it is refused (worker/confine/calls.h) or, as the files of a worker's
 // own /tmp, bounded by worker-scratch-bytes.
@@ -24,6 +24,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "daemon/sessions/session_registry.h"
 
@@ -40,6 +41,8 @@ class MemoryAudit {
 
   /// The worker has opened its drivers and its tenant has not said a word yet: what it holds now is the base line.
   void begin(const SessionRecord& session);
+  /// To be called now and then (worker_watch.h). `members`: of the worker's group; null: none of them has run meanwhile.
+  void look(SessionRecord& session, const std::vector<pid_t>* members);
   /// The quota of a slice has changed.
   void set_quota(const Slice& slice);
   /// Its worker has ended: perhaps it was the kernel that ended it.
@@ -56,8 +59,6 @@ class MemoryAudit {
  private:
   struct Account {
     uint64_t base = kUnknownBase;
-    uint64_t time_ns = 0;  ///< of the worker's processor at the last look
-    bool helpers = false;
     uint64_t shared = 0;  ///< what a quick count of `own` has twice: pages that it shares with its helpers
     uint64_t heap = 0, own = 0;
     EventLoop::TimerId timer = 0;
@@ -67,9 +68,6 @@ class MemoryAudit {
     uint64_t heap = 0, own = 0;
     uint64_t sum() const { return heap + own; }
   };
-  void arm(uint64_t ms);
-  void look();
-  bool has_run(const SessionRecord& session, Account& account) const;
   void judge(SessionRecord& session, Account& account);
   void confirm(uint64_t id);
   void ask_for_unused(const SessionRecord& session);
@@ -82,7 +80,6 @@ class MemoryAudit {
   SessionRegistry& sessions_;
   Ended ended_;
   std::map<uint64_t, Account> accounts_;
-  EventLoop::TimerId timer_ = 0;
 };
 
 }  // namespace amalgam::daemon
