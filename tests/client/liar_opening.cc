@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "model/grants.h"
+#include "protocol/control/attach.h"
 #include "protocol/link/ring.h"
 #include "tests/client/worker.h"
 
@@ -142,15 +143,7 @@ bool send_bytes(int socket, protocol::ControlType type, std::vector<std::byte> f
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  if (!fds.empty()) {
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
-    cmsghdr* head = CMSG_FIRSTHDR(&message);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
-    std::memcpy(CMSG_DATA(head), fds.data(), sizeof(int) * fds.size());
-  }
+  protocol::attach(message, control, fds);
   return ::sendmsg(socket, &message, MSG_NOSIGNAL) >= 0;
 }
 

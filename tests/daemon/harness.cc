@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <thread>
 
 #include "daemon/host/process.h"
+#include "protocol/control/attach.h"
 
 namespace amalgam::daemon {
 namespace {
@@ -109,13 +109,7 @@ bool send_lingering(int socket, int linger_s) {
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(sizeof fd);
-  std::memcpy(CMSG_DATA(head), &fd, sizeof fd);
+  protocol::attach(message, control, {&fd, 1});
   const bool sent = ::sendmsg(socket, &message, MSG_NOSIGNAL) == 1;
   const linger quick{0, 0};
   if (!sent) ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &quick, sizeof quick);  // it is we who close it

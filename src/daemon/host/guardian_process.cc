@@ -17,6 +17,7 @@
 
 #include "base/limits.h"
 #include "model/grants.h"
+#include "protocol/control/attach.h"
 #include "protocol/control/keep.h"
 #include "protocol/link/ring.h"
 
@@ -72,15 +73,7 @@ bool send(int socket, const Packet& packet, const int* ends, size_t count) {
   msghdr message{};
   message.msg_iov = &data;
   message.msg_iovlen = 1;
-  if (count != 0) {
-    message.msg_control = room;
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-    cmsghdr* head = CMSG_FIRSTHDR(&message);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int) * count);
-    std::memcpy(CMSG_DATA(head), ends, sizeof(int) * count);
-  }
+  protocol::attach(message, room, {ends, count});
   ssize_t sent;
   do sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);

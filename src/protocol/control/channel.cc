@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "protocol/control/attach.h"
+
 namespace amalgam::protocol {
 namespace {
 
@@ -70,15 +72,7 @@ Result<void> Channel::send_raw(ControlType type, std::span<std::byte> packet, st
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   if (fds.size() > kMaxControlFds) return fail(Code::kLimit, "more descriptors than control-message-fds");
-  if (!fds.empty()) {
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
-    cmsghdr* head = CMSG_FIRSTHDR(&message);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
-    std::memcpy(CMSG_DATA(head), fds.data(), sizeof(int) * fds.size());
-  }
+  attach(message, control, fds);
   constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
   for (;;) {
     // Workers may only send what carries no descriptors.

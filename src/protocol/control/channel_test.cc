@@ -12,7 +12,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
+#include <vector>
 
+#include "protocol/control/attach.h"
 #include "protocol/control/keep.h"
 #include "tests/protocol/stranger.h"
 
@@ -125,14 +127,7 @@ TEST(Channel, ClosesDescriptorsOfAPeerThatSendsTooMany) {
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(sizeof(int) * kMany);
-  int* fds = reinterpret_cast<int*>(CMSG_DATA(head));
-  for (int i = 0; i < kMany; ++i) fds[i] = left.fd();
+  attach(message, control, std::vector<int>(kMany, left.fd()));
   ASSERT_EQ(sendmsg(left.fd(), &message, MSG_NOSIGNAL), 16);
   auto packet = right.receive(-1);
   EXPECT_FALSE(packet);
