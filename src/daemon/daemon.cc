@@ -59,7 +59,7 @@ Result<void> Daemon::prepare_places() {
 
 Result<void> Daemon::prepare(uint64_t open_files) {
   AMALGAM_TRY(prepare_places(), "start");
-  (void)Cgroup::find(daemon_name(config_.socket));  // first: whoever we fork is where that puts us
+  Cgroup cgroup = Cgroup::find(daemon_name(config_.socket));  // first: whoever we fork is where that puts us
   guardian_ = std::make_unique<Guardian>(guardian_socket(config_.state_dir, config_.socket));
   auto kept = guardian_->take_over();
   if (!kept) return std::unexpected(std::move(kept.error()));
@@ -79,7 +79,7 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   auto next = store_->next_id();
   if (next) next_id_ = *next;
   common_.emplace(Common{*loop_, log_, config_, ledger_, devices_, *store_});
-  if (auto prepared = prepare_parts(open_files); !prepared) return prepared;
+  if (auto prepared = prepare_parts(std::move(cgroup), open_files); !prepared) return prepared;
   AMALGAM_TRY(watch_signals(), "start");
   AMALGAM_TRY(watch_guardian(), "start");
   join_sessions();
@@ -90,7 +90,7 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   return {};
 }
 
-Result<void> Daemon::prepare_parts(uint64_t open_files) {
+Result<void> Daemon::prepare_parts(Cgroup cgroup, uint64_t open_files) {
   auto launcher = Launcher::create(
       {.program = config_.worker,
        .state_dir = config_.state_dir,
@@ -100,7 +100,7 @@ Result<void> Daemon::prepare_parts(uint64_t open_files) {
        .groups = config_.isolation.groups,
        .readable = config_.isolation.readable,
        .devices = config_.isolation.devices,
-       .cgroup_name = daemon_name(config_.socket),
+       .cgroup = std::move(cgroup),
        .open_files = open_files});
   if (!launcher) return std::unexpected(std::move(launcher.error()));
   launcher_ = std::move(*launcher);

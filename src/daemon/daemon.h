@@ -46,7 +46,7 @@ class Daemon {
   Daemon(Config config, spdlog::logger& log, Reload reload)
       : config_(std::move(config)), log_(log), reload_(std::move(reload)) {}
   Result<void> prepare(uint64_t open_files);
-  Result<void> prepare_parts(uint64_t open_files);
+  Result<void> prepare_parts(Cgroup cgroup, uint64_t open_files);
   Result<void> listen();
   Result<void> prepare_places();
   Result<void> watch_signals();

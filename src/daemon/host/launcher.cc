@@ -118,8 +118,7 @@ std::vector<std::string> folders_of(const std::string& library) {
 Result<Launcher> Launcher::create(Options options) {
   if (::access(options.program.c_str(), X_OK) != 0) return fail(system_error("worker " + options.program, errno));
   TenantIds tenants(options.state_dir / "cache", options.users, ::geteuid() == 0);
-  Cgroup cgroup = Cgroup::find(options.cgroup_name);
-  Launcher launcher(std::move(options), std::move(tenants), std::move(cgroup));
+  Launcher launcher(std::move(options), std::move(tenants));
   launcher.groups_ = group_ids(launcher.options_.groups);
   if (auto found = launcher.find_walls(); !found) {
     if (launcher.options_.system) found.error().message += kSystemAdvice;
@@ -143,7 +142,7 @@ Result<void> Launcher::find_walls() {
     confinement_ = std::move(*has);
     std::string& missing = confinement_.missing;
     if (!confinement_.has(model::kWalls)) missing = first;
-    if (!cgroup_.there()) missing += (missing.empty() ? "" : "; ") + cgroup_.missing();
+    if (!options_.cgroup.there()) missing += (missing.empty() ? "" : "; ") + options_.cgroup.missing();
     return {};
   }
   return {};
@@ -162,9 +161,9 @@ Result<model::Confinement> Launcher::check(uint32_t spaces) {
   if (!packet) return std::unexpected(std::move(packet.error()));
   auto hello = packet->as<protocol::WorkerHello>();
   if (!hello) return std::unexpected(std::move(hello.error()));
-  hello->confinement.group = static_cast<bool>(cgroup_.there());
-  hello->confinement.group_memory = cgroup_.bounds_memory();
-  hello->confinement.group_tasks = cgroup_.bounds_tasks();
+  hello->confinement.group = static_cast<bool>(options_.cgroup.there());
+  hello->confinement.group_memory = options_.cgroup.bounds_memory();
+  hello->confinement.group_tasks = options_.cgroup.bounds_tasks();
   return std::move(hello->confinement);
 }
 
@@ -210,7 +209,7 @@ Result<Launcher::Started> Launcher::start(std::vector<std::string> arguments, pr
   auto process = spawn(launch);
   if (!process) return std::unexpected(std::move(process.error()));
   Started started{std::move(*process), protocol::Channel(std::move(ours)), {}, std::move(errors->first)};
-  started.group = cgroup_.add(started.process.pid);
+  started.group = options_.cgroup.add(started.process.pid);
   order.spaces = confinement_.spaces;
   order.counted = confinement_.group_memory && started.group;
   order.devices = options_.devices;

@@ -38,7 +38,7 @@ class Launcher {
     TenantIds::Range users;                          ///< of workers, if we are root
     std::vector<std::string> groups;                 ///< by name, that workers are in, if they exist
     std::vector<std::string> readable, devices;      ///< further paths that they may see
-    std::string cgroup_name;                         ///< of this daemon
+    Cgroup cgroup;                                   ///< where groups of workers can be made
     uint64_t open_files = 0;                         ///< the soft limit that the daemon itself was started with
   };
   struct Started {
@@ -58,16 +58,15 @@ class Launcher {
   /// A worker that will serve `tenant`.
   Result<Started> start_worker(uid_t tenant);
   /// At the end, when nobody is started any more.
-  void leave() const { cgroup_.leave(); }
+  void leave() const { options_.cgroup.leave(); }
   /// Finds the group of a worker of an earlier daemon.
-  Cgroup::Member find_group(pid_t pid) const { return cgroup_.find(pid); }
+  Cgroup::Member find_group(pid_t pid) const { return options_.cgroup.find(pid); }
 
   /// What workers have.
   const model::Confinement& confinement() const { return confinement_; }
 
  private:
-  Launcher(Options options, TenantIds tenants, Cgroup cgroup)
-      : options_(std::move(options)), tenants_(std::move(tenants)), cgroup_(std::move(cgroup)) {}
+  Launcher(Options options, TenantIds tenants) : options_(std::move(options)), tenants_(std::move(tenants)) {}
   Result<void> find_walls();
   Result<model::Confinement> check(uint32_t spaces);
   std::vector<std::string> environment() const;
@@ -76,7 +75,6 @@ class Launcher {
 
   Options options_;
   TenantIds tenants_;
-  Cgroup cgroup_;
   std::vector<std::string> driver_folders_;
   std::vector<uint32_t> groups_;
   model::Confinement confinement_;
