@@ -8,8 +8,8 @@
 // nobody else. What did not fit into the queue is counted and told of when there is room. A file is followed by the next one
 // at kLogFileBytes, and of kLogFiles files the oldest is removed.
 //
-// Threads: logger() from any. Blocking: a lock that is held for some instructions; flush() and the end as they say. Start it
-// after the last fork without exec: it has a thread.
+// Threads: logger() from any. Blocking: a lock that is held for some instructions; flush() and the end as they say. It has
+// a thread: who forks without exec may use no memory from then on (guardian_process.h).
 #pragma once
 
 #include <spdlog/logger.h>

@@ -40,14 +40,6 @@ void become_urgent() {
   (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kUrgentNice);
 }
 
-Result<void> listen(int epoll, int fd) {
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
-  event.data.fd = fd;
-  if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) return fail(system_error("watch", errno));
-  return {};
-}
-
 }  // namespace
 
 uint64_t Arbitration::processors() {
@@ -71,13 +63,13 @@ Result<void> Arbitration::prepare() {
   timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!epoll_ || !timer_ || !wake_) return fail(system_error("descriptors", errno));
-  for (int fd : {timer_.get(), wake_.get()}) AMALGAM_TRY(listen(epoll_.get(), fd), "epoll");
+  for (int fd : {timer_.get(), wake_.get()}) AMALGAM_TRY(wait_for_edges(epoll_.get(), fd), "epoll");
   voices_ = Voices(epoll_.get());
   // Alarms come to the thread that asks for them.
   std::promise<Result<void>> ready;
   thread_ = std::thread([this, &ready] {
     auto alarms = Alarms::create();
-    auto heard = alarms ? listen(epoll_.get(), alarms->fd()) : std::unexpected(std::move(alarms.error()));
+    auto heard = alarms ? wait_for_edges(epoll_.get(), alarms->fd()) : std::unexpected(std::move(alarms.error()));
     const bool good = heard.has_value();
     if (good) alarms_ = std::move(*alarms);
     ready.set_value(std::move(heard));

@@ -129,11 +129,10 @@ Contenders::Sight Contenders::look(core::SliceId slice, uint64_t now_ns) const {
   Sight sight;
   for (const Contender& contender : contenders_) {
     if (contender.slice != slice || contender.released) continue;
-    const bool computes = contender.burning || contender.children != 0;
-    sight.pending |= contender.wanting() || is_awaited(contender, now_ns) || (computes && !contender.granted);
+    sight.pending |= contender.wanting() || is_awaited(contender, now_ns) || (contender.computes() && !contender.granted);
     // A frozen worker may have nothing in flight by now: its last command ended before the signal took hold. What it would
     // do next it cannot say, so it counts as busy until its turn.
-    sight.in_flight |= contender.frozen || contender.in_flight() || (computes && contender.granted);
+    sight.in_flight |= contender.frozen || contender.in_flight() || (contender.computes() && contender.granted);
     sight.idle_for_ns = std::min(sight.idle_for_ns, now_ns - std::min(now_ns, contender.idle_since_ns()));
   }
   return sight;
@@ -164,13 +163,17 @@ void Contenders::judge(Contender& contender, uint64_t used_ns, uint64_t now_ns) 
   const uint64_t part = contender.granted ? kRestPart : works_elsewhere(contender) ? kElsewherePart : 1;
   contender.aside.owe(used_ns / part, now_ns);
   contender.burning = contender.aside.left_ns() == 0;
-  contender.meter.arm(std::max(contender.aside.left_ns() * part, kLeastAlarmNs));
+  set_alarm(contender, part);
+}
+
+/// For when its margin is used up, of which one part in `part` counts.
+void Contenders::set_alarm(Contender& contender, uint64_t part) {
+  if (freezable_) contender.meter.arm(std::max(contender.aside.left_ns() * part, kLeastAlarmNs));
 }
 
 void Contenders::hold_still(uint64_t now_ns) {
   for (Contender& contender : contenders_)
-    if (!contender.granted && !contender.released && (contender.burning || contender.children != 0))
-      freeze(contender, now_ns);
+    if (!contender.granted && !contender.released && contender.computes()) freeze(contender, now_ns);
 }
 
 void Contenders::judge_escape(Contender& contender, uint64_t used_ns, uint64_t now_ns) {
@@ -225,11 +228,11 @@ void Contenders::revoke(core::SliceId slice, uint64_t now_ns) {
   for (Contender& contender : contenders_) {
     if (contender.slice != slice || contender.released) continue;
     take_grant(contender);
-    const bool computes = contender.burning || contender.children != 0 || contender.aside.left_ns() == 0;
+    const bool computes = contender.computes() || contender.aside.left_ns() == 0;
     if (computes || (contender.in_flight() && !works_elsewhere(contender)))
       freeze(contender, now_ns);
-    else if (freezable_)
-      contender.meter.arm(std::max(contender.aside.left_ns(), kLeastAlarmNs));
+    else
+      set_alarm(contender, 1);
   }
 }
 
@@ -237,10 +240,10 @@ bool Contenders::park(core::SliceId slice, uint64_t now_ns) {
   bool rests = true;
   for (Contender& contender : contenders_) {
     if (contender.slice != slice || contender.released) continue;
-    rests = rests && !contender.burning && contender.children == 0;
+    rests = rests && !contender.computes();
     take_grant(contender);
     rests = rests && !contender.in_flight();
-    if (freezable_) contender.meter.arm(std::max(contender.aside.left_ns(), kLeastAlarmNs));
+    set_alarm(contender, 1);
   }
   if (!rests) grant(slice, now_ns);
   return rests;

@@ -72,7 +72,7 @@ struct Contender {
   uint64_t children = 0;                    ///< helper processes that it has
   uint64_t children_ns = 0;                 ///< that they have run, and that was not looked at yet
   bool granted = false, frozen = false;
-  bool burning = false;                                          ///< it computes, whatever it says
+  bool burning = false;                                          ///< its clock runs, whatever it says
   bool released = false;                                         ///< runs whatever is decided, because it is to end
   protocol::Binding binding = protocol::Binding::kFree;          ///< what its worker has been told
   uint64_t seen_launches = 0, seen_time_ns = 0, seen_at_ns = 0;  ///< of the counters, at the last look for that
@@ -84,6 +84,8 @@ struct Contender {
 
   bool in_flight() const;
   bool wanting() const;
+  /// Whatever it says.
+  bool computes() const { return burning || children != 0; }
   /// CLOCK_MONOTONIC when it last had nothing in flight any more, as it says.
   uint64_t idle_since_ns() const;
 
@@ -144,6 +146,7 @@ class Contenders {
 
  private:
   static void take_grant(Contender& contender);
+  void set_alarm(Contender& contender, uint64_t part);
   static void let_pass(Contender& contender, uint64_t now_ns);
   void judge(Contender& contender, uint64_t used_ns, uint64_t now_ns);
   void judge_escape(Contender& contender, uint64_t used_ns, uint64_t now_ns);

@@ -6,7 +6,7 @@
 // Theory. What a worker says of itself can only cost it; what it used of the processors is read from the kernel's clock of
 // its process, a third of a microsecond a reading. A worker that may not run is not polled for that: a timer on its clock
 // stands still while it does, and an idle machine has no wake-ups. The kernel looks at such timers in its ticks, so an
-// alarm may be late by one (4 ms at 250 Hz); the clock itself is exact.
+// alarm may be late by one (4 ms at 250 Hz). The clock is late by as much for a thread that runs, and right when it stops.
 //
 // Threads: the caller locks. Blocking: never.
 #pragma once

@@ -13,16 +13,16 @@ constexpr uint64_t kNsPerMs = 1'000'000;
 
 }  // namespace
 
-Result<void> Voices::watch(int fd) const {
+Result<void> wait_for_edges(int epoll, int fd) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   event.data.fd = fd;
-  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) return fail(system_error("watch", errno));
+  if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) return fail(system_error("watch", errno));
   return {};
 }
 
 Result<void> Voices::listen(int fd, uint64_t session, bool knocks) {
-  if (auto watched = watch(fd); !watched) return watched;
+  if (auto watched = wait_for_edges(epoll_, fd); !watched) return watched;
   voices_.insert_or_assign(fd, Voice{.who = {session, knocks}});
   return {};
 }
@@ -57,7 +57,7 @@ uint64_t Voices::listen_again(uint64_t now_ns) {
   for (auto& [fd, voice] : voices_) {
     if (voice.deaf_until_ns == 0) continue;
     // Should it be refused (no memory), it is tried again.
-    if (now_ns < voice.deaf_until_ns || !watch(fd))
+    if (now_ns < voice.deaf_until_ns || !wait_for_edges(epoll_, fd))
       next = std::min(next, std::max(voice.deaf_until_ns, now_ns + kNsPerMs));
     else
       voice.deaf_until_ns = 0;

@@ -18,6 +18,9 @@
 
 namespace amalgam::daemon {
 
+/// Has an epoll wait for a descriptor to become readable: for edges, so nothing must be read.
+Result<void> wait_for_edges(int epoll, int fd);
+
 class Voices {
  public:
   struct Heard {
@@ -42,7 +45,6 @@ class Voices {
     Allowance wakes{kWakesPerSecond, kWakeBurst};
     uint64_t deaf_until_ns = 0;  ///< 0: it is listened to
   };
-  Result<void> watch(int fd) const;
 
   int epoll_;
   std::map<int, Voice> voices_;  ///< by descriptor
