@@ -22,7 +22,8 @@ inline constexpr uint64_t kMaxWaitList = 4096;              ///< events in one w
 inline constexpr uint64_t kMaxKernelArgBytes = 32 * kKiB;   ///< encoded arguments of one launch
 inline constexpr uint64_t kMaxFillPattern = 128;            ///< bytes of one fill pattern
 inline constexpr uint64_t kMaxObjects = 1u << 20;           ///< live objects of one session
-inline constexpr uint64_t kMaxInFlight = 1u << 16;          ///< commands of a session that were sent and have not completed
+inline constexpr uint64_t kMaxInFlight = 1u << 18;          ///< commands of a session that were sent and have not completed
+inline constexpr uint64_t kCommandsAhead = 1u << 15;        ///< from so many of them on an enqueue waits, if it may
 inline constexpr uint64_t kMaxModuleBytes = 192 * kMiB;     ///< source, IL or binary of one module
 inline constexpr uint64_t kMaxBuildOptions = 64 * kKiB;     ///< bytes of build options
 inline constexpr uint64_t kMaxKernelNames = 4 * kMiB;       ///< bytes of the names of one module's kernels
@@ -150,7 +151,9 @@ inline constexpr NamedLimit kLimits[] = {
     {"kernel-arg-bytes", kMaxKernelArgBytes, "encoded arguments of one launch; over: CL_OUT_OF_RESOURCES"},
     {"fill-pattern-bytes", kMaxFillPattern, "one fill pattern"},
     {"objects", kMaxObjects, "live objects of one session; over: CL_OUT_OF_RESOURCES"},
-    {"in-flight-commands", kMaxInFlight, "commands sent and not completed; over: the enqueue waits"},
+    {"commands-ahead", kCommandsAhead,
+     "commands sent and not completed; from there on an enqueue waits, unless a user event is pending"},
+    {"in-flight-commands", kMaxInFlight, "the same where a user event is pending; over: CL_OUT_OF_RESOURCES"},
     {"module-bytes", kMaxModuleBytes, "source, IL or binary of one module; over: CL_OUT_OF_RESOURCES"},
     {"build-options-bytes", kMaxBuildOptions, "build options of one module; over: CL_INVALID_BUILD_OPTIONS"},
     {"kernel-names-bytes", kMaxKernelNames, "names of one module's kernels, taken together; over: CL_OUT_OF_RESOURCES"},

@@ -89,7 +89,7 @@ void garble(Choices& choices, std::vector<std::byte>& bytes, uint64_t heap_bytes
   }
 }
 
-Liar::Liar() {
+Liar::Liar() : devices(true_devices()) {
   char name[] = "/tmp/amalgam-liar-XXXXXX";
   if (::mkdtemp(name) == nullptr) __builtin_trap();
   folder_ = name;
@@ -159,9 +159,8 @@ bool Liar::answer(const protocol::Channel& guest) {
 
 bool Liar::list(const protocol::Channel& guest, const protocol::ListDevices& request) {
   protocol::DeviceList page;
-  std::vector<protocol::DeviceEntry> all = true_devices();
-  page.total = static_cast<uint32_t>(all.size());
-  if (request.first < all.size()) page.entries.push_back(all[request.first]);
+  page.total = static_cast<uint32_t>(devices.size());
+  if (request.first < devices.size()) page.entries.push_back(devices[request.first]);
   Turn turn = this->turn(About::kDevices);
   if (turn.choices == nullptr) return guest.send(page).has_value();
   Choices& lies = *turn.choices;
@@ -176,7 +175,13 @@ bool Liar::list(const protocol::Channel& guest, const protocol::ListDevices& req
 }
 
 bool Liar::open(const protocol::Channel& guest) {
-  Opening opening;
+  std::vector<std::string> names;
+  for (const protocol::DeviceEntry& entry : devices) names.push_back(entry.device.id);
+  Opening opening(std::move(names));
+  if (hire) {
+    hire(opening);
+    return opening.send(guest.fd(), nullptr);
+  }
   auto session = std::make_unique<Session>();
   LyingWorker* worker = nullptr;
   bool sent = false;

@@ -27,6 +27,7 @@
 
 namespace amalgam::liar {
 
+class Opening;
 class Worker;
 
 enum class About : uint8_t { kNothing, kDevices, kOpening, kCompletions };
@@ -46,6 +47,11 @@ class Liar {
   /// Workers hang up as if they had been killed.
   void kill_workers();
   uint64_t told() const { return told_.load(); }
+  /// What it lists when it tells the truth.
+  std::vector<protocol::DeviceEntry> devices;
+  /// Gives a session's memories and socket to somebody who serves it, in place of a worker of the liar's own. Set it before
+  /// a session is opened; called on the liar's thread.
+  std::function<void(Opening&)> hire;
   /// Sees every completion before it is sent; true: it has been taken care of. Set it before a session is opened.
   std::function<bool(Worker&, protocol::CompletionType, uint32_t call, std::span<const std::byte> payload)> script;
 

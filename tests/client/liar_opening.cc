@@ -52,8 +52,8 @@ UniqueFd file(uint64_t bytes) {
 
 }  // namespace
 
-Opening::Opening()
-    : ring_(memory(protocol::RingMemory::kBytes, MFD_ALLOW_SEALING, kSealed)),
+Opening::Opening(std::vector<std::string> devices)
+    : devices_(std::move(devices)), ring_(memory(protocol::RingMemory::kBytes, MFD_ALLOW_SEALING, kSealed)),
       heap_(memory(Worker::kHeapBytes, MFD_ALLOW_SEALING, kSealed)),
       grants_(memory(sizeof(model::Grants), MFD_ALLOW_SEALING, kSealed)), knock_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   int ends[2];
@@ -70,7 +70,7 @@ bool Opening::send(int guest, Choices* lies) {
   protocol::SessionOpened opened;
   opened.session = 1;
   opened.heap_bytes = Worker::kHeapBytes;
-  opened.devices = {"liar:0", "liar:1"};
+  opened.devices = devices_;
   std::vector<int> fds = {client_end_.get(), ring_.get(), heap_.get(), grants_.get(), knock_.get()};
   if (lies == nullptr) return send_packet(guest, opened, fds, nullptr);
   Choices* garbled = nullptr;

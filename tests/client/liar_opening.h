@@ -5,6 +5,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/unique_fd.h"
@@ -16,7 +17,8 @@ namespace amalgam::liar {
 
 class Opening {
  public:
-  Opening();
+  /// Of a session with these devices.
+  explicit Opening(std::vector<std::string> devices);
   int ring() const { return ring_.get(); }
   int heap() const { return heap_.get(); }
   /// The worker's end.
@@ -29,6 +31,7 @@ class Opening {
   void spoil_descriptor(Choices& lies, std::vector<int>& fds);
   UniqueFd other_descriptor(Choices& lies, uint64_t bytes);
 
+  std::vector<std::string> devices_;
   UniqueFd ring_, heap_, grants_, knock_, client_end_, worker_end_;
   std::vector<UniqueFd> others_;
 };

@@ -167,7 +167,7 @@ void Session::on_event_done(const protocol::EventDone& done) {
     if (object->tracked_kind != Tracked::TrackedKind::kStream) return;
     auto* stream = static_cast<Stream*>(object);
     stream->note_end(done.times.ended);
-    if (stream->in_order) stream->retire(done.number);
+    if (stream->in_order) retire(*stream, done.number);
   });
   if (event != nullptr) event->release();
 }
@@ -210,12 +210,12 @@ void Session::run_gate(protocol::ObjectId id) {
   announce_progress();
 }
 
-/// The session is dead, and whoever hears of it may take back all memory that it has named. What runs on this very thread
-/// cannot wait for itself.
-void Session::await_gates() {
-  while (t_served != this) {
+/// The session is dead, and whoever hears of it may take back all memory that it has named, and finds every event ended.
+/// Work that runs on this very thread cannot wait for itself.
+void Session::await_end() {
+  while (!ended_.load(std::memory_order_acquire) && !(is_service_thread() && gates_.running() != 0)) {
     uint32_t seen = progress_.load(std::memory_order_seq_cst);
-    if (gates_.running() == 0) return;
+    if (ended_.load(std::memory_order_acquire)) return;
     follow(seen, kPeerCheckNs);
   }
 }
@@ -228,7 +228,7 @@ void Session::on_retired(const protocol::StreamRetired& retired) {
   });
   if (!sent || !gates_.may_have_retired(retired.stream, retired.number, look)) return die();
   ids_.find(retired.stream, [&](Tracked* object) {
-    if (object->tracked_kind == Tracked::TrackedKind::kStream) static_cast<Stream*>(object)->retire(retired.number);
+    if (object->tracked_kind == Tracked::TrackedKind::kStream) retire(*static_cast<Stream*>(object), retired.number);
   });
 }
 
@@ -277,6 +277,7 @@ void Session::end_events() {
     event->settle(death_status(), {});
     event->release();
   }
+  ended_.store(true, std::memory_order_release);
 }
 
 void Session::check_peer() {
@@ -323,6 +324,7 @@ bool Session::wait_until(const std::function<bool()>& done) {
   for (;;) {
     uint32_t seen = progress_.load(std::memory_order_seq_cst);  // first: whoever lets go of the lead announces it
     if (done() || dead()) break;
+    if (release_soon_.load(std::memory_order_acquire)) send_releases();
     if (leader_.try_lock()) {
       lead(done, false);
       leader_.unlock();
@@ -386,6 +388,8 @@ void Session::need_service() {
   else
     service_started_.store(false, std::memory_order_release);
 }
+
+bool Session::is_service_thread() const { return t_served == this; }
 
 void Session::service_loop() {
   auto is_off_duty = [this] { return off_duty_.load(std::memory_order_seq_cst) != 0; };

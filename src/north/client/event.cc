@@ -8,10 +8,7 @@ namespace amalgam::client {
 void Event::release() {
   if (holds_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   end_user();
-  if (id_ != 0) {
-    session_->post_along(protocol::Release{id_});
-    session_->ids().free(id_);
-  }
+  if (id_ != 0) session_->release(id_, Session::Release::kAlong);
   destroy_(this);
 }
 
@@ -21,13 +18,13 @@ bool Event::adopt_id() {
 }
 
 bool Event::adopt_id_as_user() {
-  session_->gates().add_source();
+  session_->gates().add_user();
   user_.store(true);
   return adopt_id();
 }
 
 void Event::end_user() {
-  if (user_.exchange(false)) session_->gates().end_source();
+  if (user_.exchange(false)) session_->gates().end_user();
 }
 
 void Event::when(int32_t at, std::function<void(int32_t)> reached) {

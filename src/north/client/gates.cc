@@ -62,13 +62,15 @@ std::vector<Gate> Gates::close() {
   return gone;
 }
 
-void Gates::add_source() {
+void Gates::add_user() {
   std::lock_guard lock(mutex_);
+  users_.fetch_add(1);
   sources_.fetch_add(1);
 }
 
-void Gates::end_source() {
+void Gates::end_user() {
   std::lock_guard lock(mutex_);
+  users_.fetch_sub(1);
   drop_source();
 }
 

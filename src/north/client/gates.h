@@ -69,8 +69,10 @@ class Gates {
   std::vector<Gate> close();
 
   /// A user event is pending, or has ended or gone.
-  void add_source();
-  void end_source();
+  void add_user();
+  void end_user();
+  /// User events that are pending: the program may be what everything waits for.
+  uint64_t pending_users() const { return users_.load(std::memory_order_acquire); }
   /// Whether anything is pending that only this process ends; else all may end.
   bool any_source() const { return sources_.load(std::memory_order_acquire) != 0; }
   /// Notes what a command that is about to be sent waits for.
@@ -110,6 +112,7 @@ class Gates {
   bool closed_ = false;
   Table table_;
   Order order_;
+  std::atomic<uint64_t> users_{0};    ///< user events among the sources
   std::atomic<uint64_t> sources_{0};  ///< gates in the table and user events that are pending; changed under the lock
   std::atomic<uint32_t> running_{0};
 };

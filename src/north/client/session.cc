@@ -78,7 +78,8 @@ std::unexpected<Error> Session::disbelieve(const char* what) {
 
 void Session::abandon() {
   dead_.store(true, std::memory_order_release);
-  for (std::mutex* mutex : {&send_mutex_, &leader_, &calls_mutex_, &jobs_mutex_}) new (mutex) std::mutex;
+  ended_.store(true, std::memory_order_release);
+  for (std::mutex* mutex : {&send_mutex_, &releases_mutex_, &leader_, &calls_mutex_, &jobs_mutex_}) new (mutex) std::mutex;
   gates_.after_fork();
   ids_.after_fork();
   staging_.after_fork();
@@ -198,11 +199,13 @@ void Session::number(Stream& stream, bool after_all, std::span<const protocol::O
     event->owed_.store(true);
   }
   ++stream.sent;
+  sent_.fetch_add(1, std::memory_order_relaxed);
 }
 
 /// It could not be sent.
 void Session::take_back(Stream& stream, Event* event) {
   --stream.sent;
+  sent_.fetch_sub(1, std::memory_order_relaxed);
   bool gated = false;
   if (Event* owed = event == nullptr ? nullptr : take_owed(event->id(), gated)) owed->release();
 }
@@ -232,15 +235,55 @@ void Session::ring_knock() const {
   (void)!::write(knock_.get(), &one, sizeof one);
 }
 
-bool Session::make_room(size_t payload, std::unique_lock<std::mutex>& lock) {
+/// The worker is awake, but behind.
+bool Session::make_room(size_t payload, std::unique_lock<std::mutex>& lock, uint32_t tries) {
+  constexpr uint32_t kSpins = 1000;
+  constexpr useconds_t kStepUs = 200;
   if (payload + sizeof(protocol::FrameHeader) > kMaxFrameBytes || commands_.broken()) return false;
-  wake_worker();
+  commands_.wake();
   lock.unlock();
-  poll();  // the worker may itself be waiting for room
-  protocol::spin_pause();
+  poll();  // it may itself be waiting for room
+  if (tries < kSpins)
+    protocol::spin_pause();
+  else
+    ::usleep(kStepUs);
   check_peer();
   lock.lock();
   return !dead();
+}
+
+void Session::release(protocol::ObjectId id, Release when) {
+  size_t unsent = 0;
+  if (!dead()) {
+    std::lock_guard lock(releases_mutex_);
+    releases_.push_back(id);
+    unsent = releases_.size();
+    unsent_.store(unsent, std::memory_order_release);
+    if (when == Release::kSoon) release_soon_.store(true, std::memory_order_release);
+  }
+  ids_.free(id);  // after that, so whoever is given its place sends behind it
+  if (when == Release::kSoon || unsent >= kMostUnsent) send_releases();
+}
+
+bool Session::put_all_releases() {
+  std::lock_guard lock(releases_mutex_);
+  size_t sent = 0;
+  for (; sent < releases_.size(); ++sent) {
+    const protocol::Release release{releases_[sent]};
+    if (!protocol::produce(commands_, release, 0, protocol::encoded_size(release))) break;
+  }
+  releases_.erase(releases_.begin(), releases_.begin() + static_cast<ptrdiff_t>(sent));
+  unsent_.store(releases_.size(), std::memory_order_release);
+  if (releases_.empty()) release_soon_.store(false, std::memory_order_release);
+  return releases_.empty();
+}
+
+/// Never waits: what finds no room goes with the next command, or when somebody waits.
+void Session::send_releases() {
+  std::lock_guard lock(send_mutex_);
+  if (dead()) return;
+  put_releases();
+  commands_.wake();
 }
 
 bool Session::begin_call(PendingCall& pending) {
@@ -265,26 +308,38 @@ Result<Payload> Session::end_call(PendingCall& pending, Payload* error_payload) 
   return dead_error();
 }
 
-bool Session::throttle(Stream& stream) {
-  // Headroom for other streams and for threads that are between the check and the enqueue.
-  constexpr uint64_t kHigh = kMaxInFlight / 2, kLow = kMaxInFlight / 4;
-  constexpr uint64_t kPatienceNs = 10'000'000'000;
-  uint64_t sent;
-  {
-    std::lock_guard lock(stream.mutex);
-    sent = stream.sent;
-  }
-  // Other threads' commands may have been sent and retired since then: then nothing of ours is under way.
-  auto under_way = [&] {
-    uint64_t retired = stream.retired.load(std::memory_order_acquire);
-    return sent - std::min(sent, retired);
-  };
-  if (under_way() < kHigh) return true;
-  post(protocol::Notify{stream.id});
-  uint64_t end = protocol::monotonic_ns() + kPatienceNs;
-  wait_until([&] { return under_way() < kLow || protocol::monotonic_ns() > end; });
-  return under_way() < kHigh;
+bool Session::hold_back() {
+  constexpr uint64_t kLow = kCommandsAhead / 2;
+  constexpr uint64_t kFull = kMaxInFlight - kCommandsAhead;  // the rest is for threads between this check and their enqueue
+  constexpr uint64_t kPatienceNs = 10'000'000'000;           // without one command's end
+  auto is_held = [this] { return is_service_thread() || gates_.pending_users() != 0; };
+  if (dead()) return false;
+  if (is_held() && under_way() < kFull) return true;
+  ask_streams();
+  uint64_t least = UINT64_MAX, end = 0;
+  wait_until([&] {
+    const uint64_t now = under_way();
+    if (now < least) {
+      least = now;
+      end = protocol::monotonic_ns() + kPatienceNs;
+    }
+    return now < kLow || (is_held() && (now < kFull || protocol::monotonic_ns() > end));
+  });
+  return !dead() && under_way() < kFull;
 }
+
+/// To say how far they have come: of commands without an event nobody hears by himself.
+void Session::ask_streams() {
+  std::vector<protocol::ObjectId> streams;
+  ids_.each([&](Tracked* object) {
+    if (object->tracked_kind != Tracked::TrackedKind::kStream) return;
+    auto* stream = static_cast<Stream*>(object);
+    if (stream->under_way() != 0) streams.push_back(stream->id);
+  });
+  for (protocol::ObjectId stream : streams) post(protocol::Notify{stream});
+}
+
+void Session::leave(const Stream& stream) { retired_.fetch_add(stream.under_way(), std::memory_order_release); }
 
 bool Session::finish(Stream& stream) {
   uint64_t target;
@@ -294,13 +349,13 @@ bool Session::finish(Stream& stream) {
   }
   auto reached = [&] { return stream.retired.load(std::memory_order_acquire) >= target; };
   if (reached() ? !dead() : post(protocol::Notify{stream.id}) && wait_until(reached)) return true;
-  await_gates();
+  await_end();
   return false;
 }
 
 bool Session::wait(Event& event) {
   if (event.done() || wait_until([&] { return event.done(); })) return true;
-  await_gates();
+  await_end();
   return false;
 }
 

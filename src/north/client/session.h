@@ -21,6 +21,7 @@
 // the process lives (its memory may still be mapped by the program's pointers).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -36,6 +37,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/unique_fd.h"
 #include "model/grants.h"
 #include "north/client/event.h"
@@ -86,20 +88,22 @@ class Session {
     return at >= base && at < base + heap_bytes_;
   }
 
-  /// Sends a command that wants no answer and wakes the worker if it sleeps. False only if the session is dead.
+  /// Sends a command that wants no answer and wakes the worker if it sleeps. False only if the session is dead. Waits while
+  /// the ring is full; so it is not for whoever drains, on whom the worker may be waiting.
   template <typename M>
   bool post(const M& message) {
     std::unique_lock lock(send_mutex_);
     return send_locked(message, 0, lock);
   }
 
-  /// The same for a command that nobody waits for: a sleeping worker is left asleep until another command wakes it, or there
-  /// are kMostUnwoken of these. Events come and go with every command; waking for each would double the worker's wake-ups.
-  template <typename M>
-  void post_along(const M& message) {
-    std::unique_lock lock(send_mutex_);
-    (void)send_locked(message, 0, lock, ++unwoken_ < kMostUnwoken ? Wake::kLater : Wake::kNow);
-  }
+  /// When the worker is to hear that an object has gone.
+  enum class Release : uint8_t {
+    kSoon,   ///< it holds memory, or more
+    kAlong,  ///< with the next command, or when there are kMostUnsent of them: an event
+  };
+  /// The worker will not hear of this object again, nor its id be found. Never waits: objects go wherever the last hold on
+  /// them goes, also while a completion is taken.
+  void release(protocol::ObjectId id, Release when);
 
   /// Sends a command and waits for its Reply. The driver's code is in Error::native; a failed call's payload (LinkReply,
   /// StatusListReply) goes to `error_payload` if that is given.
@@ -161,9 +165,12 @@ class Session {
   /// and the work gone, if the session is dead. Caller holds stream.mutex.
   bool enqueue_gate(Stream& stream, std::span<const protocol::ObjectId> waits, Event& event, Gate::Work work);
 
-  /// Back-pressure: waits (bounded) while the stream has too many commands that have not completed. Caller does not hold
-  /// stream.mutex. False if there is still no room.
-  bool throttle(Stream& stream);
+  /// Back-pressure, before an enqueue: waits while the session has too many commands that have not completed; not for what
+  /// the program itself may have to do first (end a user event, return from a callback), until there is no room at all.
+  /// Caller holds no stream's mutex. False if there is no room, or the session is dead.
+  bool throttle() { return (!dead() && under_way() < kCommandsAhead) || hold_back(); }
+  /// A stream that goes with commands under way: nobody will be told of their end.
+  void leave(const Stream& stream);
   /// Waits until everything enqueued on the stream so far has completed. False if the session died; no gate runs then.
   bool finish(Stream& stream);
   /// Waits for the event's end. False if the session died (the event then has kDeadStatus); no gate runs then.
@@ -194,8 +201,7 @@ class Session {
     std::function<void(Result<Payload>)> later;
   };
 
-  enum class Wake : uint8_t { kNow, kLater };
-  static constexpr uint32_t kMostUnwoken = 64;
+  static constexpr size_t kMostUnsent = 64;
 
   Session() = default;
   Result<void> connect(const protocol::Token& slice);
@@ -205,23 +211,23 @@ class Session {
   void unmap_memories();
 
   template <typename M>
-  bool send_locked(const M& message, uint32_t call, std::unique_lock<std::mutex>& lock, Wake wake = Wake::kNow) {
-    while (!dead()) {
-      if (protocol::produce(commands_, message, call, payload_bound(message))) {
-        const bool woken = wake == Wake::kNow && wake_worker();
+  bool send_locked(const M& message, uint32_t call, std::unique_lock<std::mutex>& lock) {
+    for (uint32_t tries = 0; !dead(); ++tries) {
+      // What has gone first: the message may make another object in its place.
+      if (put_releases() && protocol::produce(commands_, message, call, payload_bound(message))) {
+        [[maybe_unused]] const bool woken = commands_.wake();
         if constexpr (std::is_same_v<M, protocol::Launch>)
           if (woken && message.head.waits.empty()) knock();
         return true;
       }
-      if (!make_room(payload_bound(message), lock)) break;
+      if (!make_room(payload_bound(message), lock, tries)) break;
     }
     return false;
   }
-  /// True if it slept.
-  bool wake_worker() {
-    unwoken_ = 0;
-    return commands_.wake();
-  }
+  /// Puts what has gone into the ring; false if there is no room for all. Caller holds send_mutex_.
+  bool put_releases() { return unsent_.load(std::memory_order_acquire) == 0 || put_all_releases(); }
+  bool put_all_releases();
+  void send_releases();
   /// The worker, which slept, will launch something. Where it will have to ask for its turn first, says so already: beside
   /// busy neighbours it may take milliseconds to wake up, and the arbiter, which is real-time, stops them.
   void knock() const {
@@ -237,6 +243,14 @@ class Session {
     take_back(stream, event);
     return false;
   }
+  /// Commands that were sent and are not known to have completed.
+  uint64_t under_way() const {
+    const uint64_t retired = retired_.load(std::memory_order_acquire), sent = sent_.load(std::memory_order_relaxed);
+    return sent - std::min(sent, retired);
+  }
+  bool hold_back();
+  void ask_streams();
+  void retire(Stream& stream, uint64_t number) { retired_.fetch_add(stream.retire(number), std::memory_order_release); }
   void number(Stream& stream, bool after_all, std::span<const protocol::ObjectId> waits, Event* event);
   void take_back(Stream& stream, Event* event);
   /// An upper bound of the encoded size; most commands are small and fixed.
@@ -252,7 +266,7 @@ class Session {
       return protocol::encoded_size(message);
     }
   }
-  bool make_room(size_t payload, std::unique_lock<std::mutex>& lock);
+  bool make_room(size_t payload, std::unique_lock<std::mutex>& lock, uint32_t tries);
 
   bool begin_call(PendingCall& pending);
   Result<Payload> end_call(PendingCall& pending, Payload* error_payload = nullptr);
@@ -269,7 +283,7 @@ class Session {
   Seen look(protocol::ObjectId id);
   bool is_believed(const protocol::EventDone& done, const Event* event);
   void run_gate(protocol::ObjectId id);
-  void await_gates();
+  void await_end();
   void die();
   void end_calls();
   void end_events();
@@ -279,6 +293,7 @@ class Session {
   void check_peer();
   void announce_progress();
   void service_loop();
+  bool is_service_thread() const;
   bool leave_service();
   void run_jobs();
 
@@ -293,10 +308,17 @@ class Session {
   UniqueFd heap_fd_;                     ///< to see how far the memory reaches
   std::atomic<uint64_t> heap_there_{0};  ///< bytes of it that are known to be there
   std::atomic<bool> dead_{false};
+  std::atomic<bool> ended_{false};  ///< it is dead, and all its events have ended
 
   std::mutex send_mutex_;
   protocol::RingProducer commands_;
-  uint32_t unwoken_ = 0;  ///< commands for which a sleeping worker has not been woken; under send_mutex_
+
+  std::mutex releases_mutex_;                ///< inside send_mutex_
+  std::deque<protocol::ObjectId> releases_;  ///< of objects that the worker has been told of, so no more than of these
+  std::atomic<size_t> unsent_{0};            ///< how many
+  std::atomic<bool> release_soon_{false};    ///< one of them must not wait for a command
+
+  std::atomic<uint64_t> sent_{0}, retired_{0};  ///< commands of all streams
 
   std::mutex leader_;  ///< whoever holds it drains
   protocol::RingConsumer completions_;

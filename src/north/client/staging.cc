@@ -3,6 +3,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+
 #include "base/limits.h"
 
 namespace amalgam::client {
@@ -10,7 +12,7 @@ namespace {
 
 constexpr uint64_t kGranule = 64;
 constexpr uint64_t kPage = 4096;
-constexpr uint64_t kReturnAbove = 4 * kMiB;  // smaller blocks stay warm
+constexpr uint64_t kWarmBytes = 32 * kMiB;  // at the beginning, which is taken first: pages that are there
 
 }  // namespace
 
@@ -22,15 +24,17 @@ void Staging::open(std::byte* base, uint64_t bytes) {
   free_[0] = bytes;
 }
 
-protocol::BulkRef Staging::take(uint64_t size) {
+protocol::BulkRef Staging::take(uint64_t size, Part part) {
   if (size == 0 || size > bytes_) return {};
   uint64_t need = (size + kGranule - 1) & ~(kGranule - 1);
   std::lock_guard lock(mutex_);
+  if (part == Part::kHalf && taken_ + need > bytes_ / 2) return {};
   for (auto it = free_.begin(); it != free_.end(); ++it) {
     if (it->second < need) continue;
     auto [offset, room] = *it;
     free_.erase(it);
     if (room > need) free_[offset + need] = room - need;
+    taken_ += need;
     return {offset, need};
   }
   return {};
@@ -38,12 +42,11 @@ protocol::BulkRef Staging::take(uint64_t size) {
 
 void Staging::give_back(protocol::BulkRef block) {
   if (block.size == 0) return;
-  if (block.size >= kReturnAbove) {
-    uint64_t begin = (block.offset + kPage - 1) & ~(kPage - 1);
-    uint64_t end = (block.offset + block.size) & ~(kPage - 1);
-    ::madvise(base_ + begin, end - begin, MADV_REMOVE);
-  }
+  const uint64_t begin = (std::max(block.offset, kWarmBytes) + kPage - 1) & ~(kPage - 1);
+  const uint64_t end = (block.offset + block.size) & ~(kPage - 1);
+  if (begin < end) ::madvise(base_ + begin, end - begin, MADV_REMOVE);
   std::lock_guard lock(mutex_);
+  taken_ -= block.size;
   auto next = free_.lower_bound(block.offset);
   uint64_t offset = block.offset, size = block.size;
   if (next != free_.end() && offset + size == next->first) {

@@ -2,7 +2,7 @@
 // Staging: hands out the first kStagingBytes of the heap for bulk data on its way to or from the worker.
 //
 // First fit over an ordered free list, 64-byte granules. Bounded: a request that does not fit gets nothing, and the caller
-// waits for completions or cuts its data into pieces. Memory of large blocks goes back to the kernel when they are freed.
+// waits for completions or cuts its data into pieces. What lies beyond kWarmBytes goes back to the kernel when it is freed.
 //
 // Threads: every method locks.
 #pragma once
@@ -19,10 +19,12 @@ namespace amalgam::client {
 
 class Staging {
  public:
+  /// What may be taken: all, or what keeps one half for others.
+  enum class Part : uint8_t { kAll, kHalf };
   /// `base`: where the heap is mapped.
   void open(std::byte* base, uint64_t bytes);
   /// A block of at least `size` bytes (size > 0); {0, 0} if there is no room now.
-  protocol::BulkRef take(uint64_t size);
+  protocol::BulkRef take(uint64_t size, Part part = Part::kAll);
   void give_back(protocol::BulkRef block);
   std::byte* at(protocol::BulkRef block) const { return base_ + block.offset; }
   /// In a forked child: whoever held the lock is not there.
@@ -33,6 +35,7 @@ class Staging {
   std::mutex mutex_;
   std::byte* base_ = nullptr;
   uint64_t bytes_ = 0;
+  uint64_t taken_ = 0;
   std::map<uint64_t, uint64_t> free_;  ///< offset → size, coalesced
 };
 
@@ -40,8 +43,8 @@ class Staging {
 class StagedBlock {
  public:
   StagedBlock() = default;
-  StagedBlock(Staging& staging, uint64_t size)
-      : staging_(&staging), block_(size == 0 ? protocol::BulkRef{} : staging.take(size)), size_(size) {}
+  StagedBlock(Staging& staging, uint64_t size, Staging::Part part = Staging::Part::kAll)
+      : staging_(&staging), block_(size == 0 ? protocol::BulkRef{} : staging.take(size, part)), size_(size) {}
   StagedBlock(StagedBlock&& other) noexcept : staging_(other.staging_), block_(other.block_), size_(other.size_) {
     other.block_ = {};
   }
@@ -59,6 +62,8 @@ class StagedBlock {
   bool ok() const { return size_ == 0 || block_.size != 0; }
   std::byte* data() const { return staging_->at(block_); }
   protocol::BulkRef ref() const { return {block_.offset, size_}; }
+  uint64_t offset() const { return block_.offset; }
+  uint64_t room() const { return block_.size; }
   /// The caller gives it back itself, later.
   protocol::BulkRef release() {
     protocol::BulkRef block = block_;

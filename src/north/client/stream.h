@@ -11,6 +11,7 @@
 // reads `sent`.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -25,10 +26,16 @@ class Stream : public Tracked {
   explicit Stream(Session* s) : Tracked(TrackedKind::kStream), session(s) {}
 
   bool idle() const { return in_order && retired.load(std::memory_order_acquire) >= sent.load(std::memory_order_relaxed); }
-  void retire(uint64_t number) {
+  /// How many that were not known to be.
+  uint64_t retire(uint64_t number) {
     uint64_t known = retired.load(std::memory_order_relaxed);
     while (known < number && !retired.compare_exchange_weak(known, number, std::memory_order_release)) {
     }
+    return number - std::min(number, known);
+  }
+  uint64_t under_way() const {
+    const uint64_t done = retired.load(std::memory_order_acquire), all = sent.load(std::memory_order_relaxed);
+    return all - std::min(all, done);
   }
 
   /// Whether so many commands have been sent, or are on their way.

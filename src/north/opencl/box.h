@@ -16,9 +16,15 @@ struct Pitches {
   size_t row = 0, slice = 0;
 };
 
+/// Copies bytes.
+void copy_all(std::byte* to, const std::byte* from, size_t size);
+/// Writes only where bytes differ: the program's memory that stands for a region may be read-only.
+void copy_changed(std::byte* to, const std::byte* from, size_t size);
+using Copy = void (*)(std::byte* to, const std::byte* from, size_t size);
+
 /// Copies `rows` rows of `row_bytes` in each of `slices` slices. Gapless neighbours are copied as one.
 void copy_box(std::byte* to, Pitches to_pitches, const std::byte* from, Pitches from_pitches, size_t row_bytes, size_t rows,
-              size_t slices);
+              size_t slices, Copy copy = copy_all);
 
 /// The pitches of a box without gaps.
 Pitches packed(size_t row_bytes, size_t rows);

@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "north/opencl/mem.h"
-#include "north/opencl/private_stream.h"
+#include "north/opencl/staged.h"
 #include "north/opencl/svm.h"
 #include "north/opencl/util.h"
 
@@ -39,16 +39,9 @@ void prefer_huge_pages(std::byte* bytes, size_t size) {
 }
 
 cl_int push_content(cl_mem mem, const void* data) {
+  if (!mem->shared) return carry_content(mem, *staged_content(mem, data));
   std::memcpy(mem->bytes, data, mem->size);
-  if (mem->shared) return CL_SUCCESS;
-  protocol::Transfer transfer;
-  transfer.from.offset = static_cast<uint64_t>(mem->bytes - mem->context->session->heap());
-  transfer.to.kind = protocol::Endpoint::Kind::kRegion;
-  transfer.to.id = mem->id;
-  transfer.extent = {mem->size, 0, 0};
-  PrivateStream stream(mem->context);
-  if (cl_int result = stream.add(transfer); result != CL_SUCCESS) return result;
-  return stream.finish();
+  return CL_SUCCESS;
 }
 
 cl_int create_buffer(cl_mem mem, void* host_ptr) {

@@ -49,7 +49,8 @@ cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocki
   if (cl_int bad = check_range(queue, buffer, offset, size, ptr, kNoHostRead); bad != CL_SUCCESS) return bad;
   if (cl_int bad = waits.take(queue->context, count, events); bad != CL_SUCCESS) return bad;
   if (!buffer->shared)
-    return staged_read(queue, linear(buffer, offset), size, ptr, blocking != CL_FALSE, waits, CL_COMMAND_READ_BUFFER, event);
+    return staged_read({queue, CL_COMMAND_READ_BUFFER, blocking != CL_FALSE, count, events}, buffer, offset, size, ptr,
+                       waits, event);
   auto copy = [hold = MemHold(buffer), offset, size, ptr] {
     std::memcpy(ptr, hold.mem()->bytes + offset, size);
     return 0;
@@ -64,8 +65,8 @@ cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool block
   if (cl_int bad = check_range(queue, buffer, offset, size, ptr, kNoHostWrite); bad != CL_SUCCESS) return bad;
   if (cl_int bad = waits.take(queue->context, count, events); bad != CL_SUCCESS) return bad;
   if (!buffer->shared)
-    return staged_write(queue, linear(buffer, offset), size, ptr, blocking != CL_FALSE, waits, CL_COMMAND_WRITE_BUFFER,
-                        event);
+    return staged_write({queue, CL_COMMAND_WRITE_BUFFER, blocking != CL_FALSE, count, events}, buffer, offset, size, ptr,
+                        waits, event);
   auto copy = [hold = MemHold(buffer), offset, size, ptr] {
     std::memcpy(hold.mem()->bytes + offset, ptr, size);
     return 0;

@@ -56,8 +56,8 @@ bool in_turn(cl_command_queue queue, const WaitList& waits) {
   return true;
 }
 
-cl_event make_event(cl_command_queue queue, cl_command_type type) {
-  auto* event = new _cl_event(queue->session, queue->context, queue, type);
+cl_event make_event(cl_context context, cl_command_queue queue, cl_command_type type) {
+  auto* event = new _cl_event(context->session, context, queue, type);
   if (event->adopt_id()) return event;
   drop_event(event);
   return nullptr;
@@ -97,8 +97,8 @@ cl_int finish_blocking(cl_event event, cl_event* out) {
 cl_int gated_command(cl_command_queue queue, const WaitList& waits, cl_command_type type, bool blocking,
                      std::function<int32_t()> work, cl_event* out) {
   client::Session& session = *queue->session;
-  if (!session.throttle(*queue)) return session.death_status();
-  cl_event event = make_event(queue, type);
+  if (!session.throttle()) return session.death_status();
+  cl_event event = make_event(queue->context, queue, type);
   if (event == nullptr) return CL_OUT_OF_RESOURCES;
   // No driver sees the work, so its times are ours. The gate holds the event, and that queue and context, as long as the
   // work.

@@ -54,8 +54,8 @@ bool in_turn(cl_command_queue queue, const WaitList& waits);
 /// An event that the client itself has completed, with times in the device's clock; stored in *out if out is not null.
 void give_local_event(cl_command_queue queue, cl_command_type type, uint64_t began_ns, cl_event* out);
 
-/// A new pending event with an id on the waist; null at the bound of objects.
-cl_event make_event(cl_command_queue queue, cl_command_type type);
+/// A new pending event with an id on the waist, of a queue or of nobody's (null); null at the bound of objects.
+cl_event make_event(cl_context context, cl_command_queue queue, cl_command_type type);
 
 /// After a checked enqueue that was refused: nobody will see this event.
 inline void forget_event(cl_event event) {
@@ -67,10 +67,10 @@ inline void forget_event(cl_event event) {
 template <typename M>
 cl_int submit(cl_command_queue queue, M& message, const WaitList& waits, cl_command_type type, cl_event* out, bool checked) {
   client::Session& session = *queue->session;
-  if (!session.throttle(*queue)) return CL_OUT_OF_RESOURCES;
+  if (!session.throttle()) return session.death_status();
   cl_event event = nullptr;
   if (out != nullptr) {
-    event = make_event(queue, type);
+    event = make_event(queue->context, queue, type);
     if (event == nullptr) return CL_OUT_OF_RESOURCES;
   }
   message.head = {queue->id, event != nullptr ? event->id() : 0, waits.ids()};

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "north/opencl/private_stream.h"
 #include "north/opencl/staged.h"
 #include "north/opencl/util.h"
 
@@ -136,7 +135,12 @@ cl_int create_image(cl_mem image, cl_mem_flags flags, const void* host_ptr) {
   Pitches pitches;
   cl_int bad = take_pitches(image->type, desc.image_row_pitch, desc.image_slice_pitch, image->row_pitch, extent[1], pitches);
   if (bad != CL_SUCCESS) return CL_INVALID_IMAGE_DESCRIPTOR;
-  return push_image(image, static_cast<const std::byte*>(host_ptr), pitches);
+  DeviceBox box;
+  box.place.kind = protocol::Endpoint::Kind::kImage;
+  box.place.id = image->id;
+  box.extent = extent;
+  box.element_bytes = image->element_size;
+  return carry_content(image, *staged_box_content(image, box, static_cast<const std::byte*>(host_ptr), pitches));
 }
 
 /// The interface's old ways.

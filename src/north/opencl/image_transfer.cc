@@ -16,8 +16,8 @@ cl_int clEnqueueReadImage(cl_command_queue queue, cl_mem image, cl_bool blocking
   if (bad != CL_SUCCESS) return bad;
   if ((image->flags & kNoHostRead) != 0) return CL_INVALID_OPERATION;
   if (bad = waits.take(queue->context, count, events); bad != CL_SUCCESS) return bad;
-  return staged_box_read(queue, box, static_cast<std::byte*>(ptr), pitches, blocking != CL_FALSE, waits,
-                         CL_COMMAND_READ_IMAGE, event);
+  return staged_box_read({queue, CL_COMMAND_READ_IMAGE, blocking != CL_FALSE, count, events}, image, box,
+                         static_cast<std::byte*>(ptr), pitches, waits, event);
 }
 
 cl_int clEnqueueWriteImage(cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t* origin,
@@ -32,8 +32,8 @@ cl_int clEnqueueWriteImage(cl_command_queue queue, cl_mem image, cl_bool blockin
   if (bad != CL_SUCCESS) return bad;
   if ((image->flags & kNoHostWrite) != 0) return CL_INVALID_OPERATION;
   if (bad = waits.take(queue->context, count, events); bad != CL_SUCCESS) return bad;
-  return staged_box_write(queue, box, static_cast<const std::byte*>(ptr), pitches, blocking != CL_FALSE, waits,
-                          CL_COMMAND_WRITE_IMAGE, event);
+  return staged_box_write({queue, CL_COMMAND_WRITE_IMAGE, blocking != CL_FALSE, count, events}, image, box,
+                          static_cast<const std::byte*>(ptr), pitches, waits, event);
 }
 
 }  // namespace amalgam::opencl::api

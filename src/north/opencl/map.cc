@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "north/opencl/box.h"
 #include "north/opencl/mem.h"
 #include "north/opencl/ordered.h"
 #include "north/opencl/staged.h"
@@ -71,13 +72,14 @@ struct Step {
   cl_uint count;
   const cl_event* events;
   cl_event* event;
+  CarryCommand command(cl_command_type type) const { return {queue, type, blocking, count, events}; }
 };
 
 /// Copies between a shared region and the program's memory that stands for it.
 cl_int copy_host_ptr(const Step& step, bool out, cl_command_type type) {
   auto copy = [hold = MemHold(step.buffer), offset = step.offset, size = step.size, out] {
     std::byte *bytes = hold.mem()->bytes + offset, *host = static_cast<std::byte*>(hold.mem()->host_ptr) + offset;
-    std::memcpy(out ? host : bytes, out ? bytes : host, size);
+    out ? copy_changed(host, bytes, size) : copy_all(bytes, host, size);
     return 0;
   };
   return host_command(step.queue, step.waits, step.count, step.events, type, step.blocking, std::move(copy), step.event);
@@ -101,9 +103,8 @@ cl_int map(const Step& step, cl_map_flags flags) {
     return ordered(step.queue, step.waits, step.count, step.events, CL_COMMAND_MAP_BUFFER, step.blocking, step.event);
   if (buffer->shared) return copy_host_ptr(step, true, CL_COMMAND_MAP_BUFFER);
   if (!copies_host_ptr(buffer)) return move_shadow(step, true, CL_COMMAND_MAP_BUFFER);
-  return staged_read(step.queue, region_end(buffer, step.offset), step.size,
-                     static_cast<std::byte*>(buffer->host_ptr) + step.offset, step.blocking, step.waits,
-                     CL_COMMAND_MAP_BUFFER, step.event);
+  return staged_read(step.command(CL_COMMAND_MAP_BUFFER), buffer, step.offset, step.size,
+                     static_cast<std::byte*>(buffer->host_ptr) + step.offset, step.waits, step.event);
 }
 
 cl_int unmap(const Step& step, cl_map_flags flags) {
@@ -113,9 +114,8 @@ cl_int unmap(const Step& step, cl_map_flags flags) {
     return ordered(step.queue, step.waits, step.count, step.events, CL_COMMAND_UNMAP_MEM_OBJECT, false, step.event);
   if (buffer->shared) return copy_host_ptr(step, false, CL_COMMAND_UNMAP_MEM_OBJECT);
   if (!copies_host_ptr(buffer)) return move_shadow(step, false, CL_COMMAND_UNMAP_MEM_OBJECT);
-  return staged_write(step.queue, region_end(buffer, step.offset), step.size,
-                      static_cast<std::byte*>(buffer->host_ptr) + step.offset, false, step.waits,
-                      CL_COMMAND_UNMAP_MEM_OBJECT, step.event);
+  return staged_write(step.command(CL_COMMAND_UNMAP_MEM_OBJECT), buffer, step.offset, step.size,
+                      static_cast<std::byte*>(buffer->host_ptr) + step.offset, step.waits, step.event);
 }
 
 cl_int check_map(cl_command_queue queue, cl_mem buffer, cl_map_flags flags, size_t offset, size_t size) {

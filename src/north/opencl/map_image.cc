@@ -67,7 +67,7 @@ cl_int unmap_image(cl_command_queue queue, cl_mem image, const _cl_mem::Mapping&
   if (cl_int bad = take_box(queue, image, mapping.origin, mapping.region, box); bad != CL_SUCCESS) return bad;
   auto* pointer = static_cast<std::byte*>(mapping.pointer);
   if (image->host_ptr != nullptr)
-    return staged_box_write(queue, box, pointer, view_of(image).pitches, false, waits, kType, event);
+    return staged_box_write({queue, kType, false, count, events}, image, box, pointer, view_of(image).pitches, waits, event);
   return move_shadow(queue, image, box, pointer, false, false, waits, kType, event);
 }
 
@@ -99,7 +99,7 @@ void* clEnqueueMapImage(cl_command_queue queue, cl_mem image, cl_bool blocking, 
   if (!shows_content(flags))
     result = ordered(queue, waits, count, events, kType, blocks, event);
   else if (image->host_ptr != nullptr)
-    result = staged_box_read(queue, box, pointer, view.pitches, blocks, waits, kType, event);
+    result = staged_box_read({queue, kType, blocks, count, events}, image, box, pointer, view.pitches, waits, event);
   else
     result = move_shadow(queue, image, box, pointer, true, blocks, waits, kType, event);
   return finish_map(image, pointer, result, error);

@@ -30,6 +30,8 @@
 
 namespace amalgam::opencl {
 
+class PrivateStream;
+
 enum class Kind : uint32_t {
   kDead = 0,
   kPlatform = 0x616d0001,
@@ -126,6 +128,8 @@ struct _cl_command_queue : amalgam::opencl::Handle, amalgam::client::Stream {
   cl_command_queue_properties properties = 0;
   std::vector<cl_queue_properties> property_list;  ///< as given, with its 0; empty if made the old way
   cl_uint size = 0;                                ///< device-side queues
+  /// For what it carries while a gate holds it; null until then. Touched by the service thread, and whoever destroys it.
+  std::shared_ptr<amalgam::opencl::PrivateStream> carrier;
   bool profiling() const { return (properties & CL_QUEUE_PROFILING_ENABLE) != 0; }
 };
 

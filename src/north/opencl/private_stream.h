@@ -1,35 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// PrivateStream: a stream of our own for content that a creation brings to a region on the device (CL_MEM_COPY_HOST_PTR).
+// PrivateStream: a stream of our own, for content that a creation brings to a region on the device (CL_MEM_COPY_HOST_PTR),
+// which has no queue of the program and must not wait behind one; and for what a queue carries while a gate holds it.
 //
-// A creation has no queue of the program, and must not wait behind one. The stream lives for one creation: only devices with
-// memory of their own need it, and there the copy is what costs.
-//
-// Threads: used by the thread that made it. Blocking: finish() waits for the copies.
+// Threads: used by the thread that made it. Blocking: the constructor waits for the worker.
 #pragma once
 
-#include "north/opencl/box.h"
 #include "north/opencl/enqueue.h"
 
 namespace amalgam::opencl {
 
 class PrivateStream {
  public:
-  explicit PrivateStream(cl_context context);
+  PrivateStream(cl_context context, cl_device_id device);
   ~PrivateStream();
   PrivateStream(const PrivateStream&) = delete;
   PrivateStream& operator=(const PrivateStream&) = delete;
 
-  /// Enqueues one transfer behind the earlier ones; the driver's verdict.
-  cl_int add(protocol::Transfer& transfer);
-  /// Waits until all of them have ended.
-  cl_int finish();
+  /// CL_SUCCESS, or why there is none.
+  cl_int state() const { return state_; }
+  client::Stream& stream() { return stream_; }
 
  private:
   client::Stream stream_;
   cl_int state_ = CL_SUCCESS;
 };
 
-/// Writes a box of the program's memory to an image that nobody uses yet.
-cl_int push_image(cl_mem image, const std::byte* data, Pitches pitches);
+/// The stream for what the queue carries when its turn has come (carry.h), made for the first such command; null if the
+/// worker does not make one. On the service thread only.
+client::Stream* carrier_of(cl_command_queue queue);
 
 }  // namespace amalgam::opencl

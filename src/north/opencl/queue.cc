@@ -40,6 +40,7 @@ void destroy(cl_command_queue queue) {
   client::Session& session = *queue->session;
   if (queue->barrier != nullptr) queue->barrier->release();
   release_id(session, queue->id);
+  session.leave(*queue);
   drop(queue->context);
   queue->kind = amalgam::opencl::Kind::kDead;
   delete queue;

@@ -74,8 +74,8 @@ cl_int clEnqueueReadBufferRect(cl_command_queue queue, cl_mem buffer, cl_bool bl
   if (cl_int bad = check(queue, rect, origin, host_origin, region, kNoHostRead); bad != CL_SUCCESS) return bad;
   if (cl_int bad = waits.take(queue->context, count, events); bad != CL_SUCCESS) return bad;
   if (!buffer->shared)
-    return staged_box_read(queue, device_box(rect), rect.host_begin(), rect.host_pitches, blocking != CL_FALSE, waits,
-                           CL_COMMAND_READ_BUFFER_RECT, event);
+    return staged_box_read({queue, CL_COMMAND_READ_BUFFER_RECT, blocking != CL_FALSE, count, events}, buffer,
+                           device_box(rect), rect.host_begin(), rect.host_pitches, waits, event);
   auto copy = [hold = MemHold(buffer), rect] {
     copy_box(rect.host_begin(), rect.host_pitches, hold.mem()->bytes + rect.offset(), rect.pitches, rect.extent[0],
              rect.extent[1], rect.extent[2]);
@@ -100,8 +100,8 @@ cl_int clEnqueueWriteBufferRect(cl_command_queue queue, cl_mem buffer, cl_bool b
   if (cl_int bad = check(queue, rect, origin, host_origin, region, kNoHostWrite); bad != CL_SUCCESS) return bad;
   if (cl_int bad = waits.take(queue->context, count, events); bad != CL_SUCCESS) return bad;
   if (!buffer->shared)
-    return staged_box_write(queue, device_box(rect), rect.host_begin(), rect.host_pitches, blocking != CL_FALSE, waits,
-                            CL_COMMAND_WRITE_BUFFER_RECT, event);
+    return staged_box_write({queue, CL_COMMAND_WRITE_BUFFER_RECT, blocking != CL_FALSE, count, events}, buffer,
+                            device_box(rect), rect.host_begin(), rect.host_pitches, waits, event);
   auto copy = [hold = MemHold(buffer), rect] {
     copy_box(hold.mem()->bytes + rect.offset(), rect.pitches, rect.host_begin(), rect.host_pitches, rect.extent[0],
              rect.extent[1], rect.extent[2]);

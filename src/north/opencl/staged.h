@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Staged transfers: bytes between program memory and regions that live on the device, through the heap's staging.
-//
-// Large ranges go in pieces of at most kPiece, so that a few transfers overlap and no request is too large for staging.
-// The program's bytes are taken and given in the queue's order, at once or by a gate: a write may send what a read before
-// it has brought, or what the program puts there before it lets a user event go.
+// Staged transfers: bytes between program memory and regions that live on the device, through the heap's staging (carry.h).
 //
 // Threads: as every entry point. The events are the program's own.
 #pragma once
 
-#include "north/opencl/enqueue.h"
+#include "north/opencl/carry.h"
 
 namespace amalgam::opencl {
 
@@ -28,28 +24,14 @@ class MemHold {
 /// A sub-buffer whose offset does not suit the queue's device.
 bool misaligned(cl_command_queue queue, cl_mem buffer);
 
-/// Reads `size` bytes at the linear endpoint `from` into `out`.
-cl_int staged_read(cl_command_queue queue, protocol::Endpoint from, size_t size, void* out, bool blocking, WaitList& waits,
-                   cl_command_type type, cl_event* event);
-/// Writes `size` bytes at `data` to the linear endpoint `to`.
-cl_int staged_write(cl_command_queue queue, protocol::Endpoint to, size_t size, const void* data, bool blocking,
-                    WaitList& waits, cl_command_type type, cl_event* event);
+/// Reads `size` bytes of the buffer, from `offset`, into `out`.
+cl_int staged_read(const CarryCommand& command, cl_mem buffer, size_t offset, size_t size, void* out, WaitList& waits,
+                   cl_event* event);
+/// Writes `size` bytes at `data` to the buffer, from `offset`.
+cl_int staged_write(const CarryCommand& command, cl_mem buffer, size_t offset, size_t size, const void* data,
+                    WaitList& waits, cl_event* event);
 
-/// A staging block of `size`; waits for room (other transfers end) for a bounded time. Not ok(): there is none.
-client::StagedBlock take_staging(client::Session& session, size_t size);
-/// Gives a block back when the event ends.
-void free_when_done(client::Event& event, client::Session& session, client::StagedBlock block);
-
-/// Has `work` fill a staging block in the queue's order. Afterwards `waits` is what the transfer of that block waits for.
-template <typename Work>
-cl_int fill_staging(cl_command_queue queue, WaitList& waits, cl_command_type type, Work work) {
-  cl_event filled = nullptr;
-  if (cl_int bad = host_command(queue, waits, 0, nullptr, type, false, std::move(work), &filled); bad != CL_SUCCESS)
-    return bad;
-  waits = WaitList();
-  cl_int bad = waits.take(queue->context, 1, &filled);
-  drop_event(filled);
-  return bad;
-}
+/// The whole of a new buffer, at `data`.
+std::shared_ptr<const Carry> staged_content(cl_mem buffer, const void* data);
 
 }  // namespace amalgam::opencl

@@ -48,9 +48,7 @@ cl_int create(client::Session& session, const NewId& id, const M& message) {
 
 /// The worker will not hear of this object again. Succeeds on dead sessions: there is nothing left to release.
 inline void release_id(client::Session& session, protocol::ObjectId id) {
-  if (session.dead() || id == 0) return;
-  session.post(protocol::Release{id});
-  session.ids().free(id);
+  if (id != 0) session.release(id, client::Session::Release::kSoon);
 }
 
 /// Asks the driver; for answers that surely fit a frame. What comes is of the query's shape (shapes.h).
