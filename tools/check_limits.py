@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every bound of base/limits.h is in kLimits, once and under a name of its own, so that `amalgam limits` shows it."""
+"""Every bound of base/limits.h is in kLimits (limit_list.h), once and under a name of its own: `amalgam limits` shows it."""
 import re
 import sys
 
 import tree
 
 LIMITS = "src/base/limits.h"
+LIST = "src/base/limit_list.h"
 UNITS = {"kKiB", "kMiB", "kGiB"}
 
 
@@ -32,7 +33,7 @@ def check_text(text, path=LIMITS):
 
 
 def check(root=tree.ROOT, files=None):
-    return check_text(tree.read(LIMITS, root))
+    return check_text(tree.read(LIMITS, root) + tree.read(LIST, root))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every bound of Amalgam has a name here, and `amalgam limits` lists them all from kLimits below.
+// Every bound of Amalgam has a name here, and `amalgam limits` lists them all from kLimits (limit_list.h).
 // At a bound there is back-pressure or a clear error, never growth (invariant 7).
 #pragma once
 
@@ -18,7 +18,7 @@ inline constexpr uint64_t kStagingBytes = 256 * kMiB;       ///< start of the he
 inline constexpr uint64_t kLeastStagingBytes = 64 * kMiB;   ///< of a slice whose quota is smaller than staging-bytes
 inline constexpr uint64_t kMaxHeapBytes = 1ull << 46;       ///< one session's heap (address space: it is sparse)
 inline constexpr uint64_t kMaxDrained = 4096;               ///< completions taken before whoever waits looks up
-inline constexpr uint64_t kMaxWaitList = 4096;              ///< events in one wait list
+inline constexpr uint64_t kMaxWaitList = 4096;              ///< events in one wait list that have not ended
 inline constexpr uint64_t kMaxKernelArgBytes = 32 * kKiB;   ///< encoded arguments of one launch
 inline constexpr uint64_t kMaxFillPattern = 128;            ///< bytes of one fill pattern
 inline constexpr uint64_t kMaxObjects = 1u << 20;           ///< live objects of one session
@@ -132,121 +132,5 @@ inline constexpr uint64_t kMaxSpareKernels = 8;          ///< instances of one k
 inline constexpr uint64_t kMaxPaces = 16;                ///< shapes of one kernel whose time is remembered
 inline constexpr uint64_t kMaxMacroSets = 64;            ///< build options of one session whose macros are remembered
 inline constexpr uint64_t kProbePatienceMs = 10'000;     ///< a macro probe that takes longer is given up
-
-struct NamedLimit {
-  const char* name;
-  uint64_t value;
-  const char* meaning;
-};
-
-inline constexpr NamedLimit kLimits[] = {
-    {"command-ring-bytes", kCommandRingBytes, "client to worker ring; full: the enqueue waits"},
-    {"completion-ring-bytes", kCompletionRingBytes, "worker to client ring; full: the worker queues up to in-flight"},
-    {"frame-bytes", kMaxFrameBytes, "one command or completion"},
-    {"staging-bytes", kStagingBytes, "heap that a client hands out itself; full: the call waits"},
-    {"least-staging-bytes", kLeastStagingBytes, "the same, where the slice's memory quota is smaller"},
-    {"heap-bytes", kMaxHeapBytes, "one session's heap; over: a client does not open the session"},
-    {"drained-completions", kMaxDrained, "completions that a client takes before it looks whether it still waits"},
-    {"wait-list-events", kMaxWaitList, "events in one wait list; over: CL_OUT_OF_RESOURCES"},
-    {"kernel-arg-bytes", kMaxKernelArgBytes, "encoded arguments of one launch; over: CL_OUT_OF_RESOURCES"},
-    {"fill-pattern-bytes", kMaxFillPattern, "one fill pattern"},
-    {"objects", kMaxObjects, "live objects of one session; over: CL_OUT_OF_RESOURCES"},
-    {"commands-ahead", kCommandsAhead,
-     "commands sent and not completed; from there on an enqueue waits, unless a user event is pending"},
-    {"in-flight-commands", kMaxInFlight, "the same where a user event is pending; over: CL_OUT_OF_RESOURCES"},
-    {"module-bytes", kMaxModuleBytes, "source, IL or binary of one module; over: CL_OUT_OF_RESOURCES"},
-    {"build-options-bytes", kMaxBuildOptions, "build options of one module; over: CL_INVALID_BUILD_OPTIONS"},
-    {"kernel-names-bytes", kMaxKernelNames, "names of one module's kernels, taken together; over: CL_OUT_OF_RESOURCES"},
-    {"control-message-bytes", kMaxControlBytes, "one control message; over: the connection is closed"},
-    {"control-message-fds", kMaxControlFds, "file descriptors with one control message"},
-    {"sessions", kMaxSessions, "sessions of one daemon; over: the open is refused"},
-    {"sessions-per-user", kMaxSessionsPerUser, "sessions of one user id; over: the open is refused"},
-    {"reserved-sessions", kReservedSessions, "sessions that only root and the daemon's own user may have"},
-    {"slices", kMaxSlices, "slices of one daemon; over: the slice is refused"},
-    {"slices-per-user", kMaxSlicesPerUser, "slices of one user id; over: the slice is refused"},
-    {"reserved-slices", kReservedSlices, "slices that only root and the daemon's own user may have"},
-    {"connections", kMaxConnections, "open control connections; over: the connection is refused"},
-    {"connections-per-user", kMaxConnectionsPerUser, "of one user id; over: the connection is refused"},
-    {"reserved-connections", kReservedConnections, "connections that only root and the daemon's own user may have"},
-    {"devices", kMaxDevices, "devices of one machine; over: the rest are not listed"},
-    {"probe-timeout-ms", kProbeTimeoutMs, "a driver that has not answered is reported as sick"},
-    {"worker-start-timeout-ms", kWorkerStartTimeoutMs, "a worker that has not adopted its session is killed"},
-    {"reservations", kMaxReservations, "reservations of one worker that wait for an answer; over: refused"},
-    {"reclaim-timeout-ms", kReclaimTimeoutMs, "wait for other workers to return unused grants"},
-    {"daemon-gone-ms", kDaemonGoneMs, "a reservation waits this long for a lost daemon"},
-    {"grant-slack-bytes", kGrantSlackBytes, "most that a worker holds reserved and unused"},
-    {"heap-cache-bytes", kHeapCacheBytes, "freed memory of a session kept for reuse; over: given back to the kernel"},
-    {"heap-parts", kHeapParts, "accessible parts of a worker's heap; over: freed ones stay accessible"},
-    {"driver-bytes", kDriverBytes, "private memory of a worker beside what it had when it was ready; over: charged"},
-    {"worker-look-ms", kWorkerLookMs, "how often memory and helper processes of workers that run are counted"},
-    {"worker-rest-ms", kWorkerRestMs, "how often it is looked whether resting workers run again"},
-    {"memory-confirm-ms", kMemoryConfirmMs, "a session that holds too much is counted exactly so much later, and ended"},
-    {"ended-sessions", kEndedSessions,
-     "sessions that were ended whose reason `explain` knows; over: the oldest is forgotten"},
-    {"build-threads", kBuildThreads, "builds of one session side by side; over: they queue"},
-    {"worker-scratch-bytes", kWorkerScratchBytes, "a worker's /tmp and /dev/shm together; over: ENOSPC"},
-    {"worker-file-bytes", kWorkerFileBytes, "one file that a worker writes; over: EFBIG"},
-    {"worker-open-files", kWorkerOpenFiles, "descriptors of one process of a worker; over: EMFILE"},
-    {"worker-tasks", kWorkerTasks, "processes and threads of all workers of one user; over: EAGAIN"},
-    {"worker-log-lines", kWorkerLogLines, "lines of one worker's standard error in the daemon's log; over: not shown"},
-    {"confine-timeout-ms", kConfineTimeoutMs, "a worker that has not confined itself by then is taken for one that cannot"},
-    {"user-share-ppm", kUserSharePpm, "part of a device promised to one user id; over: the share is refused"},
-    {"users-share-ppm", kUsersSharePpm, "part of a device promised to all users but root; over: the share is refused"},
-    {"user-memory-ppm", kUserMemoryPpm, "part of a memory pool held by one user id; over: refused"},
-    {"users-memory-ppm", kUsersMemoryPpm, "part of a memory pool held by all users but root; over: refused"},
-    {"requests-per-second", kRequestsPerSecond, "requests of one user id; over: they wait"},
-    {"request-burst", kRequestBurst, "requests of one user id at once after a rest; over: they wait"},
-    {"request-cost-us", kRequestCostUs, "a request that takes the daemon longer counts as several"},
-    {"closing", kMaxClosing, "connections with descriptors in them to be closed; over: no more are taken for a while"},
-    {"closing-per-user", kMaxClosingPerUser, "of one user id; over: its connections are refused"},
-    {"accept-pause-ms", kAcceptPauseMs, "no connections are taken for so long when descriptors run out"},
-    {"log-lines-per-second", kLogLinesPerSecond, "lines of one kind in the daemon's log; over: they are counted"},
-    {"log-burst", kLogBurst, "lines of one kind at once after a rest; over: they are counted"},
-    {"log-kinds", kLogKinds, "kinds of lines that are told apart; over: all others are one kind"},
-    {"log-queue-bytes", kLogQueueBytes, "lines that wait to be written; over: they are counted"},
-    {"log-flush-ms", kLogFlushMs, "how long an orderly end waits for the log to be written"},
-    {"log-file-bytes", kLogFileBytes, "one file of a log; over: the next one is begun"},
-    {"log-files", kLogFiles, "files of a log; over: the oldest is removed"},
-    {"metrics-age-ms", kMetricsAgeMs, "age of the metrics that are shown; younger: they are not made anew"},
-    {"metrics-connections", kMetricsConnections, "HTTP connections for metrics; over: the oldest is closed"},
-    {"metrics-request-bytes", kMetricsRequestBytes, "one HTTP request; over: its connection is closed"},
-    {"metrics-deadline-ms", kMetricsDeadlineMs, "one HTTP connection from beginning to end; over: it is closed"},
-    {"quantum-ms", kQuantumMs, "time that a device runs one slice's work while others wait"},
-    {"longest-quantum-ms", kLongestQuantumMs, "largest quantum that may be set; over: it is this one"},
-    {"wakes-per-second", kWakesPerSecond,
-     "of the scheduler by one bell or one knocker; over: it is deaf to it for a moment"},
-    {"wake-burst", kWakeBurst, "of the scheduler by one of them at once after a rest; over: the same"},
-    {"deaf-ms", kDeafMs, "how long the scheduler is deaf to whoever woke it too often"},
-    {"children", kMaxChildren, "helper processes of one worker that are counted; over: the session ends"},
-    {"hang-after-ms", kHangAfterMs, "a revoked slice whose work stays on the device is reported as hung"},
-    {"longest-piece-us", kLongestPieceUs, "largest piece of a launch that may be asked for; over: refused"},
-    {"decision-history", kDecisionHistory, "decisions of one device kept for explain; over: the oldest is forgotten"},
-    {"trace-launches", kTraceLaunches, "launches of one trace that is replayed; over: it is refused"},
-    {"replay-patience", kReplayPatience, "a replay that takes so many times its work is given up"},
-    {"trace-bytes", kTraceBytes, "one trace that is replayed; over: it is refused"},
-    {"wait-causes", kWaitCauses, "causes that one slice's waiting is split by; over: summed as others"},
-    {"explain-decisions", kExplainDecisions, "decisions of one device in one answer; over: the older are counted only"},
-    {"explain-names", kExplainNames, "slices that one answer names; over: their numbers are shown"},
-    {"explain-name-bytes", kExplainNameBytes, "a slice's name in an answer; over: it is cut"},
-    {"remembered-slices", kRememberedSlices, "slices that have gone and can still be named; over: the oldest is forgotten"},
-    {"timeline-events", kTimelineEvents, "events of one recorded timeline; over: it ends"},
-    {"min-share-ppm", kMinSharePpm, "least share or cap, in parts per million of a device; under: refused"},
-    {"min-slo-ns", kMinSloNs, "shortest latency goal; under: refused"},
-    {"max-slo-ns", kMaxSloNs, "longest latency goal; over: refused"},
-    {"classes", kMaxClasses, "classes of one daemon; over: the files are refused"},
-    {"class-users", kMaxClassUsers, "users and groups that one class names; over: the files are refused"},
-    {"class-file-bytes", kMaxClassFileBytes, "one file of classes; over: the files are refused"},
-    {"pieces", kMaxPieces, "pieces of one launch; over: the pieces are made larger"},
-    {"split-bytes", kMaxSplitBytes, "a program that is read for splitting; over: its kernels run whole"},
-    {"split-stack-bytes", kSplitStackBytes, "stack of the thread that parses a program"},
-    {"probe-macros", kMaxProbeMacros, "macros that one probe asks for; over: the program's kernels run whole"},
-    {"macro-bytes", kMaxMacroBytes, "a macro's value; over: it stays unknown"},
-    {"smallest-piece-us", kSmallestPieceUs, "this piece_us means single work-groups, whatever they take"},
-    {"pieces-in-flight", kPiecesInFlight, "pieces of a session that one device has at once; over: they wait"},
-    {"spare-kernels", kMaxSpareKernels, "instances of one kernel kept for its pieces; over: made anew"},
-    {"paces", kMaxPaces, "shapes of one kernel whose time is remembered; over: the oldest goes"},
-    {"macro-sets", kMaxMacroSets, "build options of one session whose macros are remembered; over: asked anew"},
-    {"probe-patience-ms", kProbePatienceMs, "a macro probe that takes longer is given up; its program runs whole"},
-};
 
 }  // namespace amalgam

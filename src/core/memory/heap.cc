@@ -206,7 +206,7 @@ void Heap::close_around(uint64_t begin, uint64_t end) {
   if (after != dirty_.end()) to = std::min(to, after->first);
   auto before = dirty_.lower_bound(begin);
   if (before != dirty_.begin()) from = std::max(from, std::prev(before)->first + std::prev(before)->second.size);
-  constexpr uint64_t kGrain = OpenParts::kGrain;
+  constexpr uint64_t kGrain = protocol::OpenParts::kGrain;
   from = std::max(begin & ~(kGrain - 1), round_up(from, kGrain));
   to = std::min(round_up(end, kGrain), to & ~(kGrain - 1));
   opened_.close(from, to);

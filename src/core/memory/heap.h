@@ -26,7 +26,7 @@
 #include <utility>
 
 #include "base/limits.h"
-#include "core/memory/open_parts.h"
+#include "protocol/link/open_parts.h"
 
 namespace amalgam::core {
 
@@ -81,7 +81,7 @@ class Heap {
   std::unordered_map<uint64_t, uint64_t> live_;      // offset → size
   std::map<uint64_t, Dirty> dirty_;                  // parts of free_ that have pages
   std::map<uint64_t, uint64_t> dirty_by_age_;        // age → offset
-  OpenParts opened_;
+  protocol::OpenParts opened_;
 };
 
 }  // namespace amalgam::core

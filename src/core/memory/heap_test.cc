@@ -195,7 +195,8 @@ TEST(Heap, NeverClosesWhatIsLive) {
   }
   for (auto [at, size] : live) heap.free(at);
   uint64_t open = 0;
-  for (uint64_t at = 0; at < kEnd; at += OpenParts::kGrain) open += memory.reaches(at) ? OpenParts::kGrain : 0;
+  for (uint64_t at = 0; at < kEnd; at += protocol::OpenParts::kGrain)
+    open += memory.reaches(at) ? protocol::OpenParts::kGrain : 0;
   EXPECT_LE(open, 2 * kHeapCacheBytes) << "what is neither a region nor kept for reuse stays open";
 }
 

@@ -92,6 +92,15 @@ uint64_t heap_bytes_for(uint64_t most) {
   return (bytes + kHeapGrain - 1) / kHeapGrain * kHeapGrain;
 }
 
+Result<uint64_t> heap_bytes_within(uint64_t most, uint64_t client_bytes) {
+  constexpr uint64_t kLeast = kStagingBytes + 64 * kMiB;
+  const uint64_t bytes = std::min(heap_bytes_for(most), client_bytes & ~(kHeapGrain - 1));
+  if (bytes >= std::min(kLeast, heap_bytes_for(most))) return bytes;
+  return fail(Code::kLimit,
+              "the program's address space is limited to less than a session needs: raise the limit (ulimit -v) by " +
+                  std::to_string((kLeast - bytes) / kMiB + 1) + " MiB or more");
+}
+
 uint64_t staging_bytes_for(uint64_t quota) {
   if (quota == 0 || quota >= kStagingBytes) return kStagingBytes;
   return std::max(quota & ~(kHeapGrain - 1), kLeastStagingBytes);

@@ -64,6 +64,8 @@ Result<SessionMemory> make_session_memory(uint64_t heap_bytes);
 
 /// Size of a heap for so many bytes of regions: the largest memory pool's, or a quota.
 uint64_t heap_bytes_for(uint64_t most);
+/// The same for a client that can map so much; kLimit if that is too little for a session.
+Result<uint64_t> heap_bytes_within(uint64_t most, uint64_t client_bytes);
 /// Of the heap's beginning, what a client of a slice with this quota (0: none) hands out itself.
 uint64_t staging_bytes_for(uint64_t quota);
 /// Makes a heap's memory at least so large.

@@ -78,15 +78,18 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
   if (!slice) return answer(std::unexpected(std::move(slice.error())));
   const uint64_t largest = largest_pool((*slice)->devices);
   Opening opening;
-  opening.heap_bytes = heap_bytes_for(largest);
   opening.quota = (*slice)->quota;
-  auto memory = make_session_memory(heap_bytes_for(opening.quota == 0 ? largest : std::min(opening.quota, largest)));
+  const uint64_t most = opening.quota == 0 ? largest : std::min(opening.quota, largest);
+  auto heap_bytes = heap_bytes_within(largest, request.most_heap_bytes);
+  auto memory = heap_bytes ? make_session_memory(std::min(heap_bytes_for(most), *heap_bytes))
+                           : Result<SessionMemory>(std::unexpected(std::move(heap_bytes.error())));
   if (!memory) {
     // A default slice that was made just now has no use without its session.
     slices_.session_opened((*slice)->id);
     slices_.session_ended((*slice)->id);
     return answer(std::unexpected(std::move(memory.error())));
   }
+  opening.heap_bytes = *heap_bytes;
   opening.memory = std::move(*memory);
   opening.answer = std::move(answer);
 

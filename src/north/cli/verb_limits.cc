@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
-#include "base/limits.h"
+#include "base/limit_list.h"
 #include "base/units.h"
 #include "north/cli/console.h"
 #include "north/cli/listing.h"

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "base/limits.h"
+#include "base/limit_list.h"
 #include "north/cli/child.h"
 #include "north/cli/places.h"
 #include "tests/cli/fake_daemon.h"

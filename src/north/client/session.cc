@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +40,17 @@ std::string program_name() {
   ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
   std::string whole(path, n > 0 ? static_cast<size_t>(n) : 0);
   return whole.substr(whole.rfind('/') + 1);
+}
+
+/// What a heap may take of it, so that as much is left for the program.
+uint64_t spare_address_space() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+  const UniqueFd statm(::open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
+  char text[64] = {};
+  if (!statm || ::read(statm.get(), text, sizeof text - 1) <= 0) return limit.rlim_cur / 2;
+  const uint64_t used = std::strtoull(text, nullptr, 10) * kPage;
+  return (limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, used)) / 2;
 }
 
 Result<protocol::Channel> connect_daemon() {
@@ -79,7 +91,8 @@ std::unexpected<Error> Session::disbelieve(const char* what) {
 void Session::abandon() {
   dead_.store(true, std::memory_order_release);
   ended_.store(true, std::memory_order_release);
-  for (std::mutex* mutex : {&send_mutex_, &releases_mutex_, &leader_, &calls_mutex_, &jobs_mutex_}) new (mutex) std::mutex;
+  for (std::mutex* mutex : {&send_mutex_, &releases_mutex_, &leader_, &calls_mutex_, &jobs_mutex_, &parts_mutex_})
+    new (mutex) std::mutex;
   gates_.after_fork();
   ids_.after_fork();
   staging_.after_fork();
@@ -98,6 +111,7 @@ Result<void> Session::connect(const protocol::Token& slice) {
   protocol::OpenSession request;
   request.slice = slice;
   request.program = program_name();
+  request.most_heap_bytes = spare_address_space();
   protocol::ReceivedDescriptors<protocol::SessionOpened> fds;
   auto opened = daemon->call<protocol::SessionOpened>(request, kOpenTimeoutMs, fds);
   if (!opened) return std::unexpected(std::move(opened.error()));
@@ -138,11 +152,11 @@ Result<void> Session::greet(uint64_t staging_bytes) {
     uint64_t random = 0;
     (void)!::getrandom(&random, sizeof random, GRND_NONBLOCK);
     uint64_t want = kHeapWindowBegin + (random % kHeapWindowBytes & ~(kGiB - 1));
-    void* place = ::mmap(reinterpret_cast<void*>(want), heap_bytes_, PROT_READ | PROT_WRITE,
+    void* place = ::mmap(reinterpret_cast<void*>(want), heap_bytes_, PROT_NONE,
                          MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, heap_fd_.get(), 0);
     if (place == MAP_FAILED) {
       if (errno == EEXIST) continue;
-      return fail(system_error("map heap (is the address space limited? see ulimit -v)", errno));
+      return fail(system_error("map heap", errno));
     }
     heap_ = static_cast<std::byte*>(place);
     auto reply = call(protocol::Hello{protocol::kWireVersion, reinterpret_cast<uint64_t>(heap_)});
@@ -152,7 +166,8 @@ Result<void> Session::greet(uint64_t staging_bytes) {
     if (hello->same_address) {
       ::madvise(heap_, heap_bytes_, MADV_DONTFORK);
       ::madvise(heap_, heap_bytes_, MADV_DONTDUMP);
-      staging_.open(heap_, staging_bytes);
+      parts_.mapped_at(heap_);
+      staging_.open(heap_, staging_bytes, [this](uint64_t end) { return open_part(0, end); });
       return {};
     }
     ::munmap(place, heap_bytes_);
@@ -175,6 +190,11 @@ bool Session::heap_reaches(uint64_t end) {
   return end <= there;
 }
 
+bool Session::open_part(uint64_t begin, uint64_t end) {
+  std::lock_guard lock(parts_mutex_);
+  return parts_.open(begin, end);
+}
+
 Result<std::byte*> Session::place(const protocol::RegionReply& reply, uint64_t least, bool within) {
   // The beginning of the heap is ours to hand out.
   const bool outside =
@@ -183,6 +203,8 @@ Result<std::byte*> Session::place(const protocol::RegionReply& reply, uint64_t l
   const bool somewhere = reply.residency <= static_cast<uint8_t>(model::Residency::kStaged);
   if (outside || reply.size < least || !aligned || !somewhere || !heap_reaches(reply.heap_offset + reply.size))
     return disbelieve("a region where none can be");
+  if (!open_part(reply.heap_offset, reply.heap_offset + reply.size))
+    return fail(Code::kLimit, "too many memory mappings", kDeadStatus);
   return heap_ + reply.heap_offset;
 }
 
@@ -311,21 +333,25 @@ Result<Payload> Session::end_call(PendingCall& pending, Payload* error_payload) 
 bool Session::hold_back() {
   constexpr uint64_t kLow = kCommandsAhead / 2;
   constexpr uint64_t kFull = kMaxInFlight - kCommandsAhead;  // the rest is for threads between this check and their enqueue
-  constexpr uint64_t kPatienceNs = 10'000'000'000;           // without one command's end
+  constexpr uint64_t kPatienceNs = 5'000'000'000;            // without one command's end
   auto is_held = [this] { return is_service_thread() || gates_.pending_users() != 0; };
   if (dead()) return false;
-  if (is_held() && under_way() < kFull) return true;
+  // Who has waited so long for nothing is not made to wait again: it is this very thread that must do something else.
+  uint64_t known = retired_.load();
+  if (is_held() && (under_way() < kFull || stuck_at_.load() == known)) return under_way() < kFull;
   ask_streams();
-  uint64_t least = UINT64_MAX, end = 0;
+  uint64_t end = protocol::monotonic_ns() + kPatienceNs;
   wait_until([&] {
-    const uint64_t now = under_way();
-    if (now < least) {
-      least = now;
-      end = protocol::monotonic_ns() + kPatienceNs;
-    }
-    return now < kLow || (is_held() && (now < kFull || protocol::monotonic_ns() > end));
+    const uint64_t now = retired_.load();
+    if (now != known) end = protocol::monotonic_ns() + kPatienceNs;
+    known = now;
+    if (under_way() < kLow) return true;
+    if (!is_held()) return false;
+    return under_way() < kFull || protocol::monotonic_ns() > end;
   });
-  return !dead() && under_way() < kFull;
+  if (under_way() < kFull) return !dead();
+  stuck_at_.store(known);
+  return false;
 }
 
 /// To say how far they have come: of commands without an event nobody hears by himself.

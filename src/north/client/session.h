@@ -46,6 +46,7 @@
 #include "north/client/staging.h"
 #include "north/client/stream.h"
 #include "protocol/control/channel.h"
+#include "protocol/link/open_parts.h"
 #include "protocol/link/ring.h"
 #include "protocol/waist/waist.h"
 
@@ -208,6 +209,7 @@ class Session {
   Result<void> map_memories(int ring_fd, int grants_fd);
   Result<void> greet(uint64_t staging_bytes);
   bool heap_reaches(uint64_t end);
+  bool open_part(uint64_t begin, uint64_t end);
   void unmap_memories();
 
   template <typename M>
@@ -305,6 +307,8 @@ class Session {
   protocol::RingMemory* rings_ = nullptr;
   std::byte* heap_ = nullptr;
   uint64_t heap_bytes_ = 0;
+  std::mutex parts_mutex_;
+  protocol::OpenParts parts_;            ///< what of it may be touched
   UniqueFd heap_fd_;                     ///< to see how far the memory reaches
   std::atomic<uint64_t> heap_there_{0};  ///< bytes of it that are known to be there
   std::atomic<bool> dead_{false};
@@ -319,6 +323,7 @@ class Session {
   std::atomic<bool> release_soon_{false};    ///< one of them must not wait for a command
 
   std::atomic<uint64_t> sent_{0}, retired_{0};  ///< commands of all streams
+  std::atomic<uint64_t> stuck_at_{UINT64_MAX};  ///< what retired_ was when there was no room however long one waited
 
   std::mutex leader_;  ///< whoever holds it drains
   protocol::RingConsumer completions_;

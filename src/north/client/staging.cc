@@ -12,16 +12,27 @@ namespace {
 
 constexpr uint64_t kGranule = 64;
 constexpr uint64_t kPage = 4096;
+constexpr uint64_t kReachStep = 4 * kMiB;
 constexpr uint64_t kWarmBytes = 32 * kMiB;  // at the beginning, which is taken first: pages that are there
 
 }  // namespace
 
-void Staging::open(std::byte* base, uint64_t bytes) {
+void Staging::open(std::byte* base, uint64_t bytes, Reach reach) {
   std::lock_guard lock(mutex_);
+  reach_ = std::move(reach);
   base_ = base;
   bytes_ = bytes;
   free_.clear();
   free_[0] = bytes;
+}
+
+/// More than is asked for: each time costs a system call.
+bool Staging::reaches(uint64_t end) {
+  if (end <= reached_) return true;
+  const uint64_t reach = std::min(bytes_, (end + kReachStep - 1) / kReachStep * kReachStep);
+  if (!reach_(reach)) return false;
+  reached_ = reach;
+  return true;
 }
 
 protocol::BulkRef Staging::take(uint64_t size, Part part) {
@@ -32,6 +43,7 @@ protocol::BulkRef Staging::take(uint64_t size, Part part) {
   for (auto it = free_.begin(); it != free_.end(); ++it) {
     if (it->second < need) continue;
     auto [offset, room] = *it;
+    if (!reaches(offset + need)) return {};
     free_.erase(it);
     if (room > need) free_[offset + need] = room - need;
     taken_ += need;

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <new>
@@ -21,8 +22,10 @@ class Staging {
  public:
   /// What may be taken: all, or what keeps one half for others.
   enum class Part : uint8_t { kAll, kHalf };
-  /// `base`: where the heap is mapped.
-  void open(std::byte* base, uint64_t bytes);
+  /// `base`: where the heap is mapped. `reach` is called, with a lock, before the first use of anything below `end`; false:
+  /// it cannot be used.
+  using Reach = std::function<bool(uint64_t end)>;
+  void open(std::byte* base, uint64_t bytes, Reach reach);
   /// A block of at least `size` bytes (size > 0); {0, 0} if there is no room now.
   protocol::BulkRef take(uint64_t size, Part part = Part::kAll);
   void give_back(protocol::BulkRef block);
@@ -32,10 +35,14 @@ class Staging {
   uint64_t capacity() const { return bytes_; }
 
  private:
+  bool reaches(uint64_t end);
+
   std::mutex mutex_;
   std::byte* base_ = nullptr;
   uint64_t bytes_ = 0;
   uint64_t taken_ = 0;
+  uint64_t reached_ = 0;  ///< what may be touched
+  Reach reach_;
   std::map<uint64_t, uint64_t> free_;  ///< offset → size, coalesced
 };
 

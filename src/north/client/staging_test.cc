@@ -19,7 +19,7 @@ class StagingTest : public ::testing::Test {
   void SetUp() override {
     base_ = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     ASSERT_NE(base_, MAP_FAILED);
-    staging_.open(static_cast<std::byte*>(base_), kBytes);
+    staging_.open(static_cast<std::byte*>(base_), kBytes, [](uint64_t) { return true; });
   }
   void TearDown() override { ::munmap(base_, kBytes); }
   void* base_ = nullptr;

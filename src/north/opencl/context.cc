@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "north/opencl/complain.h"
 #include "north/opencl/sub_device.h"
 #include "north/opencl/util.h"
 
@@ -75,9 +76,13 @@ cl_int take_devices(cl_uint count, const cl_device_id* devices, std::vector<cl_d
 }
 
 /// Session and ids of the devices; CL_DEVICE_NOT_AVAILABLE if one is not reachable (any more).
-cl_int reach_devices(const std::vector<cl_device_id>& devices, client::Session*& session) {
+cl_int reach_devices(const std::vector<cl_device_id>& devices, client::Session*& session, std::string& reason) {
   auto opened = Runtime::get().session();
-  if (!opened) return to_cl(opened.error(), CL_DEVICE_NOT_AVAILABLE);
+  if (!opened) {
+    reason = "Amalgam: " + opened.error().text();
+    complain(opened.error().text());
+    return to_cl(opened.error(), CL_DEVICE_NOT_AVAILABLE);
+  }
   session = *opened;
   for (cl_device_id device : devices)
     if (device->id == 0 || device->session != session) return CL_DEVICE_NOT_AVAILABLE;
@@ -105,8 +110,8 @@ cl_context make_context(const cl_context_properties* properties, cl_uint count, 
   if (bad != CL_SUCCESS) return refuse(errcode_ret, bad);
   std::string reason;
   bad = take_devices(count, devices, context->devices, reason);
+  if (bad == CL_SUCCESS) bad = reach_devices(context->devices, context->session, reason);
   if (!reason.empty() && notify != nullptr) notify(reason.c_str(), nullptr, 0, user_data);
-  if (bad == CL_SUCCESS) bad = reach_devices(context->devices, context->session);
   if (bad == CL_SUCCESS) bad = open_context(*context, passed);
   if (bad != CL_SUCCESS) return refuse(errcode_ret, bad);
   context->shared = context->svm = true;

@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "north/opencl/api.h"
+#include "north/opencl/complain.h"
 #include "north/opencl/shapes.h"
 #include "protocol/control/channel.h"
 #include "protocol/link/ring.h"
@@ -75,13 +76,20 @@ std::vector<protocol::DeviceEntry> list_devices() {
   protocol::ListDevices request;
   request.with_properties = true;
   request.only_usable = true;
-  if (!slice_token(request.slice)) return entries;
+  if (!slice_token(request.slice)) {
+    complain("AMALGAM_SLICE is malformed");
+    return entries;
+  }
   auto daemon = find_daemon(request.slice != protocol::Token{});
-  if (!daemon) return entries;
+  if (!daemon) {
+    complain(daemon.error().text());
+    return entries;
+  }
   const uint64_t end = protocol::monotonic_ns() + kListTimeoutMs * 1'000'000;
   for (uint64_t now = protocol::monotonic_ns(); now < end; now = protocol::monotonic_ns()) {
     request.first = static_cast<uint32_t>(entries.size());
     auto page = daemon->call<protocol::DeviceList>(request, static_cast<int>((end - now) / 1'000'000));
+    if (!page) complain(page.error().text());
     if (!page || page->entries.empty()) return entries;
     for (protocol::DeviceEntry& entry : page->entries) {
       if (entries.size() == kMaxDevices) return entries;

@@ -10,7 +10,6 @@ namespace amalgam::opencl {
 cl_int WaitList::take(cl_context context, cl_uint count, const cl_event* events) {
   if ((count == 0) != (events == nullptr)) return CL_INVALID_EVENT_WAIT_LIST;
   if (count == 0) return CL_SUCCESS;
-  if (count > kMaxWaitList) return CL_OUT_OF_RESOURCES;
   for (cl_uint i = 0; i < count; ++i) {
     cl_event event = events[i];
     if (!valid(event, Kind::kEvent)) return CL_INVALID_EVENT_WAIT_LIST;
@@ -22,11 +21,12 @@ cl_int WaitList::take(cl_context context, cl_uint count, const cl_event* events)
     else
       ++pending_;
     if (event->id() == 0) continue;
+    if (ids().size() == kMaxWaitList) return CL_OUT_OF_RESOURCES;
     if (count_ < few_.size() && more_.empty()) {
       few_[count_++] = event->id();
       continue;
     }
-    if (more_.empty()) more_.assign(few_.begin(), few_.begin() + static_cast<ptrdiff_t>(count_));
+    if (more_.empty()) more_.assign(few_.begin(), few_.end());
     more_.push_back(event->id());
   }
   return CL_SUCCESS;

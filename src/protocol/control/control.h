@@ -120,10 +120,11 @@ struct OpenSession {
   static constexpr ControlType kType = ControlType::kOpenSession;
   uint32_t version = kControlVersion;
   Token slice{};
-  std::string program;  ///< name to show, e.g. argv[0]; the pid comes from the kernel
+  std::string program;                    ///< name to show, e.g. argv[0]; the pid comes from the kernel
+  uint64_t most_heap_bytes = UINT64_MAX;  ///< how much of an address space the client may still use
   template <typename A>
   void fields(A& a) {
-    a(version, slice, program);
+    a(version, slice, program, most_heap_bytes);
   }
 };
 struct SessionOpened {

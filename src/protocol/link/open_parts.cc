@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/memory/open_parts.h"
+#include "protocol/link/open_parts.h"
 
 #include <sys/mman.h>
 
@@ -8,7 +8,7 @@
 
 #include "base/limits.h"
 
-namespace amalgam::core {
+namespace amalgam::protocol {
 
 bool OpenParts::protect(uint64_t begin, uint64_t end, int access) const {
   return ::mprotect(base_ + begin, end - begin, access) == 0;
@@ -50,4 +50,4 @@ void OpenParts::close(uint64_t begin, uint64_t end) {
   }
 }
 
-}  // namespace amalgam::core
+}  // namespace amalgam::protocol

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenParts: which parts of a heap's address space may be touched. The rest has no access: a kernel that strays there
-// faults, as it would on a bare driver, instead of filling holes with memory that nobody charged.
+// OpenParts: which parts of a heap's address space may be touched, in a worker and in a program. The rest has no access: a
+// kernel that strays there faults, as it would on a bare driver, instead of filling holes with memory that nobody charged;
+// and whoever walks through all that a program may touch, to lock it, to search it for leaks, finds what the program uses.
 //
 //   address space   |staging|██ region ██|····|█ region █|··· no access ···
 //
@@ -17,7 +18,7 @@
 #include <cstdint>
 #include <map>
 
-namespace amalgam::core {
+namespace amalgam::protocol {
 
 class OpenParts {
  public:
@@ -40,4 +41,4 @@ class OpenParts {
   std::map<uint64_t, uint64_t> parts_;  // begin → end, whole grains, none touches another
 };
 
-}  // namespace amalgam::core
+}  // namespace amalgam::protocol
