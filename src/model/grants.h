@@ -18,7 +18,7 @@
 namespace amalgam::model {
 
 /// Why a session is ended by the daemon, as far as its program has to know.
-enum class Ending : uint32_t { kNone = 0, kOverMemory };
+enum class Ending : uint32_t { kNone = 0, kOverMemory, kWorkerGone };
 
 struct Grants {
   struct Device {
@@ -27,7 +27,7 @@ struct Grants {
     std::atomic<uint64_t> frozen_ns;  ///< time so far that the worker was stopped with commands in flight
   };
   alignas(64) Device devices[kMaxSessionDevices];
-  std::atomic<Ending> ending;  ///< why the daemon ends the session, written before it does
+  std::atomic<Ending> ending;  ///< why the session ends, written before the daemon ends it or when its worker has gone
 };
 
 }  // namespace amalgam::model

@@ -8,10 +8,13 @@
 #include <algorithm>
 #include <thread>
 
+#include "protocol/link/ring.h"
+
 namespace amalgam::worker {
 namespace {
 
 constexpr int kFirstFlushMs = 1, kLastFlushMs = 50;
+constexpr uint64_t kAnswerNs = 2'000'000'000;  // for the daemon to say that the client is there; it may be coming back
 
 }  // namespace
 
@@ -32,7 +35,7 @@ void Control::run() {
   int flush_ms = kFirstFlushMs;
   for (;;) {
     bool congested = session_->congested();
-    const int timeout_ms = congested ? flush_ms : -1;
+    const int timeout_ms = wait_ms(congested ? flush_ms : -1);
     pollfd watched[4] = {
         {config_.client.get(), 0, 0},
         {governed_ ? config_.daemon.fd() : -1, POLLIN, 0},
@@ -40,7 +43,8 @@ void Control::run() {
         {congested ? -1 : config_.output_fd, POLLIN, 0},  // a client that does not read stops the printer
     };
     ::poll(watched, 4, timeout_ms);
-    if ((watched[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) ::_exit(0);
+    if ((watched[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) on_hang_up();
+    if (leave_at_ns_ != 0 && protocol::monotonic_ns() >= leave_at_ns_) ::_exit(0);
     if (watched[1].revents != 0) on_daemon();
     if (watched[2].revents != 0) {
       uint64_t count;
@@ -52,12 +56,27 @@ void Control::run() {
   }
 }
 
+/// Who has closed descriptors that he does not know still computes; only the daemon sees that.
+void Control::on_hang_up() {
+  config_.client.reset();
+  if (!governed_ || !config_.daemon.send(protocol::ClientGone{})) ::_exit(0);
+  leave_at_ns_ = protocol::monotonic_ns() + kAnswerNs;
+}
+
+int Control::wait_ms(int flush_ms) const {
+  if (leave_at_ns_ == 0) return flush_ms;
+  const uint64_t now = protocol::monotonic_ns();
+  const int left_ms = now >= leave_at_ns_ ? 0 : static_cast<int>((leave_at_ns_ - now) / 1'000'000 + 1);
+  return flush_ms < 0 ? left_ms : std::min(flush_ms, left_ms);
+}
+
 void Control::on_daemon() {
   auto packet = config_.daemon.receive(0);
   if (!packet) {
     if (packet.error().code == Code::kTimeout) return;
     // Daemon and guardian are gone.
     governed_ = false;
+    if (leave_at_ns_ != 0) ::_exit(0);
     session_->set_free(true);
     config_.threads.free();
     return;
@@ -82,6 +101,7 @@ void Control::on_packet(const protocol::Packet& packet) {
     case ControlType::kRefused:
       if (auto refused = packet.as<protocol::Refused>()) budget_->on_refused(refused->message);
       return;
+    case ControlType::kKeepServing: leave_at_ns_ = 0; return;
     case ControlType::kShutdown: session_->close(); return;
     default: return;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Control: the worker's second thread, which watches everybody else while the dispatcher may be stuck in a driver.
 //
-//   client's socket hangs up ─▶ the process exits, whatever the driver is doing
+//   client's socket hangs up ─▶ ClientGone ─▶ daemon ─▶ kills us, or KeepServing; if neither comes the process exits
 //   daemon ─ Granted, Reclaim ─▶ budget          budget ─ Reserve, Return ─▶ daemon
 //   daemon ─ BindThreads ─▶ the drivers' threads
 //   daemon ─ Rejoin ─▶ what is held, and what waits for an answer     (another daemon has come)
@@ -26,7 +26,7 @@ namespace amalgam::worker {
 class Control final : public core::MemoryBudget::Daemon {
  public:
   struct Config {
-    UniqueFd client;  ///< hang-up means that the client is gone
+    UniqueFd client;  ///< hang-up means that the client is gone, or has closed its end
     protocol::Channel daemon;
     int output_fd = -1;      ///< read end of standard output; kept by the caller
     ComputeThreads threads;  ///< of the drivers
@@ -47,12 +47,15 @@ class Control final : public core::MemoryBudget::Daemon {
   void run();
   void on_daemon();
   void on_packet(const protocol::Packet& packet);
+  void on_hang_up();
+  int wait_ms(int flush_ms) const;
 
   Config config_;
   UniqueFd nudge_;  ///< eventfd: the outbox has become congested
   core::MemoryBudget* budget_ = nullptr;
   core::Executor* session_ = nullptr;
-  bool governed_ = true;  ///< by a daemon, or by its guardian
+  bool governed_ = true;      ///< by a daemon, or by its guardian
+  uint64_t leave_at_ns_ = 0;  ///< the client seems to be gone, and nobody has said otherwise; 0: it is there
 };
 
 }  // namespace amalgam::worker

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client library that programs use, against workers that are slow, stopped and killed: legal programs get the bare
-// driver's answers, or, where the worker was killed, an end. Seeded: a failure names its schedule. As a program of its own
-// (faults_long) it goes on for as long as it is told to.
+// driver's answers, or, where the worker was killed, an end. Seeded: a failure names its schedule. FaultsLong goes on with
+// other seeds for AMALGAM_FAULT_SECONDS.
 #include "tests/client/faults.h"
 
 #include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
 
 #include "tests/client/child.h"
 
@@ -28,7 +31,18 @@ void play_batches(Fault fault, uint64_t batches, uint64_t each) {
 TEST(Faults, NoneAtAll) { play_batches(Fault::kNone, 2, 50); }
 TEST(Faults, ASlowWorker) { play_batches(Fault::kSlow, 3, 50); }
 TEST(Faults, AStoppedWorker) { play_batches(Fault::kStopped, 3, 50); }
-TEST(Faults, ADyingWorker) { play_batches(Fault::kKilled, 10, 50); }
+TEST(Faults, ADyingWorker) { play_batches(Fault::kKilled, 8, 50); }
+
+TEST(FaultsLong, AllOfThem) {
+  const char* seconds = ::getenv("AMALGAM_FAULT_SECONDS");
+  if (seconds == nullptr) GTEST_SKIP() << "AMALGAM_FAULT_SECONDS says for how long";
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(std::atoi(seconds));
+  uint64_t seed = 1'000'000;
+  for (; std::chrono::steady_clock::now() < end && !HasFailure(); seed += 50)
+    for (Fault fault : {Fault::kSlow, Fault::kStopped, Fault::kKilled})
+      EXPECT_EQ(in_child([&](Report& report) { return play_batch(report, fault, seed, 50); }), "");
+  RecordProperty("schedules", static_cast<int>(3 * (seed - 1'000'000)));
+}
 
 }  // namespace
 }  // namespace amalgam::liar

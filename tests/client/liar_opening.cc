@@ -58,6 +58,7 @@ Opening::Opening(std::vector<std::string> devices)
       grants_(memory(sizeof(model::Grants), MFD_ALLOW_SEALING, kSealed)), knock_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) __builtin_trap();
+  if (::fcntl(knock_.get(), F_SETSIG, protocol::kKnockMark) != 0) __builtin_trap();
   client_end_.reset(ends[0]);
   worker_end_.reset(ends[1]);
   const uint64_t magic = protocol::RingMemory::kMagic;

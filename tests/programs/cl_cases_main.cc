@@ -22,7 +22,7 @@ std::vector<cases::Case> all_cases() {
   for (auto list :
        {cases::transfer_cases(), cases::order_cases(), cases::event_cases(), cases::svm_cases(), cases::lifetime_cases(),
         cases::error_cases(), cases::program_cases(), cases::printf_cases(), cases::image_cases(), cases::memory_cases(),
-        cases::thread_cases(), cases::process_cases(), cases::device_cases(), cases::query_cases()})
+        cases::thread_cases(), cases::process_cases(), cases::device_cases(), cases::query_cases(), cases::edge_cases()})
     all.insert(all.end(), list.begin(), list.end());
   return all;
 }

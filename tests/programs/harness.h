@@ -50,6 +50,7 @@ std::span<const Case> thread_cases();
 std::span<const Case> process_cases();
 std::span<const Case> device_cases();
 std::span<const Case> query_cases();
+std::span<const Case> edge_cases();
 
 /// Prints what a driver answered where drivers differ from the specification or it leaves them free: the pool must answer
 /// the same, so runs are compared line by line.

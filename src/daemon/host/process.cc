@@ -115,6 +115,14 @@ uint64_t start_time_of(pid_t pid) {
   return std::strtoull(fields[kStartTime].c_str(), nullptr, 10);
 }
 
+uint64_t image_of(pid_t pid) {
+  constexpr size_t kStartCode = 26 - 3, kStartStack = 28 - 3;
+  const std::vector<std::string> fields = stat_fields("/proc/" + std::to_string(pid));
+  if (fields.size() <= kStartStack) return 0;
+  return std::strtoull(fields[kStartCode].c_str(), nullptr, 10) ^ std::strtoull(fields[kStartStack].c_str(), nullptr, 10)
+                                                                      << 1;
+}
+
 Result<Process> spawn(const Launch& launch) {
   std::vector<char*> argv = pointers(launch.arguments, &launch.program);
   std::vector<char*> envp = pointers(launch.environment, nullptr);
@@ -155,6 +163,7 @@ Result<Process> find_process(pid_t pid, uint64_t start_time) {
   process.start_time = start_time_of(pid);
   if (process.start_time == 0 || (start_time != 0 && process.start_time != start_time))
     return fail(Code::kNotFound, "process " + std::to_string(pid) + " is gone");
+  process.image = image_of(pid);
   return process;
 }
 
@@ -237,6 +246,7 @@ Result<Process> peer_process(int socket, pid_t pid) {
     process.pid = pid;
     process.pidfd.reset(fd);
     process.start_time = start_time_of(pid);
+    process.image = image_of(pid);
     return process;
   }
   return find_process(pid, 0);

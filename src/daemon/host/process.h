@@ -26,6 +26,7 @@ struct Process {
   pid_t pid = 0;
   uint64_t start_time = 0;  ///< in clock ticks since boot, as /proc has it; with the pid it names a process for ever
   UniqueFd pidfd;           ///< readable when the process has ended
+  uint64_t image = 0;       ///< of found ones: image_of()
 };
 
 struct Launch {
@@ -46,6 +47,9 @@ Result<Process> spawn(const Launch& launch);
 Result<Process> find_process(pid_t pid, uint64_t start_time);
 /// 0 if there is no such process, or it is a zombie.
 uint64_t start_time_of(pid_t pid);
+/// Another number once the process has executed another program, where the kernel places programs at random and lets us
+/// look; 0 if it has none any more.
+uint64_t image_of(pid_t pid);
 
 /// Sends a signal to the process alone, or to its whole group. Nothing happens if it is somebody else's by now. Both are
 /// one or two system calls, and never wait.

@@ -13,6 +13,7 @@
 #include <type_traits>
 
 #include "base/limits.h"
+#include "protocol/control/control.h"
 #include "protocol/link/ring.h"
 
 namespace amalgam::daemon {
@@ -130,7 +131,8 @@ Result<SessionMemory> make_session_memory(uint64_t heap_bytes) {
   auto readable = open_again(grants->get(), O_RDONLY);
   if (!readable) return std::unexpected(std::move(readable.error()));
   UniqueFd bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), knock(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!bell || !knock) return fail(system_error("make a bell", errno));
+  if (!bell || !knock || ::fcntl(knock.get(), F_SETSIG, protocol::kKnockMark) != 0)
+    return fail(system_error("make a bell", errno));
   SessionMemory memory{
       {std::move(*heap), std::move(*counters), std::move(*grants), std::move(bell), std::move(knock), {}, {}},
       std::move(*ring),

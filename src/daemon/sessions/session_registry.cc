@@ -265,6 +265,7 @@ void SessionRegistry::rest(SessionRecord& session) {
 void SessionRegistry::on_packet(SessionRecord& session, const protocol::Packet& packet) {
   if (session.state == SessionRecord::State::kAdopting && packet.type() == protocol::ControlType::kSessionReady)
     return on_ready(session, packet);
+  if (packet.type() == protocol::ControlType::kClientGone) return on_hang_up(session);
   if (session.state == SessionRecord::State::kRejoining) {
     // What was said to a daemon that is no more is part of what is held now.
     if (packet.type() == protocol::ControlType::kHeld) on_held(session, packet);
@@ -272,6 +273,18 @@ void SessionRegistry::on_packet(SessionRecord& session, const protocol::Packet& 
   }
   // Reservations may come while devices are still being opened.
   listener.message(session, packet);
+}
+
+/// The worker says that nobody is at the other end of the client's socket. A process that goes on with the memory that it
+/// had has only closed descriptors; its end will be seen, and the worker's it will see itself (model/grants.h).
+void SessionRegistry::on_hang_up(SessionRecord& session) {
+  const bool same = session.client.image != 0 && image_of(session.client.pid) == session.client.image;
+  if (!same || start_time_of(session.client.pid) != session.client.start_time) {
+    common_.log.debug("session {}: its client has ended", session.id);
+    return put_an_end(session.worker);
+  }
+  common_.log.info("session {}: {} has closed its descriptors and goes on", session.id, session.program);
+  if (!session.worker.channel.send(protocol::KeepServing{}, 0)) kill(session, "it does not listen");
 }
 
 void SessionRegistry::on_client_end(uint64_t id) {
@@ -297,6 +310,10 @@ void SessionRegistry::on_worker_end(uint64_t id) {
   if (session.errors != nullptr) session.errors->read_all();
   // Forgotten everywhere before its number is free again.
   listener.worker_gone(session);
+  if (auto* grants = session.ends.grants_page.get()) {
+    auto none = model::Ending::kNone;
+    grants->ending.compare_exchange_strong(none, model::Ending::kWorkerGone, std::memory_order_release);
+  }
   for (int fd : {session.worker.process.pidfd.get(), session.worker.channel.fd()})
     if (fd >= 0) common_.loop.unwatch(fd);
   Worker worker = std::move(session.worker);

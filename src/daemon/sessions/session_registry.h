@@ -118,6 +118,7 @@ class SessionRegistry {
   void keep(const SessionRecord& session);
   void on_channel(uint64_t id);
   void on_client_end(uint64_t id);
+  void on_hang_up(SessionRecord& session);
   void on_worker_end(uint64_t id);
   void refuse(uint64_t id, Error error);
   void watch_client(SessionRecord& session);

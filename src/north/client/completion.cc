@@ -234,7 +234,8 @@ void Session::on_retired(const protocol::StreamRetired& retired) {
 
 void Session::die() {
   if (dead_.exchange(true, std::memory_order_acq_rel)) return;
-  ::shutdown(worker_.get(), SHUT_RDWR);  // one that lied still lives, and is to go
+  if (const int worker = worker_.get(); worker >= 0)
+    ::shutdown(worker, SHUT_RDWR);  // one that lied still lives, and is to go
   end_calls();
   for ([[maybe_unused]] const Gate& gone : gates_.close()) drop_service();
   end_events();
@@ -282,8 +283,10 @@ void Session::end_events() {
 
 void Session::check_peer() {
   if (dead()) return;
+  // A program that has closed the socket is told by the daemon.
   pollfd peer{worker_.get(), 0, 0};
-  bool gone = completions_.closed() || (::poll(&peer, 1, 0) > 0 && (peer.revents & (POLLHUP | POLLERR)) != 0);
+  bool gone =
+      completions_.closed() || is_told_the_end() || (::poll(&peer, 1, 0) > 0 && (peer.revents & (POLLHUP | POLLERR)) != 0);
   if (gone && !completions_.ready()) die();
 }
 

@@ -38,8 +38,8 @@
 
 #include "base/error.h"
 #include "base/limits.h"
-#include "base/unique_fd.h"
 #include "model/grants.h"
+#include "north/client/descriptors.h"
 #include "north/client/event.h"
 #include "north/client/gates.h"
 #include "north/client/ids.h"
@@ -210,6 +210,7 @@ class Session {
   Result<void> greet(uint64_t staging_bytes);
   bool heap_reaches(uint64_t end);
   bool open_part(uint64_t begin, uint64_t end);
+  uint64_t probe(uint64_t end);
   void unmap_memories();
 
   template <typename M>
@@ -293,6 +294,9 @@ class Session {
   void follow(uint32_t seen, uint64_t timeout_ns);
   bool lead(const std::function<bool()>& done, bool service);
   void check_peer();
+  bool is_told_the_end() const {
+    return grants_ != nullptr && grants_->ending.load(std::memory_order_acquire) != model::Ending::kNone;
+  }
   void announce_progress();
   void service_loop();
   bool is_service_thread() const;
@@ -300,8 +304,8 @@ class Session {
   void run_jobs();
 
   protocol::Channel daemon_;
-  UniqueFd worker_;  ///< hang-up means the worker is gone
-  UniqueFd knock_;   ///< eventfd of the arbiter's
+  KeptDescriptor worker_;  ///< hang-up means the worker is gone
+  KeptDescriptor knock_;   ///< eventfd of the arbiter's
   const model::Grants* grants_ = nullptr;
   std::vector<std::string> devices_;
   protocol::RingMemory* rings_ = nullptr;
@@ -309,7 +313,7 @@ class Session {
   uint64_t heap_bytes_ = 0;
   std::mutex parts_mutex_;
   protocol::OpenParts parts_;            ///< what of it may be touched
-  UniqueFd heap_fd_;                     ///< to see how far the memory reaches
+  KeptDescriptor heap_fd_;               ///< to see how far the memory reaches
   std::atomic<uint64_t> heap_there_{0};  ///< bytes of it that are known to be there
   std::atomic<bool> dead_{false};
   std::atomic<bool> ended_{false};  ///< it is dead, and all its events have ended

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include "base/limits.h"
 #include "base/unique_fd.h"
@@ -97,6 +98,7 @@ class Resolver {
         if (name == "define") macros_.define(rest);
         if (name == "undef") macros_.undefine(rest);
         if (name == "include") replaced = put_include(rest, file, line + lines);
+        if (name == "if" || name == "elif") replaced = put_condition(name, rest, file, lines);
         if (name == "pragma" && rest == "once" && !file.empty()) {
           out_ += '\n';
           replaced = true;
@@ -127,19 +129,62 @@ class Resolver {
     }
   }
 
-  /// Finds the file that an include names and puts it in. False if the line must stay.
-  bool put_include(std::string_view spelled, const std::string& from, size_t next_line) {
+  /// What an include, or a question for one, names.
+  struct Named {
+    std::string name;
+    bool quotes = false;
+    bool next = false;  ///< behind the folder that the asking file lies in
+  };
+  std::optional<Named> read_name(std::string_view spelled) {
+    Named named;
+    named.next = spelled.starts_with("_next");
+    if (named.next) spelled = trim(spelled.substr(5));
     std::string expanded(spelled);
     if (!spelled.empty() && spelled[0] != '"' && spelled[0] != '<') expanded = trim(macros_.expand(spelled));
-    std::string_view named = expanded;
-    if (named.size() < 3) return false;
-    const bool quotes = named[0] == '"';
-    const size_t end = named.find(quotes ? '"' : '>', 1);
-    if ((!quotes && named[0] != '<') || end == std::string_view::npos) return false;
-    const std::string name(named.substr(1, end - 1));
-    if (std::find(given_.begin(), given_.end(), name) != given_.end()) return false;
+    if (expanded.size() < 3) return {};
+    named.quotes = expanded[0] == '"';
+    const size_t end = expanded.find(named.quotes ? '"' : '>', 1);
+    if ((!named.quotes && expanded[0] != '<') || end == std::string::npos) return {};
+    named.name = expanded.substr(1, end - 1);
+    return named;
+  }
+
+  /// Answers the questions for headers that an #if asks, where there is one: the driver does not see the program's folders.
+  /// False if the line must stay.
+  bool put_condition(std::string_view name, std::string_view rest, const std::string& from, size_t lines) {
+    constexpr std::string_view kAsks = "__has_include";
+    std::string answered;
+    bool any = false;
+    for (size_t at = 0; at < rest.size();) {
+      const size_t found = rest.find(kAsks, at),
+                   open = found == rest.npos ? found : rest.find_first_not_of("_next \t", found + kAsks.size());
+      const size_t close = open == rest.npos || rest[open] != '(' ? rest.npos : rest.find(')', open);
+      if (close == rest.npos) {
+        answered += rest.substr(at);
+        break;
+      }
+      std::string asked(rest.substr(found + kAsks.size(), open - found - kAsks.size()));
+      asked += trim(rest.substr(open + 1, close - open - 1));
+      const auto named = read_name(trim(asked));
+      std::string path, text;
+      const bool there = named && find(*named, from, path, text);
+      answered += rest.substr(at, found - at);
+      answered += there ? "1" : rest.substr(found, close + 1 - found);
+      any |= there;
+      at = close + 1;
+    }
+    if (!any) return false;
+    changed_ = true;
+    out_ += "#" + std::string(name) + " " + answered + std::string(lines, '\n');
+    return true;
+  }
+
+  /// Finds the file that an include names and puts it in. False if the line must stay.
+  bool put_include(std::string_view spelled, const std::string& from, size_t next_line) {
+    const auto named = read_name(spelled);
+    if (!named || std::find(given_.begin(), given_.end(), named->name) != given_.end()) return false;
     std::string path, text;
-    if (!find(name, quotes, from, path, text)) return false;
+    if (!find(*named, from, path, text)) return false;
     if (std::find(stack_.begin(), stack_.end(), path) != stack_.end()) {
       out_ += '\n';
       return true;
@@ -176,13 +221,20 @@ class Resolver {
     out_ += "\"\n";
   }
 
-  bool find(const std::string& name, bool quotes, const std::string& from, std::string& path, std::string& text) {
+  bool find(const Named& named, const std::string& from, std::string& path, std::string& text) {
+    const std::string& name = named.name;
     auto there = [&](std::string candidate) {
       path = std::move(candidate);
       return read_(path, text);
     };
     if (name[0] == '/') return there(name);
-    if (quotes && !from.empty()) {
+    if (named.next) {
+      const std::string folder = from.substr(0, std::min(from.rfind('/'), from.size()));
+      const auto own = std::find(folders_.begin(), folders_.end(), folder);
+      return std::any_of(own == folders_.end() ? folders_.begin() : std::next(own), folders_.end(),
+                         [&](const std::string& one) { return there(one + "/" + name); });
+    }
+    if (named.quotes && !from.empty()) {
       const size_t slash = from.rfind('/');
       if (there(slash == std::string::npos ? name : from.substr(0, slash + 1) + name)) return true;
     }

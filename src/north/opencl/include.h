@@ -8,9 +8,9 @@
 //
 // Conditionals are left to the driver: every include that can be found is put in, between the same conditionals, with #line
 // marks so that logs name the right places; a file with `#pragma once` gets a guard; a file that includes itself again gets
-// nothing the second time. Includes that are spelled by macros are expanded from -D options and from definitions seen so
-// far. What cannot be found stays as it is, for the driver to judge. Bounded: beyond kMaxInlined files or kMaxModuleBytes /
-// 8 bytes the rest stays as it is.
+// nothing the second time. Questions for headers (__has_include) are answered where there is one. Includes that are spelled
+// by macros are expanded from -D options and from definitions seen so far. What cannot be found stays as it is, for the
+// driver to judge. Bounded: beyond kMaxInlined files or kMaxModuleBytes / 8 bytes the rest stays as it is.
 //
 // Threads: pure but for reading files.
 #pragma once

@@ -50,6 +50,26 @@ TEST(Includes, comments_and_strings_are_not_directives) {
   EXPECT_NE(resolve(files, source + "#include \"a.h\"\n", "-I /inc").find("int a;"), std::string::npos);
 }
 
+TEST(Includes, questions_for_headers_are_answered_where_there_is_one) {
+  Files files{{{"/inc/a.h", "int a;\n"}}};
+  EXPECT_EQ(resolve(files, "#if __has_include(\"a.h\") && !__has_include( <b.h> )\n#endif\n", "-I /inc"),
+            "#if 1 && !__has_include( <b.h> )\n#endif\n");
+  EXPECT_EQ(resolve(files, "#if 0\n#elif __has_include \\\n(<a.h>)\nint b;\n#endif\n", "-I /inc"),
+            "#if 0\n#elif 1\n\nint b;\n#endif\n")
+      << "and lines keep their numbers";
+  for (const char* other : {"#if defined(__has_include)\n", "#if __has_include(\"b.h\")\n", "#if __has_include(\n",
+                            "// __has_include(\"a.h\")\n"})
+    EXPECT_EQ(resolve(files, other, "-I /inc"), other);
+}
+
+TEST(Includes, the_next_one_lies_behind_the_folder_of_who_asks) {
+  Files files{
+      {{"/one/a.h", "int one;\n#if __has_include_next(<a.h>)\n#include_next <a.h>\n#endif\n"}, {"/two/a.h", "int two;\n"}}};
+  const std::string found = resolve(files, "#include <a.h>\n", "-I /one -I /two");
+  EXPECT_NE(found.find("int one;\n#if 1\n"), std::string::npos) << found;
+  EXPECT_NE(found.find("int two;"), std::string::npos) << found;
+}
+
 TEST(Includes, nested_files_are_found_beside_their_includer) {
   Files files{{{"/inc/sub/a.h", "#include \"b.h\"\n"}, {"/inc/sub/b.h", "int b;\n"}}};
   EXPECT_NE(resolve(files, "#include \"sub/a.h\"\n", "-I /inc").find("int b;"), std::string::npos);

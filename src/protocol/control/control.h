@@ -8,6 +8,7 @@
 //   client: OpenSession → SessionOpened
 //   worker: Confine (from the daemon, which started it) → WorkerHello → Adopt → SessionReady
 //           Reserve → Granted | Refused;  Return (no answer);  daemon: Reclaim → Return, BindThreads (no answer)
+//           ClientGone → KeepServing, or it is killed
 //           after the daemon was gone: Rejoin → Held
 #pragma once
 
@@ -57,6 +58,8 @@ enum class ControlType : uint16_t {
   kConfine,
   kRejoin,
   kHeld,
+  kClientGone,
+  kKeepServing,
   kKeep = 60,  ///< protocol/control/keep.h
   kForget,     ///< protocol/control/keep.h
 };
@@ -127,6 +130,9 @@ struct OpenSession {
     a(version, slice, program, most_heap_bytes);
   }
 };
+/// The signal of a knock's descriptor (F_SETSIG; none is ever sent): by it a program's front door knows it again.
+inline constexpr int kKnockMark = 47;
+
 struct SessionOpened {
   static constexpr ControlType kType = ControlType::kSessionOpened;
   /// The memories are sealed against resizing.
@@ -396,6 +402,23 @@ struct BindThreads {
 /// it.
 struct Rejoin {
   static constexpr ControlType kType = ControlType::kRejoin;
+  template <typename A>
+  void fields(A& a) {
+    a();
+  }
+};
+/// The client's socket has hung up. It has ended, or become another program; or it has closed descriptors that it does not
+/// know.
+struct ClientGone {
+  static constexpr ControlType kType = ControlType::kClientGone;
+  template <typename A>
+  void fields(A& a) {
+    a();
+  }
+};
+/// The answer if it is still there: who ends now is the daemon's to see.
+struct KeepServing {
+  static constexpr ControlType kType = ControlType::kKeepServing;
   template <typename A>
   void fields(A& a) {
     a();

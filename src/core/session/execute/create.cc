@@ -152,7 +152,12 @@ Result<void> Executor::execute(const protocol::SignalEvent& m) {
 Result<void> Executor::execute(const protocol::WatchEvent& m) {
   auto event = need<EventObject>(m.event);
   if (!event) return std::unexpected(std::move(event.error()));
-  if (!(*event)->event || m.status <= 0) return fail(Code::kInvalidArgument, "nothing to watch", native::kInvalidValue);
+  if (!(*event)->event || m.status <= 0 || m.status > EventObject::kMostStatus)
+    return fail(Code::kInvalidArgument, "nothing to watch", native::kInvalidValue);
+  // Who asks again is told once: what waits for an event stays bounded by the events.
+  const auto bit = static_cast<uint8_t>(1u << m.status);
+  if (((*event)->watched & bit) != 0) return {};
+  (*event)->watched |= bit;
   config_.counters->waits.fetch_add(1, std::memory_order_relaxed);
   (*event)->event->on_status(m.status, [this, id = m.event, pending = callbacks_.one()](int32_t status) mutable {
     outbox_.post(protocol::EventStatus{id, status});

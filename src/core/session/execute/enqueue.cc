@@ -144,6 +144,20 @@ Result<void> Executor::admit(const protocol::Enqueue& head, Ticket& ticket) {
   return resolve_waits(head, ticket);
 }
 
+/// Another driver's event: a user event of this one ends with it.
+Result<south::EventPtr> Executor::bridge_to(EventObject& event, ContextObject& context) {
+  for (const auto& [to, bridge] : event.bridges)
+    if (to.get() == &context) return bridge;
+  auto bridge = users_.make(context);
+  if (!bridge) return bridge;
+  event.event->on_complete([this, user = *bridge, pending = callbacks_.one()](const south::Outcome& outcome) mutable {
+    users_.end(user, outcome.status);
+    pending.reset();
+  });
+  event.bridges.emplace_back(Ref(&context), *bridge);
+  return bridge;
+}
+
 Result<void> Executor::resolve_waits(const protocol::Enqueue& head, Ticket& ticket) {
   if (head.waits.size() > kMaxWaitList) return fail(Code::kLimit, "wait-list-events", native::kOutOfResources);
   waits_.clear();
@@ -157,13 +171,8 @@ Result<void> Executor::resolve_waits(const protocol::Enqueue& head, Ticket& tick
       waits_.push_back(event->event.get());
       continue;
     }
-    // Another driver's event: a user event of this one ends with it.
-    auto bridge = users_.make(context);
+    auto bridge = bridge_to(*event, context);
     if (!bridge) return std::unexpected(std::move(bridge.error()));
-    event->event->on_complete([this, user = *bridge, pending = callbacks_.one()](const south::Outcome& outcome) mutable {
-      users_.end(user, outcome.status);
-      pending.reset();
-    });
     bridges_.push_back(*bridge);
     waits_.push_back(bridge->get());
   }

@@ -176,6 +176,7 @@ class Executor {
   bool take_turn(uint32_t device);
   bool await_turn(uint32_t device);
   Result<void> admit(const protocol::Enqueue& head, Ticket& ticket);
+  Result<south::EventPtr> bridge_to(EventObject& event, ContextObject& context);
   Result<void> resolve_waits(const protocol::Enqueue& head, Ticket& ticket);
   Result<void> resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out, RegionObject*& region);
   Result<void> launch_flight(const protocol::Enqueue& head, Ticket& ticket, south::EventPtr event);

@@ -163,6 +163,10 @@ struct EventObject final : Object {
   bool is_user = false;               ///< SignalEvent ends it
   std::shared_ptr<Backlog> behind;    ///< a cut launch that it cannot end before
   std::shared_ptr<EndReport> report;  ///< null: user events, and commands that were refused
+  static constexpr int32_t kMostStatus = 3;
+  uint8_t watched = 0;  ///< bits of the statuses that the client is told of
+  /// User events of other contexts that end with it: one for each, however many commands there wait for it.
+  std::vector<std::pair<Ref<ContextObject>, south::EventPtr>> bridges;
 };
 
 struct ModuleObject final : Object {
