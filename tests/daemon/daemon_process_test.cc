@@ -136,6 +136,38 @@ TEST(DaemonProcessTest, AKilledWorkerEndsItsSessionOnly) {
   EXPECT_EQ(other.alloc(kMiB), "ok");
 }
 
+TEST(DaemonProcessTest, AClientThatClosesItsDescriptorsGoesOn) {
+  TestDaemon daemon;
+  for (bool worker_dies : {false, true}) {
+    TestClient client(daemon);
+    ASSERT_EQ(client.opened(), "open");
+    client.post("close\n");
+    EXPECT_EQ(client.line(), "ok");
+    EXPECT_TRUE(eventually([&] {
+      return daemon.log().find("goes on", worker_dies ? daemon.log().find("goes on") + 1 : 0) != std::string::npos;
+    }));
+    EXPECT_EQ(client.alloc(kMiB), "ok") << "a heap that it cannot ask for its size any more";
+    ASSERT_EQ(daemon.sessions().size(), 1u);
+    if (worker_dies) {
+      ::kill(daemon.sessions().front().worker_pid, SIGKILL);
+      EXPECT_NE(client.alloc(1).find("refused"), std::string::npos);
+    } else {
+      client.kill();
+    }
+    EXPECT_TRUE(eventually([&] { return daemon.sessions().empty(); }));
+  }
+  EXPECT_EQ(daemon.held(), 0u);
+}
+
+TEST(DaemonProcessTest, AClientThatBecomesAnotherProgramHasNoSession) {
+  TestDaemon daemon;
+  TestClient client(daemon);
+  ASSERT_EQ(client.opened(), "open");
+  client.post("become\n");
+  EXPECT_TRUE(eventually([&] { return daemon.sessions().empty(); }));
+  EXPECT_TRUE(alive(client.pid()));
+}
+
 TEST(DaemonProcessTest, AWorkerThatDoesNotNoticeItsClientsDeathIsKilled) {
   TestDaemon daemon;
   TestClient client(daemon);

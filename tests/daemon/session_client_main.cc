@@ -2,8 +2,11 @@
 // A program that holds memory on a slice, as a test tells it: `session_client [TOKEN]`, then lines on standard input.
 //
 //   alloc BYTES → "ok" | "refused MESSAGE"       free → "ok", the oldest region      quit, or the end of input → exit
+//   close → "ok", all descriptors but the first three        become → another program, which sleeps
 //
 // The first line of output is "open WORKER-READY" or "failed MESSAGE".
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -82,6 +85,11 @@ int main(int argc, char** argv) {
     } else if (word == "free") {
       holder.free();
       say({}, "ok", "");
+    } else if (word == "close") {
+      (void)::close_range(3, ~0u, 0);
+      say({}, "ok", "");
+    } else if (word == "become") {
+      ::execlp("sleep", "sleep", "1000", nullptr);
     }
   }
   std::fflush(stdout);

@@ -280,17 +280,20 @@ void SessionRegistry::on_packet(SessionRecord& session, const protocol::Packet& 
 void SessionRegistry::on_hang_up(SessionRecord& session) {
   const bool same = session.client.image != 0 && image_of(session.client.pid) == session.client.image;
   if (!same || start_time_of(session.client.pid) != session.client.start_time) {
-    common_.log.debug("session {}: its client has ended", session.id);
+    session.client_gone = true;
     return put_an_end(session.worker);
   }
   common_.log.info("session {}: {} has closed its descriptors and goes on", session.id, session.program);
+  session.told_to_stay = true;
   if (!session.worker.channel.send(protocol::KeepServing{}, 0)) kill(session, "it does not listen");
 }
 
 void SessionRegistry::on_client_end(uint64_t id) {
   SessionRecord& session = *find(id);
   common_.loop.unwatch(session.client.pidfd.get());
+  session.client_gone = true;
   listener.leaving(session);
+  if (session.told_to_stay && session.worker.process.pid != 0) return put_an_end(session.worker);
   common_.loop.after_ms(kOrphanMs, [this, id] {
     if (SessionRecord* late = find(id)) kill(*late, "its client has ended");
   });
@@ -320,7 +323,8 @@ void SessionRegistry::on_worker_end(uint64_t id) {
   session.worker.process.pid = worker.process.pid;
   std::string how = reap(worker.process);
   (void)worker.group.remove();
-  common_.log.info("session {}: {} ended{}", id, session.program, how.empty() ? "" : ": worker " + how);
+  common_.log.info("session {}: {} ended{}", id, session.program,
+                   how.empty() || session.client_gone ? "" : ": worker " + how);
   refuse(id, Error(Code::kDeviceLost, "the worker ended while it opened its devices: " + how));
   remove(id);
 }

@@ -36,6 +36,8 @@ struct SessionRecord {
   enum class State : uint8_t { kStarting, kAdopting, kLive, kRejoining, kUngoverned };
   uint64_t id = 0, slice = 0;
   State state = State::kStarting;
+  bool client_gone = false;   ///< why its worker ends
+  bool told_to_stay = false;  ///< its worker does not see its client's end any more
   uid_t uid = 0;
   std::string program;
   Process client;
