@@ -28,10 +28,10 @@ void play_batches(Fault fault, uint64_t batches, uint64_t each) {
     EXPECT_EQ(in_child([&](Report& report) { return play_batch(report, fault, batch * each, each); }), "");
 }
 
-TEST(Faults, NoneAtAll) { play_batches(Fault::kNone, 2, 50); }
-TEST(Faults, ASlowWorker) { play_batches(Fault::kSlow, 3, 50); }
-TEST(Faults, AStoppedWorker) { play_batches(Fault::kStopped, 3, 50); }
-TEST(Faults, ADyingWorker) { play_batches(Fault::kKilled, 8, 50); }
+TEST(Faults, NoneAtAll) { play_batches(Fault::kNone, 3, 25); }
+TEST(Faults, ASlowWorker) { play_batches(Fault::kSlow, 4, 25); }
+TEST(Faults, AStoppedWorker) { play_batches(Fault::kStopped, 3, 25); }
+TEST(Faults, ADyingWorker) { play_batches(Fault::kKilled, 10, 25); }
 
 TEST(FaultsLong, AllOfThem) {
   const char* seconds = ::getenv("AMALGAM_FAULT_SECONDS");

@@ -12,8 +12,8 @@ namespace {
 namespace api = opencl::api;
 
 constexpr size_t kBuffers = 4;
-constexpr size_t kMostRow = 20'000;          // more than a ring holds
-constexpr size_t kMostGatedRow = 15'000;     // with what may wait beside it fewer than a session may have in flight
+constexpr size_t kMostRow = 60'000;          // more than both rings hold: each side waits for the other
+constexpr size_t kMostGatedRow = 30'000;     // fewer than a session may have behind a user event
 constexpr size_t kMostUnorderedRow = 3'000;  // of which each waits for the one before
 constexpr size_t kMostTakenBack = 64;
 constexpr char kSource[] = "kernel scale\nkernel add\n";
@@ -78,6 +78,7 @@ void LegalProgram::step() {
   opened_.clear();
   if (choices_.below(24) == 0) open_gates();
   if (choices_.below(64) == 0) return finish();
+  if (choices_.below(200) == 0) return flood();
   take_back(false);
   (this->*kSteps[choices_.below(std::size(kSteps))])();
 }
@@ -293,16 +294,15 @@ void LegalProgram::row() {
   const uint32_t factor = 3;
   Waits waits = waits_of({&on}, queue);
   const bool gated = !gates_.empty();
-  const size_t most = choices_.below(6) == 0 ? (queue == 2 ? kMostUnorderedRow
-                                                : gated    ? kMostGatedRow
-                                                           : kMostRow)
-                                             : 300,
+  const size_t most = choices_.below(10) == 0 ? (queue == 2 ? kMostUnorderedRow
+                                                 : gated    ? kMostGatedRow
+                                                            : kMostRow)
+                                              : 300,
                count = 1 + choices_.word() % most;
   const bool events = queue == 2 || choices_.below(2) == 0;
   if (!ok(api::clSetKernelArg(scale_, 0, sizeof on.mem, &on.mem), "argument") ||
       !ok(api::clSetKernelArg(scale_, 1, sizeof factor, &factor), "argument"))
     return;
-  if (gated && count > 5000) open_gates();
   cl_event before = nullptr;
   for (size_t i = 0; i < count && !failed_; ++i) {
     if (before != nullptr && queue == 2) waits = {before};
@@ -335,6 +335,23 @@ void LegalProgram::mark() {
     if (!ok(code, "marker")) return;
     used({}, queue, done);
   }
+}
+
+/// More ends at once than a ring holds, of events that nobody has, while the program goes on and does not look.
+void LegalProgram::flood() {
+  constexpr size_t kHeld = 20'000, kThen = 15'000;
+  cl_int code = CL_SUCCESS;
+  cl_event gate = api::clCreateUserEvent(context_, &code);
+  if (!ok(code, "user event")) return;
+  cl_event done = nullptr;
+  for (size_t i = 0; i < kHeld + kThen && !failed_; ++i) {
+    if (i == kHeld) ok(api::clSetUserEventStatus(gate, CL_COMPLETE), "user event's status");
+    const bool waits = i < kHeld;
+    if (ok(api::clEnqueueMarkerWithWaitList(queues_[0], waits ? 1 : 0, waits ? &gate : nullptr, &done), "marker in a flood"))
+      api::clReleaseEvent(done);
+  }
+  if (failed_) api::clSetUserEventStatus(gate, CL_COMPLETE);
+  api::clReleaseEvent(gate);
 }
 
 /// Objects that come and go while commands use them.

@@ -71,6 +71,7 @@ class LegalProgram {
   void map();
   void row();
   void mark();
+  void flood();
   void churn();
   void finish();
   void look(Buffer& buffer);

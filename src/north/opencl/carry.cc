@@ -141,11 +141,6 @@ cl_int transfer_once(const CarryCommand& command, const WaitList& waits, const C
   return submit(command.queue, transfer, waits, command.type, event, what.checked);
 }
 
-cl_int wait_for_one(cl_command_queue queue, WaitList& waits, cl_event event) {
-  waits = WaitList();
-  return waits.take(queue->context, 1, &event);
-}
-
 /// A write of one piece whose block is there.
 cl_int write_once(const CarryCommand& command, WaitList& waits, const std::shared_ptr<const Carry>& what,
                   const std::shared_ptr<client::StagedBlock>& block, cl_event* event) {
@@ -157,9 +152,10 @@ cl_int write_once(const CarryCommand& command, WaitList& waits, const std::share
   };
   cl_int result = host_command(command.queue, waits, 0, nullptr, command.type, false, std::move(fill), &filled);
   if (result != CL_SUCCESS) return result;
-  result = wait_for_one(command.queue, waits, filled);
+  WaitList after;
+  result = after.take_own(filled);
   drop_event(filled);
-  if (result == CL_SUCCESS) result = transfer_once(command, waits, *what, block->offset(), &made);
+  if (result == CL_SUCCESS) result = transfer_once(command, after, *what, block->offset(), &made);
   if (result != CL_SUCCESS) return result;
   client::Session& session = *command.queue->session;
   made->when(client::kComplete, [&session, ref = block->release()](int32_t) { session.staging().give_back(ref); });
@@ -175,7 +171,7 @@ cl_int read_once(const CarryCommand& command, WaitList& waits, const std::shared
   cl_event landed = nullptr;
   if (cl_int bad = transfer_once(command, waits, *what, block->offset(), &landed); bad != CL_SUCCESS) return bad;
   WaitList after;
-  cl_int result = wait_for_one(command.queue, after, landed);
+  cl_int result = after.take_own(landed);
   auto take = [what, block] {
     what->copy(0, block->data());
     return 0;

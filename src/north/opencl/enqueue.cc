@@ -32,6 +32,11 @@ cl_int WaitList::take(cl_context context, cl_uint count, const cl_event* events)
   return CL_SUCCESS;
 }
 
+cl_int WaitList::take_own(cl_event event) {
+  own_.push_back(std::make_shared<EventHold>(event));
+  return take(event->context, 1, &event);
+}
+
 bool WaitList::wait(client::Session& session, cl_uint count, const cl_event* events) {
   for (cl_uint i = 0; i < count; ++i) {
     if (!session.wait(*events[i])) return false;

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -20,12 +21,27 @@
 
 namespace amalgam::opencl {
 
-/// The events that a command must wait for, as the worker needs them.
+/// A hold on an event.
+class EventHold {
+ public:
+  explicit EventHold(cl_event event) : event_(event) { event_->client::Event::retain(); }
+  EventHold(const EventHold&) = delete;
+  EventHold& operator=(const EventHold&) = delete;
+  ~EventHold() { event_->client::Event::release(); }
+
+ private:
+  cl_event event_;
+};
+
+/// The events that a command must wait for, as the worker needs them. The worker is told that an event has gone when nobody
+/// holds it, and must not hear of it after that: the program holds its own until the call returns.
 class WaitList {
  public:
   /// Checks a wait list as the specification does: CL_INVALID_EVENT_WAIT_LIST, CL_INVALID_CONTEXT, CL_OUT_OF_RESOURCES (too
   /// long). Complete events are left out.
   cl_int take(cl_context context, cl_uint count, const cl_event* events);
+  /// The same for one of ours, which is held as long as this list.
+  cl_int take_own(cl_event event);
   std::span<const protocol::ObjectId> ids() const {
     return more_.empty() ? std::span<const protocol::ObjectId>(few_.data(), count_)
                          : std::span<const protocol::ObjectId>(more_);
@@ -40,6 +56,7 @@ class WaitList {
  private:
   std::array<protocol::ObjectId, 8> few_;
   std::vector<protocol::ObjectId> more_;
+  std::vector<std::shared_ptr<EventHold>> own_;
   size_t count_ = 0;
   size_t pending_ = 0;
   bool failed_ = false;

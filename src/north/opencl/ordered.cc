@@ -13,7 +13,7 @@ void wait_for_barrier(cl_command_queue queue, WaitList& waits) {
     barrier = static_cast<cl_event>(queue->barrier);
     barrier->client::Event::retain();
   }
-  waits.take(queue->context, 1, &barrier);
+  waits.take_own(barrier);
   barrier->client::Event::release();
 }
 
