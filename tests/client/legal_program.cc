@@ -73,7 +73,7 @@ void LegalProgram::step() {
   using Step = void (LegalProgram::*)();
   constexpr Step kSteps[] = {&LegalProgram::write,  &LegalProgram::read,  &LegalProgram::fill,   &LegalProgram::copy,
                              &LegalProgram::launch, &LegalProgram::add,   &LegalProgram::map,    &LegalProgram::row,
-                             &LegalProgram::mark,   &LegalProgram::churn, &LegalProgram::launch, &LegalProgram::write};
+                             &LegalProgram::mark,   &LegalProgram::churn, &LegalProgram::launch, &LegalProgram::ask};
   for (cl_event gate : opened_) api::clReleaseEvent(gate);
   opened_.clear();
   if (choices_.below(24) == 0) open_gates();
@@ -352,6 +352,18 @@ void LegalProgram::flood() {
   }
   if (failed_) api::clSetUserEventStatus(gate, CL_COMPLETE);
   api::clReleaseEvent(gate);
+}
+
+/// Asks for an event's status until it has ended, and never waits.
+void LegalProgram::ask() {
+  Buffer& on = some_buffer();
+  if (on.last == nullptr) return;
+  open_gates();
+  ok(api::clFlush(queues_[on.queue]), "flush");
+  cl_int status = CL_QUEUED;
+  while (status > CL_COMPLETE &&
+         ok(api::clGetEventInfo(on.last, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, nullptr), "status"))
+    ::usleep(20);
 }
 
 /// Objects that come and go while commands use them.

@@ -72,6 +72,7 @@ class LegalProgram {
   void row();
   void mark();
   void flood();
+  void ask();
   void churn();
   void finish();
   void look(Buffer& buffer);

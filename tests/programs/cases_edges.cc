@@ -36,7 +36,7 @@ void row_of_events_let_go() {
 
 /// What the same thread will let go, in several queues and in one long chain.
 void many_behind_a_user_event() {
-  constexpr size_t kEach = 25'000, kChain = 40'000;
+  constexpr size_t kEach = 25'000, kChain = 5'000;
   Fixture f;
   cl_kernel add = f.kernel(kBasicSource, "add");
   const int zero = 0;

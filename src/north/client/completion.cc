@@ -26,13 +26,20 @@ thread_local const Session* t_served = nullptr;
 
 void Session::poll() {
   if (dead() || !completions_.ready()) {
-    if (completions_.closed()) check_peer();
+    if (completions_.closed() || is_told_the_end() || is_check_due()) check_peer();
     return;
   }
   if (!leader_.try_lock()) return;
   drain();
   leader_.unlock();
   announce_progress();
+}
+
+/// Who only ever asks for a status must hear as well that there is nobody left who would change it.
+bool Session::is_check_due() {
+  const uint64_t now = protocol::monotonic_ns();
+  uint64_t due = next_check_ns_.load(std::memory_order_relaxed);
+  return now >= due && next_check_ns_.compare_exchange_strong(due, now + kPeerCheckNs, std::memory_order_relaxed);
 }
 
 void Session::drain() {

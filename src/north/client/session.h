@@ -294,6 +294,7 @@ class Session {
   void follow(uint32_t seen, uint64_t timeout_ns);
   bool lead(const std::function<bool()>& done, bool service);
   void check_peer();
+  bool is_check_due();
   bool is_told_the_end() const {
     return grants_ != nullptr && grants_->ending.load(std::memory_order_acquire) != model::Ending::kNone;
   }
@@ -336,7 +337,8 @@ class Session {
   std::atomic<uint32_t> followers_{0};
   std::atomic<uint32_t> off_duty_{0};  ///< why the service thread must not lead: waiting threads, and one if it has jobs
   std::atomic<bool> service_leads_{false};
-  protocol::SpinBudget spin_;  ///< under leader_, for threads of the program
+  std::atomic<uint64_t> next_check_ns_{0};  ///< when a poll looks whether the worker still lives
+  protocol::SpinBudget spin_;               ///< under leader_, for threads of the program
 
   IdPool ids_;
   Staging staging_;

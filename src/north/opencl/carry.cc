@@ -61,6 +61,7 @@ class Pump {
       oldest.block = {};
       slot.block = client::StagedBlock(session_.staging(), bytes);
     }
+    if (result_ != CL_SUCCESS) return false;
     if (!slot.block.ok()) slot.block = take_staging(session_, bytes);
     if (!slot.block.ok()) fail(session_.death_status());
     return result_ == CL_SUCCESS;
