@@ -220,9 +220,9 @@ void Session::run_gate(protocol::ObjectId id) {
 /// The session is dead, and whoever hears of it may take back all memory that it has named, and finds every event ended.
 /// Work that runs on this very thread cannot wait for itself.
 void Session::await_end() {
-  while (!ended_.load(std::memory_order_acquire) && !(is_service_thread() && gates_.running() != 0)) {
+  for (;;) {
     uint32_t seen = progress_.load(std::memory_order_seq_cst);
-    if (ended_.load(std::memory_order_acquire)) return;
+    if (ended_.load(std::memory_order_acquire) || (is_service_thread() && gates_.running() != 0)) return;
     follow(seen, kPeerCheckNs);
   }
 }

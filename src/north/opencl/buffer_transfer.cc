@@ -24,14 +24,6 @@ cl_int check_range(cl_command_queue queue, cl_mem buffer, size_t offset, size_t 
   return misaligned(queue, buffer) ? CL_MISALIGNED_SUB_BUFFER_OFFSET : CL_SUCCESS;
 }
 
-protocol::Endpoint linear(cl_mem buffer, size_t offset) {
-  protocol::Endpoint end;
-  end.kind = protocol::Endpoint::Kind::kRegion;
-  end.id = buffer->id;
-  end.offset = offset;
-  return end;
-}
-
 }  // namespace
 
 bool misaligned(cl_command_queue queue, cl_mem buffer) {
@@ -90,8 +82,8 @@ cl_int clEnqueueCopyBuffer(cl_command_queue queue, cl_mem from, cl_mem to, size_
   if (misaligned(queue, from) || misaligned(queue, to)) return CL_MISALIGNED_SUB_BUFFER_OFFSET;
   if (cl_int bad = waits.take(queue->context, count, events); bad != CL_SUCCESS) return bad;
   protocol::Transfer transfer;
-  transfer.from = linear(from, from_offset);
-  transfer.to = linear(to, to_offset);
+  transfer.from = region_end(from, from_offset);
+  transfer.to = region_end(to, to_offset);
   transfer.extent = {size, 0, 0};
   return submit(queue, transfer, waits, CL_COMMAND_COPY_BUFFER, event, false);
 }
@@ -109,7 +101,7 @@ cl_int clEnqueueFillBuffer(cl_command_queue queue, cl_mem buffer, const void* pa
   if (misaligned(queue, buffer)) return CL_MISALIGNED_SUB_BUFFER_OFFSET;
   if (cl_int bad = waits.take(queue->context, count, events); bad != CL_SUCCESS) return bad;
   protocol::Fill fill;
-  fill.to = linear(buffer, offset);
+  fill.to = region_end(buffer, offset);
   fill.extent = {size, 0, 0};
   fill.pattern = {static_cast<const std::byte*>(pattern), pattern_size};
   // A fill of nothing is for the driver to judge.

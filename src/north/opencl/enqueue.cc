@@ -33,7 +33,8 @@ cl_int WaitList::take(cl_context context, cl_uint count, const cl_event* events)
 }
 
 cl_int WaitList::take_own(cl_event event) {
-  own_.push_back(std::make_shared<EventHold>(event));
+  event->client::Event::retain();
+  own_.emplace_back(event, [](client::Event* held) { held->release(); });
   return take(event->context, 1, &event);
 }
 

@@ -21,18 +21,6 @@
 
 namespace amalgam::opencl {
 
-/// A hold on an event.
-class EventHold {
- public:
-  explicit EventHold(cl_event event) : event_(event) { event_->client::Event::retain(); }
-  EventHold(const EventHold&) = delete;
-  EventHold& operator=(const EventHold&) = delete;
-  ~EventHold() { event_->client::Event::release(); }
-
- private:
-  cl_event event_;
-};
-
 /// The events that a command must wait for, as the worker needs them. The worker is told that an event has gone when nobody
 /// holds it, and must not hear of it after that: the program holds its own until the call returns.
 class WaitList {
@@ -56,7 +44,7 @@ class WaitList {
  private:
   std::array<protocol::ObjectId, 8> few_;
   std::vector<protocol::ObjectId> more_;
-  std::vector<std::shared_ptr<EventHold>> own_;
+  std::vector<std::shared_ptr<client::Event>> own_;  ///< each a hold
   size_t count_ = 0;
   size_t pending_ = 0;
   bool failed_ = false;

@@ -49,13 +49,6 @@ namespace {
 /// Whether the program's own memory stands for the region, and not only points to it.
 bool copies_host_ptr(cl_mem mem) { return mem->host_ptr != nullptr && !mem->svm_backed; }
 
-protocol::Endpoint region_end(cl_mem buffer, size_t offset) {
-  protocol::Endpoint end;
-  end.kind = protocol::Endpoint::Kind::kRegion;
-  end.id = buffer->id;
-  end.offset = offset;
-  return end;
-}
 protocol::Endpoint shadow_end(cl_mem buffer, size_t offset) {
   protocol::Endpoint end;
   end.offset = static_cast<uint64_t>(buffer->bytes + offset - buffer->context->session->heap());

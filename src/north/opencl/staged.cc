@@ -21,10 +21,7 @@ std::shared_ptr<Carry> linear(cl_mem buffer, size_t offset, size_t size, bool re
   what->bytes = length;
   what->transfer = [hold = MemHold(buffer), offset, piece, reads, length](size_t i, uint64_t heap_offset) {
     protocol::Transfer transfer;
-    protocol::Endpoint& device = reads ? transfer.from : transfer.to;
-    device.kind = protocol::Endpoint::Kind::kRegion;
-    device.id = hold.mem()->id;
-    device.offset = offset + i * piece;
+    (reads ? transfer.from : transfer.to) = region_end(hold.mem(), offset + i * piece);
     (reads ? transfer.to : transfer.from).offset = heap_offset;
     transfer.extent = {length(i), 0, 0};
     return transfer;
@@ -40,6 +37,14 @@ std::shared_ptr<Carry> from_program(cl_mem buffer, size_t offset, size_t size, c
 }
 
 }  // namespace
+
+protocol::Endpoint region_end(cl_mem buffer, size_t offset) {
+  protocol::Endpoint end;
+  end.kind = protocol::Endpoint::Kind::kRegion;
+  end.id = buffer->id;
+  end.offset = offset;
+  return end;
+}
 
 cl_int staged_read(const CarryCommand& command, cl_mem buffer, size_t offset, size_t size, void* out, WaitList& waits,
                    cl_event* event) {

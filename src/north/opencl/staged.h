@@ -24,6 +24,9 @@ class MemHold {
 /// A sub-buffer whose offset does not suit the queue's device.
 bool misaligned(cl_command_queue queue, cl_mem buffer);
 
+/// A place in a buffer, as an end of a transfer.
+protocol::Endpoint region_end(cl_mem buffer, size_t offset);
+
 /// Reads `size` bytes of the buffer, from `offset`, into `out`.
 cl_int staged_read(const CarryCommand& command, cl_mem buffer, size_t offset, size_t size, void* out, WaitList& waits,
                    cl_event* event);
