@@ -30,7 +30,7 @@ MAY_INCLUDE = {
 # Folders within a layer, the lowest first; "" is the layer's own folder. A file may include what is not above it.
 INNER = {
     "protocol": ["", "waist", "link", "control"],
-    "core/session": ["state", "turns", "cutting", "telling", "execute"],
+    "core/session": ["recipe", "state", "turns", "cutting", "telling", "execute"],
     "worker": ["confine", "place", ""],
     "daemon": ["host", "config", "devices", "state", "slices", "sessions", "turns", "watch", ""],
 }

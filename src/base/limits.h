@@ -30,7 +30,7 @@ inline constexpr uint64_t kMaxKernelNames = 4 * kMiB;       ///< bytes of the na
 
 // The control channel.
 inline constexpr uint64_t kMaxControlBytes = 160 * kKiB;  ///< one control message
-inline constexpr uint64_t kMaxControlFds = 8;             ///< file descriptors with one control message
+inline constexpr uint64_t kMaxControlFds = 12;            ///< file descriptors with one control message
 
 // The daemon.
 inline constexpr uint64_t kMaxSessions = 1024;             ///< sessions of one daemon
@@ -51,6 +51,9 @@ inline constexpr uint64_t kDaemonGoneMs = 5'000;           ///< a worker's reser
 inline constexpr uint64_t kGrantSlackBytes = 16 * kMiB;    ///< most that a worker may hold reserved and unused
 inline constexpr uint64_t kHeapCacheBytes = 32 * kMiB;     ///< freed memory of a session that keeps its pages for reuse
 inline constexpr uint64_t kHeapParts = 16'384;             ///< accessible parts of a worker's heap
+inline constexpr uint64_t kJournalBytes = 128 * kMiB;      ///< of a session's journal, twice what it may hold
+inline constexpr uint64_t kHandOverMs = 10'000;            ///< a session that moves waits so long for the kernels that run
+inline constexpr uint64_t kMoveMs = 120'000;               ///< the new place has so long to make a session's objects
 inline constexpr uint64_t kDriverBytes = 512 * kMiB;  ///< private memory of a worker beside the driver's own at its start
 inline constexpr uint64_t kWorkerLookMs = 250;        ///< how often memory and helpers of workers that run are counted
 inline constexpr uint64_t kWorkerRestMs = 1'000;      ///< how often it is looked whether resting ones run again

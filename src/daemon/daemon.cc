@@ -111,6 +111,7 @@ Result<void> Daemon::prepare_parts(Cgroup cgroup, uint64_t open_files) {
   discovery_ = std::make_unique<Discovery>(*loop_, log_, *launcher_);
   slices_ = std::make_unique<SliceRegistry>(*common_, classes_, next_id_);
   sessions_ = std::make_unique<SessionRegistry>(*common_, *slices_, *pool_, *guardian_, next_id_);
+  mover_ = std::make_unique<Mover>(*common_, *slices_, *sessions_, *pool_);
   Arbitration::Options options{config_.policy, {}, config_.freeze, config_.split, static_cast<uint32_t>(config_.piece_us)};
   options.hints.quantum_ns = config_.quantum_ms * 1'000'000;
   auto arbitration = Arbitration::start(options, *guardian_, log_, [this](uint64_t session) {
@@ -141,8 +142,8 @@ Result<void> Daemon::listen() {
   auto server = Server::listen(*loop_, log_, closer_, {.path = config_.socket, .mode = mode});
   if (!server) return std::unexpected(std::move(server.error()));
   server_ = std::move(*server);
-  requests_ =
-      std::make_unique<Requests>(Requests::Parts{*common_, *server_, *slices_, *sessions_, *collector_, *explainer_});
+  requests_ = std::make_unique<Requests>(
+      Requests::Parts{*common_, *server_, *slices_, *sessions_, *mover_, *collector_, *explainer_});
   if (config_.metrics.empty()) return {};
   auto metrics = MetricsServer::start(*loop_, config_.metrics, [this] { return collector_->metrics(); });
   if (!metrics) return std::unexpected(std::move(metrics.error()));
@@ -177,6 +178,7 @@ void Daemon::join_sessions() {
     return arbitration_->set_terms(slice.id, slice.terms);
   };
   sessions_->listener.message = [this](SessionRecord& session, const protocol::Packet& packet) {
+    if (mover_->on_message(session, packet)) return;
     reservations_->on_message(session, packet);
   };
   sessions_->listener.live = [this](SessionRecord& session) {
@@ -192,6 +194,7 @@ void Daemon::join_sessions() {
     audit_->worker_gone(session);
   };
   sessions_->listener.ended = [this](const SessionRecord& session) {
+    mover_->session_ended(session.id);
     watch_->end(session.id);
     census_->end(session.id);
     arbitration_->remove(session.id);

@@ -22,6 +22,7 @@
 #include "daemon/host/guardian.h"
 #include "daemon/requests.h"
 #include "daemon/sessions/memory_audit.h"
+#include "daemon/sessions/mover.h"
 #include "daemon/sessions/worker_watch.h"
 #include "daemon/turns/arbitration.h"
 #include "daemon/turns/child_census.h"
@@ -92,6 +93,7 @@ class Daemon {
   std::unique_ptr<Discovery> discovery_;
   std::unique_ptr<SliceRegistry> slices_;
   std::unique_ptr<SessionRegistry> sessions_;
+  std::unique_ptr<Mover> mover_;
   std::unique_ptr<Arbitration> arbitration_;  ///< goes before the sessions, whose pages it writes
   std::unique_ptr<ChildCensus> census_;
   std::unique_ptr<Reservations> reservations_;

@@ -18,6 +18,7 @@ bool must_wait(ControlType type) {
     case ControlType::kOpenSession:
     case ControlType::kCreateSlice:
     case ControlType::kSetSlice:
+    case ControlType::kMoveSession:
     case ControlType::kListSessions:
     case ControlType::kExplain:
     case ControlType::kGetMetrics: return true;
@@ -54,6 +55,7 @@ void Requests::handle(Server::Connection& connection, protocol::Packet packet) {
     case ControlType::kOpenSession: return open_session(connection, packet);
     case ControlType::kCreateSlice: return create_slice(connection, packet);
     case ControlType::kSetSlice: return set_slice(connection, packet);
+    case ControlType::kMoveSession: return move_session(connection, packet);
     case ControlType::kListSessions: return list_sessions(connection, packet);
     case ControlType::kExplain: return explain(connection, packet);
     case ControlType::kGetStatus: return parts_.server.answer(id, parts_.collector.status(metrics_address));
@@ -83,11 +85,21 @@ void Requests::open_session(Server::Connection& connection, const protocol::Pack
     if (!opened) return parts_.server.refuse(id, opened.error());
     parts_.server.answer_with(id, opened->message,
                               {.worker = opened->client_end.get(),
-                               .ring = opened->ring.get(),
+                               .ring = opened->ring,
                                .heap = opened->heap,
                                .grants = opened->grants.get(),
                                .knock = opened->knock});
     // If nobody takes them, the descriptors close here, the worker sees its client hang up, and ends.
+  });
+}
+
+void Requests::move_session(Server::Connection& connection, const protocol::Packet& packet) {
+  const uint64_t id = connection.id;
+  auto request = packet.as<protocol::MoveSession>();
+  if (!request) return parts_.server.refuse(id, request.error());
+  parts_.mover.start(connection.peer.uid, *request, [this, id](Result<protocol::SessionMoved> moved) {
+    if (!moved) return parts_.server.refuse(id, moved.error());
+    parts_.server.answer(id, *moved);
   });
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/host/server.h"
+#include "daemon/sessions/mover.h"
 #include "daemon/watch/collector.h"
 #include "daemon/watch/explainer.h"
 
@@ -24,6 +25,7 @@ class Requests {
     Server& server;
     SliceRegistry& slices;
     SessionRegistry& sessions;
+    Mover& mover;
     Collector& collector;
     const Explainer& explainer;
   };
@@ -50,6 +52,7 @@ class Requests {
   void open_session(Server::Connection& connection, const protocol::Packet& packet);
   void create_slice(Server::Connection& connection, const protocol::Packet& packet);
   void set_slice(Server::Connection& connection, const protocol::Packet& packet);
+  void move_session(Server::Connection& connection, const protocol::Packet& packet);
   void explain(Server::Connection& connection, const protocol::Packet& packet);
   void list_sessions(Server::Connection& connection, const protocol::Packet& packet);
   void shut_down(Server::Connection& connection);

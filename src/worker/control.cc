@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "protocol/control/move.h"
 #include "protocol/link/ring.h"
 
 namespace amalgam::worker {
@@ -74,7 +75,8 @@ void Control::on_daemon() {
   auto packet = config_.daemon.receive(0);
   if (!packet) {
     if (packet.error().code == Code::kTimeout) return;
-    // Daemon and guardian are gone.
+    // Daemon and guardian are gone. Or they have given the session to another worker.
+    if (handed_over_.load()) ::_exit(0);
     governed_ = false;
     if (leave_at_ns_ != 0) ::_exit(0);
     session_->set_free(true);
@@ -82,6 +84,26 @@ void Control::on_daemon() {
     return;
   }
   on_packet(*packet);
+}
+
+void Control::hand_over(uint64_t patience_ms) {
+  session_->hand_over(patience_ms, [this](Result<core::Executor::HandedOver> left) {
+    protocol::HandedOver said;
+    if (left) {
+      handed_over_.store(true);
+      said.copied_bytes = left->copied_bytes;
+      said.pending = left->pending;
+    } else {
+      said.code = left.error().code;
+      said.message = left.error().text();
+    }
+    (void)config_.daemon.send(said);
+  });
+}
+
+void Control::stay() {
+  handed_over_.store(false);
+  session_->stay();
 }
 
 void Control::on_packet(const protocol::Packet& packet) {
@@ -94,7 +116,12 @@ void Control::on_packet(const protocol::Packet& packet) {
     case ControlType::kBindThreads:
       if (auto said = packet.as<protocol::BindThreads>()) config_.threads.bind(said->device, said->binding);
       return;
+    case ControlType::kHandOver:
+      if (auto asked = packet.as<protocol::HandOver>()) hand_over(asked->patience_ms);
+      return;
+    case ControlType::kStay: return stay();
     case ControlType::kRejoin:
+      stay();
       config_.threads.free();  // what the earlier one said of them is not known to this one
       budget_->on_rejoin();
       return;

@@ -48,14 +48,17 @@ class Control final : public core::MemoryBudget::Daemon {
   void on_daemon();
   void on_packet(const protocol::Packet& packet);
   void on_hang_up();
+  void hand_over(uint64_t patience_ms);
+  void stay();
   int wait_ms(int flush_ms) const;
 
   Config config_;
   UniqueFd nudge_;  ///< eventfd: the outbox has become congested
   core::MemoryBudget* budget_ = nullptr;
   core::Executor* session_ = nullptr;
-  bool governed_ = true;      ///< by a daemon, or by its guardian
-  uint64_t leave_at_ns_ = 0;  ///< the client seems to be gone, and nobody has said otherwise; 0: it is there
+  std::atomic<bool> handed_over_{false};  ///< another worker is to serve the session
+  bool governed_ = true;                  ///< by a daemon, or by its guardian
+  uint64_t leave_at_ns_ = 0;              ///< the client seems to be gone, and nobody has said otherwise; 0: it is there
 };
 
 }  // namespace amalgam::worker

@@ -13,6 +13,7 @@
 #include "core/memory/memory_budget.h"
 #include "core/session/execute/executor.h"
 #include "core/split/planner.h"
+#include "protocol/control/move.h"
 #include "worker/backends.h"
 #include "worker/confine/calls.h"
 #include "worker/control.h"
@@ -33,6 +34,7 @@ struct Adopted {
   protocol::RingMemory* rings = nullptr;
   model::Counters* counters = nullptr;
   const model::Grants* grants = nullptr;
+  std::span<std::byte> journal;
 };
 
 Result<void*> map_shared(int fd, uint64_t bytes, int protection, const char* what) {
@@ -58,6 +60,13 @@ Result<Adopted> adopt(const protocol::Channel& daemon, const model::Confinement&
   auto counters = map_shared(adopted.fds.counters.get(), sizeof(model::Counters), kBoth, "counters memory");
   if (!counters) return std::unexpected(std::move(counters.error()));
   adopted.counters = static_cast<model::Counters*>(*counters);
+  // While another worker serves the session they are that one's: ours lie over them until then.
+  if (adopted.terms.rebuild &&
+      ::mmap(*counters, sizeof(model::Counters), kBoth, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+    return fail(system_error("counters memory", errno));
+  auto journal = map_shared(adopted.fds.journal.get(), kJournalBytes, kBoth, "the journal");
+  if (!journal) return std::unexpected(std::move(journal.error()));
+  adopted.journal = {static_cast<std::byte*>(*journal), kJournalBytes};
   auto grants = map_shared(adopted.fds.grants.get(), sizeof(model::Grants), PROT_READ, "grants memory");
   if (!grants) return std::unexpected(std::move(grants.error()));
   adopted.grants = static_cast<const model::Grants*>(*grants);
@@ -89,6 +98,56 @@ int give_up(const protocol::Channel& daemon, const Error& error) {
   (void)daemon.send(protocol::SessionReady{error.code == Code::kOk ? Code::kInternal : error.code, error.message});
   std::fprintf(stderr, "amalgam-worker: %s\n", error.text().c_str());
   return 1;
+}
+
+/// Waits for what the daemon says next.
+Result<protocol::Packet> await(const protocol::Channel& daemon, std::initializer_list<protocol::ControlType> expected) {
+  for (;;) {
+    auto packet = daemon.receive(-1);
+    if (!packet || std::ranges::find(expected, packet->type()) != expected.end()) return packet;
+  }
+}
+
+Result<void> make_again(const Adopted& adopted, core::Executor& session, bool all) {
+  auto copy = core::Journal::read(adopted.journal);
+  if (!copy) return std::unexpected(std::move(copy.error()));
+  if (auto made = session.rebuild(*copy); !made) return made;
+  return all ? session.take_over(std::move(*copy)) : Result<void>();
+}
+
+/// Makes a session that another worker serves, until it is told that the session is its own (protocol/control/move.h).
+Result<void> move_in(const protocol::Channel& daemon, const Adopted& adopted, core::Executor& session,
+                     core::MemoryBudget& budget, const model::Confinement& confinement) {
+  using protocol::ControlType;
+  budget.take_over(adopted.terms.granted_bytes);
+  auto made = make_again(adopted, session, false);
+  if (!made) return made;
+  AMALGAM_TRY(daemon.send(protocol::SessionReady{Code::kOk, confinement.text()}), "move");
+  auto asked = await(daemon, {ControlType::kTakeOver});
+  if (!asked) return std::unexpected(std::move(asked.error()));
+  auto last = asked->as<protocol::TakeOver>();
+  if (!last) return std::unexpected(std::move(last.error()));
+  budget.take_over(last->granted_bytes);
+  made = make_again(adopted, session, true);
+  protocol::TookOver said;
+  said.objects = session.objects();
+  if (!made) said.code = made.error().code, said.message = made.error().text();
+  AMALGAM_TRY(daemon.send(said), "move");
+  if (!made) return made;
+  // A daemon that comes back with this worker's name has decided.
+  auto decided = await(daemon, {ControlType::kServe, ControlType::kRejoin});
+  if (!decided) return std::unexpected(std::move(decided.error()));
+  if (::mmap(adopted.counters, sizeof(model::Counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+             adopted.fds.counters.get(), 0) == MAP_FAILED)
+    return fail(system_error("counters memory", errno));
+  session.begin_serving();
+  budget.take_over(last->granted_bytes);
+  if (decided->type() == ControlType::kRejoin) budget.on_rejoin();
+  return {};
+}
+
+void note_runners(model::Counters& counters, const std::vector<pid_t>& runners) {
+  for (size_t i = 0; i < model::kMaxRunners; ++i) counters.runners[i] = i < runners.size() ? runners[i] : 0;
 }
 
 /// Shows what a worker would be confined by, without a session.
@@ -133,8 +192,6 @@ int serve(protocol::Channel daemon, model::Confinement confinement, const std::s
   auto devices = open_devices(adopted->terms.devices, backends, threads);
   if (!devices) return give_up(daemon, devices.error());
   const std::vector<pid_t> runners = threads.ids();
-  for (size_t i = 0; i < std::min<size_t>(runners.size(), model::kMaxRunners); ++i)
-    adopted->counters->runners[i] = runners[i];
   if (auto fenced = fence_calls(confinement); !fenced) return give_up(daemon, fenced.error());
 
   Control control({std::move(adopted->fds.client), std::move(daemon), output->get(), std::move(threads)});
@@ -154,9 +211,18 @@ int serve(protocol::Channel daemon, model::Confinement confinement, const std::s
   if (!splitter.empty()) config.plan_program = core::plan_with_library(splitter);
   config.placer = &placer;
   config.on_congested = [&control] { control.on_congested(); };
+  config.journal = adopted->journal;
+  config.takes_over = adopted->terms.rebuild;
   // Never destroyed: the process ends instead.
   auto& session = *new core::Executor(std::move(config));
-  if (auto sent = control.daemon().send(protocol::SessionReady{Code::kOk, confinement.text()}); !sent) return 1;
+  if (adopted->terms.rebuild) {
+    if (auto moved = move_in(control.daemon(), *adopted, session, budget, confinement); !moved)
+      return give_up(control.daemon(), moved.error());
+    note_runners(*adopted->counters, runners);
+  } else {
+    note_runners(*adopted->counters, runners);
+    if (auto sent = control.daemon().send(protocol::SessionReady{Code::kOk, confinement.text()}); !sent) return 1;
+  }
   control.start(budget, session);
   auto ended = session.run();
   session.close();

@@ -185,8 +185,9 @@ class Pool:
     def spawn(self, program, memory=None, devices=(), **keywords):
         """Starts a program on a slice; the caller waits for it."""
         keywords.setdefault("stdout", subprocess.PIPE)
+        keywords.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen(self.command(program, memory, devices), env=self.environment, text=True, errors="replace",
-                                stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, **keywords)
+                                stderr=subprocess.STDOUT, **keywords)
 
     def sessions(self):
         return json.loads(self.amalgam("ps", "--json").stdout)

@@ -9,6 +9,7 @@
 #include "protocol/control/control.h"
 #include "protocol/control/explain.h"
 #include "protocol/control/keep.h"
+#include "protocol/control/move.h"
 #include "protocol/waist/waist.h"
 
 namespace amalgam::protocol {
@@ -40,10 +41,11 @@ using CommandMessages =
 using CompletionMessages = MessageList<Reply, EventDone, EventStatus, GateReady, StreamRetired, Output, Fault, HelloReply,
                                        CountReply, RegionReply, ImageReply, StatusListReply, LinkReply, QueryReply>;
 
-using ControlMessages = MessageList<Refused, Done, ListDevices, DeviceList, OpenSession, SessionOpened, CreateSlice,
-                                    SliceCreated, ListSessions, SessionList, GetStatus, StatusReport, Shutdown, GetMetrics,
-                                    MetricsText, WorkerHello, Adopt, SessionReady, Reserve, Granted, Return, Reclaim,
-                                    BindThreads, SetSlice, Explain, Explanation, Confine, Rejoin, Held, Keep, Forget>;
+using ControlMessages =
+    MessageList<Refused, Done, ListDevices, DeviceList, OpenSession, SessionOpened, CreateSlice, SliceCreated, ListSessions,
+                SessionList, GetStatus, StatusReport, Shutdown, GetMetrics, MetricsText, WorkerHello, Adopt, SessionReady,
+                Reserve, Granted, Return, Reclaim, BindThreads, SetSlice, Explain, Explanation, Confine, Rejoin, Held, Keep,
+                Forget, MoveSession, SessionMoved, HandOver, HandedOver, TakeOver, TookOver, Serve, Stay>;
 
 template <typename... A, typename... B, typename... C>
 MessageList<A..., B..., C...> join(MessageList<A...>, MessageList<B...>, MessageList<C...>);

@@ -76,24 +76,49 @@ std::optional<uint64_t> Heap::fit(uint64_t size, uint64_t alignment, Free::itera
   return std::nullopt;
 }
 
+uint64_t Heap::rounded(uint64_t size) {
+  size = std::max<uint64_t>(size, 1);
+  return size < kPage ? round_up(size, kSmallGranule) : round_up(size, kPage);
+}
+
 std::optional<uint64_t> Heap::allocate(uint64_t size) {
   if (size > UINT64_MAX - kHugePage) return std::nullopt;
-  size = std::max<uint64_t>(size, 1);
-  size = size < kPage ? round_up(size, kSmallGranule) : round_up(size, kPage);
+  size = rounded(size);
   uint64_t alignment = size < kPage ? kSmallGranule : size < kHugePage ? kPage : kHugePage;
   Free::iterator range;
   auto at = fit(size, alignment, range);
   if (!at && grow()) at = fit(size, alignment, range);
-  if (!at || !opened_.open(*at, *at + size)) return std::nullopt;
+  if (!at || !take(range, *at, size)) return std::nullopt;
+  return at;
+}
+
+bool Heap::allocate_at(uint64_t offset, uint64_t size) {
+  if (size > UINT64_MAX - kHugePage) return false;
+  size = rounded(size);
+  if (offset % (size < kPage ? kSmallGranule : kPage) != 0) return false;
+  for (bool again : {true, false}) {
+    auto range = free_.upper_bound(offset);
+    if (range != free_.begin()) {
+      --range;
+      const uint64_t end = range->first + range->second;
+      if (offset < end && size <= end - offset) return take(range, offset, size);
+    }
+    if (!again || !grow()) return false;
+  }
+  return false;
+}
+
+bool Heap::take(Free::iterator range, uint64_t at, uint64_t size) {
+  if (!opened_.open(at, at + size)) return false;
   uint64_t begin = range->first, end = begin + range->second;
   remove_free(range);
-  if (*at > begin) add_free(begin, *at - begin);
-  if (*at + size < end) add_free(*at + size, end - *at - size);
-  clip_dirty(*at, size);
-  live_.emplace(*at, size);
+  if (at > begin) add_free(begin, at - begin);
+  if (at + size < end) add_free(at + size, end - at - size);
+  clip_dirty(at, size);
+  live_.emplace(at, size);
   used_ += size;
-  if (base_ != nullptr && size >= kHugePage) ::madvise(base_ + *at, size, MADV_HUGEPAGE);
-  return at;
+  if (base_ != nullptr && size >= kHugePage) ::madvise(base_ + at, size, MADV_HUGEPAGE);
+  return true;
 }
 
 void Heap::free(uint64_t offset) {

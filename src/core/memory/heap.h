@@ -46,6 +46,8 @@ class Heap {
   bool accessible(uint64_t offset, uint64_t size) const { return opened_.covers(offset, offset + size); }
   /// The offset of a new range of at least `size` bytes (0 counts as 1); nothing if there is no room.
   std::optional<uint64_t> allocate(uint64_t size);
+  /// The range of `size` bytes at `offset`, if it is free and allocate() could have given it.
+  bool allocate_at(uint64_t offset, uint64_t size);
   /// Takes back a range that allocate() gave; any other offset traps.
   void free(uint64_t offset);
 
@@ -63,6 +65,8 @@ class Heap {
 
   bool grow();
   std::optional<uint64_t> fit(uint64_t size, uint64_t alignment, Free::iterator& found);
+  static uint64_t rounded(uint64_t size);
+  bool take(Free::iterator range, uint64_t offset, uint64_t size);
   void add_free(uint64_t offset, uint64_t size);
   void remove_free(Free::iterator range);
   void add_dirty(uint64_t offset, uint64_t size);

@@ -98,6 +98,12 @@ void MemoryBudget::on_reclaim() {
   daemon_.send(protocol::Return{unused, true});
 }
 
+void MemoryBudget::take_over(uint64_t granted) {
+  std::lock_guard lock(mutex_);
+  granted_ = std::max(granted, used_);
+  publish();
+}
+
 void MemoryBudget::on_rejoin() {
   std::lock_guard lock(mutex_);
   daemon_.send(protocol::Held{granted_});

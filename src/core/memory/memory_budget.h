@@ -58,6 +58,8 @@ class MemoryBudget {
   void on_refused(const std::string& reason);
   /// Somebody else is short: returns all that is unused, and always answers.
   void on_reclaim();
+  /// What the daemon has granted the session before this worker took it over.
+  void take_over(uint64_t granted);
   /// Another daemon asks what is held: says it, and asks again for what waits.
   void on_rejoin();
 

@@ -88,7 +88,7 @@ Result<std::vector<Guardian::Kept>> Guardian::receive_all() {
     if (!keep) return std::unexpected(std::move(keep.error()));
     auto ends = packet->take<protocol::Keep>();
     if (!ends) return std::unexpected(std::move(ends.error()));
-    all.push_back({keep->session, std::move(*ends)});
+    all.push_back({keep->session, keep->heap_bytes, std::move(*ends)});
   }
 }
 
@@ -124,9 +124,9 @@ void Guardian::set_channel(protocol::Channel channel) {
 
 Result<void> Guardian::replace() { return start(); }
 
-bool Guardian::keep(uint64_t session, const protocol::DescriptorsToSend<protocol::Keep>& ends) {
+bool Guardian::keep(const protocol::Keep& what, const protocol::DescriptorsToSend<protocol::Keep>& ends) {
   std::lock_guard lock(mutex_);
-  return channel_.send_with(protocol::Keep{session}, ends, kKeepMs).has_value();
+  return channel_.send_with(what, ends, kKeepMs).has_value();
 }
 
 void Guardian::forget(uint64_t session) {

@@ -33,7 +33,7 @@ class Guardian {
  public:
   /// What the guardian of an earlier daemon kept of one session.
   struct Kept {
-    uint64_t session = 0;
+    uint64_t session = 0, heap_bytes = 0;
     protocol::ReceivedDescriptors<protocol::Keep> ends;
   };
   /// `socket`: where the next daemon finds it; only we may use it. The caller is the only daemon that does.
@@ -45,7 +45,7 @@ class Guardian {
   Result<void> replace();
 
   /// False: it is not there any more.
-  bool keep(uint64_t session, const protocol::DescriptorsToSend<protocol::Keep>& ends);
+  bool keep(const protocol::Keep& what, const protocol::DescriptorsToSend<protocol::Keep>& ends);
   void forget(uint64_t session);
   bool alive() const;
   /// Readable when it has died.

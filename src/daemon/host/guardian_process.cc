@@ -26,7 +26,7 @@ namespace {
 
 using protocol::ControlType;
 
-constexpr size_t kEnds = 7;
+constexpr size_t kEnds = 10;
 constexpr size_t kWorker = 0, kGrants = 4;  // in the order of Keep::Descriptors
 
 /// Head and fields of Keep, Forget and Done, as Channel sends them.
@@ -34,10 +34,11 @@ struct Packet {
   uint16_t type = 0, reserved = 0;
   uint32_t reserved2 = 0;
   uint64_t session = 0;
+  uint64_t heap_bytes = 0;
 };
 
 struct Ward {
-  uint64_t session;
+  uint64_t session, heap_bytes;
   int ends[kEnds];
 };
 
@@ -83,7 +84,7 @@ bool send(int socket, const Packet& packet, const int* ends, size_t count) {
 /// The sessions that it keeps.
 class Wards {
  public:
-  void add(uint64_t session, const int* ends) {
+  void add(uint64_t session, uint64_t heap_bytes, const int* ends) {
     remove(session);
     if (count_ == kMaxSessions) {
       for (size_t i = 0; i < kEnds; ++i) ::close(ends[i]);
@@ -91,6 +92,7 @@ class Wards {
     }
     Ward& ward = wards_[count_++];
     ward.session = session;
+    ward.heap_bytes = heap_bytes;
     std::memcpy(ward.ends, ends, sizeof ward.ends);
   }
   void remove(uint64_t session) {
@@ -119,9 +121,10 @@ class Wards {
   /// To a daemon that takes over. False: it is gone.
   bool show(int daemon) const {
     for (size_t i = 0; i < count_; ++i)
-      if (!send(daemon, {static_cast<uint16_t>(ControlType::kKeep), 0, 0, wards_[i].session}, wards_[i].ends, kEnds))
+      if (!send(daemon, {static_cast<uint16_t>(ControlType::kKeep), 0, 0, wards_[i].session, wards_[i].heap_bytes},
+                wards_[i].ends, kEnds))
         return false;
-    return send(daemon, {static_cast<uint16_t>(ControlType::kDone), 0, 0, 0}, nullptr, 0);
+    return send(daemon, {static_cast<uint16_t>(ControlType::kDone), 0, 0, 0, 0}, nullptr, 0);
   }
   /// Fills in who may end; `wards` are in the same order.
   size_t watch(pollfd* polled) const {
@@ -144,7 +147,7 @@ class Wards {
 
 void take(Wards& wards, const Incoming& in) {
   const auto type = static_cast<ControlType>(in.packet.type);
-  if (type == ControlType::kKeep && in.fds == kEnds) return wards.add(in.packet.session, in.ends);
+  if (type == ControlType::kKeep && in.fds == kEnds) return wards.add(in.packet.session, in.packet.heap_bytes, in.ends);
   if (type == ControlType::kForget) wards.remove(in.packet.session);
   for (size_t i = 0; i < in.fds; ++i) ::close(in.ends[i]);
 }

@@ -167,6 +167,14 @@ Result<Process> find_process(pid_t pid, uint64_t start_time) {
   return process;
 }
 
+pid_t pid_of(int pidfd) {
+  std::ifstream info("/proc/self/fdinfo/" + std::to_string(pidfd));
+  constexpr std::string_view kKey = "Pid:";
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with(kKey)) return std::max(0, std::atoi(line.c_str() + kKey.size()));
+  return 0;
+}
+
 void signal_process(const Process& process, int number) {
   if (process.pidfd) ::syscall(SYS_pidfd_send_signal, process.pidfd.get(), number, nullptr, 0);
 }

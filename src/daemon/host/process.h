@@ -45,6 +45,8 @@ Result<Process> spawn(const Launch& launch);
 
 /// Finds a process again. kNotFound if it is gone or another one has its pid (start_time 0: whoever has it now).
 Result<Process> find_process(pid_t pid, uint64_t start_time);
+/// The process that a pidfd is of; 0 if it is gone.
+pid_t pid_of(int pidfd);
 /// 0 if there is no such process, or it is a zombie.
 uint64_t start_time_of(pid_t pid);
 /// Another number once the process has executed another program, where the kernel places programs at random and lets us

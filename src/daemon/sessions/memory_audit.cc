@@ -78,6 +78,7 @@ MemoryAudit::Counted MemoryAudit::counted(uint64_t session) const {
 }
 
 void MemoryAudit::look(SessionRecord& session, const std::vector<pid_t>* members) {
+  if (session.is_moving) return;  // the bytes of two workers lie in its heap
   auto found = accounts_.find(session.id);
   if (found == accounts_.end()) return;
   Account& account = found->second;

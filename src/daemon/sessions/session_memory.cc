@@ -115,30 +115,35 @@ Result<void> grow_heap(int heap, uint64_t bytes) {
   return {};
 }
 
-Result<SessionMemory> make_session_memory(uint64_t heap_bytes) {
-  auto ring = make_memory("amalgam-ring", protocol::RingMemory::kBytes);
-  if (!ring) return std::unexpected(std::move(ring.error()));
-  AMALGAM_TRY(initialise_ring(ring->get()), "ring");
-  auto heap = make_memory("amalgam-heap", heap_bytes, kMayGrow);
-  if (!heap) return std::unexpected(std::move(heap.error()));
-  auto counters = make_memory("amalgam-counters", sizeof(model::Counters));
-  if (!counters) return std::unexpected(std::move(counters.error()));
-  auto grants = make_memory("amalgam-grants", sizeof(model::Grants));
-  if (!grants) return std::unexpected(std::move(grants.error()));
+Result<UniqueFd> SessionEnds::readable_grants() const { return open_again(grants.get(), O_RDONLY); }
+
+Result<SessionEnds> make_session_memory(uint64_t heap_bytes) {
+  SessionEnds ends;
+  struct Memory {
+    UniqueFd& fd;
+    const char* name;
+    uint64_t bytes;
+    int seals;
+  };
+  for (const Memory& memory : {Memory{ends.ring, "amalgam-ring", protocol::RingMemory::kBytes, kFixed},
+                               Memory{ends.heap, "amalgam-heap", heap_bytes, kMayGrow},
+                               Memory{ends.counters, "amalgam-counters", sizeof(model::Counters), kFixed},
+                               Memory{ends.grants, "amalgam-grants", sizeof(model::Grants), kFixed},
+                               Memory{ends.journal, "amalgam-journal", kJournalBytes, kFixed}}) {
+    auto made = make_memory(memory.name, memory.bytes, memory.seals);
+    if (!made) return std::unexpected(std::move(made.error()));
+    memory.fd = std::move(*made);
+  }
+  AMALGAM_TRY(initialise_ring(ends.ring.get()), "ring");
   // Whoever has it for reading could open it again for writing, if his user may. Where the worker has our own user he is the
   // owner, but cannot change the mode.
-  if (::fchmod(grants->get(), S_IRUSR) != 0) return fail(system_error("protect the grants", errno));
-  auto readable = open_again(grants->get(), O_RDONLY);
-  if (!readable) return std::unexpected(std::move(readable.error()));
-  UniqueFd bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), knock(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!bell || !knock || ::fcntl(knock.get(), F_SETSIG, protocol::kKnockMark) != 0)
+  if (::fchmod(ends.grants.get(), S_IRUSR) != 0) return fail(system_error("protect the grants", errno));
+  ends.bell.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  ends.knock.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!ends.bell || !ends.knock || ::fcntl(ends.knock.get(), F_SETSIG, protocol::kKnockMark) != 0)
     return fail(system_error("make a bell", errno));
-  SessionMemory memory{
-      {std::move(*heap), std::move(*counters), std::move(*grants), std::move(bell), std::move(knock), {}, {}},
-      std::move(*ring),
-      std::move(*readable)};
-  if (auto mapped = memory.ends.map(); !mapped) return std::unexpected(std::move(mapped.error()));
-  return memory;
+  if (auto mapped = ends.map(); !mapped) return std::unexpected(std::move(mapped.error()));
+  return ends;
 }
 
 }  // namespace amalgam::daemon

@@ -46,21 +46,18 @@ struct SessionEnds {
   UniqueFd grants;  ///< open for writing
   UniqueFd bell;    ///< eventfd: the worker wants the arbiter's attention
   UniqueFd knock;   ///< eventfd: the client says that the worker will
+  UniqueFd client;  ///< the worker's end of the client's socket: what another worker gets
+  UniqueFd ring, journal;
   CountersPage counters_page;
   GrantsPage grants_page;
 
+  /// The grants for a worker, to be read only.
+  Result<UniqueFd> readable_grants() const;
   /// Maps the pages. kProtocol: they are not what make_session_memory() made.
   Result<void> map();
 };
 
-/// What others are given besides.
-struct SessionMemory {
-  SessionEnds ends;
-  UniqueFd ring;
-  UniqueFd grants;  ///< open for reading only
-};
-
-Result<SessionMemory> make_session_memory(uint64_t heap_bytes);
+Result<SessionEnds> make_session_memory(uint64_t heap_bytes);
 
 /// Size of a heap for so many bytes of regions: the largest memory pool's, or a quota.
 uint64_t heap_bytes_for(uint64_t most);

@@ -33,10 +33,12 @@ bool another_user_can_write(int fd) {
 TEST(SessionMemory, ReadersOfGrantsCannotWriteThem) {
   auto memory = make_session_memory(kStagingBytes);
   ASSERT_TRUE(memory);
-  EXPECT_EQ(::mmap(nullptr, sizeof(model::Grants), PROT_READ | PROT_WRITE, MAP_SHARED, memory->grants.get(), 0), MAP_FAILED);
-  EXPECT_TRUE(memory->ends.map()) << "a daemon that takes over can";
+  auto grants = memory->readable_grants();
+  ASSERT_TRUE(grants);
+  EXPECT_EQ(::mmap(nullptr, sizeof(model::Grants), PROT_READ | PROT_WRITE, MAP_SHARED, grants->get(), 0), MAP_FAILED);
+  EXPECT_TRUE(memory->map()) << "a daemon that takes over can";
   if (::geteuid() != 0) GTEST_SKIP() << "only root can be somebody else";
-  EXPECT_FALSE(another_user_can_write(memory->grants.get()));
+  EXPECT_FALSE(another_user_can_write(grants->get()));
   EXPECT_TRUE(another_user_can_write(memory->ring.get())) << "or this test sees nothing";
 }
 
@@ -48,7 +50,7 @@ TEST(SessionMemory, HeapsFollowTheQuotaAndNeverShrink) {
   EXPECT_EQ(staging_bytes_for(kGiB), kStagingBytes);
   auto memory = make_session_memory(heap_bytes_for(64 * kMiB));
   ASSERT_TRUE(memory);
-  const int heap = memory->ends.heap.get();
+  const int heap = memory->heap.get();
   EXPECT_TRUE(grow_heap(heap, heap_bytes_for(kGiB)));
   EXPECT_EQ(::lseek(heap, 0, SEEK_END), static_cast<off_t>(heap_bytes_for(kGiB)));
   EXPECT_TRUE(grow_heap(heap, kMiB));

@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "daemon/host/users.h"
+#include "protocol/control/move.h"
 
 namespace amalgam::daemon {
 namespace {
@@ -78,19 +79,17 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
   if (!slice) return answer(std::unexpected(std::move(slice.error())));
   const uint64_t largest = largest_pool((*slice)->devices);
   Opening opening;
-  opening.quota = (*slice)->quota;
-  const uint64_t most = opening.quota == 0 ? largest : std::min(opening.quota, largest);
+  const uint64_t quota = (*slice)->quota;
+  const uint64_t most = quota == 0 ? largest : std::min(quota, largest);
   auto heap_bytes = heap_bytes_within(largest, request.most_heap_bytes);
   auto memory = heap_bytes ? make_session_memory(std::min(heap_bytes_for(most), *heap_bytes))
-                           : Result<SessionMemory>(std::unexpected(std::move(heap_bytes.error())));
+                           : Result<SessionEnds>(std::unexpected(std::move(heap_bytes.error())));
   if (!memory) {
     // A default slice that was made just now has no use without its session.
     slices_.session_opened((*slice)->id);
     slices_.session_ended((*slice)->id);
     return answer(std::unexpected(std::move(memory.error())));
   }
-  opening.heap_bytes = *heap_bytes;
-  opening.memory = std::move(*memory);
   opening.answer = std::move(answer);
 
   auto session = std::make_unique<SessionRecord>();
@@ -101,8 +100,9 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
   session->client = std::move(client.process);
   session->devices = (*slice)->devices;
   session->opened_unix_ms = unix_ms();
-  session->ends = std::move(opening.memory.ends);
-  session->staging_bytes = staging_bytes_for(opening.quota);
+  session->ends = std::move(*memory);
+  session->heap_bytes = *heap_bytes;
+  session->staging_bytes = staging_bytes_for(quota);
   uint64_t id = session->id;
   slices_.session_opened(session->slice);
   common_.ledger.open_session(id, session->slice, session->program + ", pid " + std::to_string(session->client.pid));
@@ -134,7 +134,7 @@ void SessionRegistry::adopt(uint64_t id, Result<Worker> worker) {
     refuse(id, std::move(recorded.error()).within("the session cannot be recorded"));
     return kill(*session, "it cannot be recorded");
   }
-  if (sent) sent = send_adopt(*session, opening);
+  if (sent) sent = connect(*session, opening);
   if (!sent) return kill(*session, sent.error().message);
   keep(*session);
   opening.timer = common_.loop.after_ms(kWorkerStartTimeoutMs, [this, id] {
@@ -145,30 +145,41 @@ void SessionRegistry::adopt(uint64_t id, Result<Worker> worker) {
   });
 }
 
-Result<void> SessionRegistry::send_adopt(SessionRecord& session, Opening& opening) {
+Result<void> SessionRegistry::connect(SessionRecord& session, Opening& opening) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail(system_error("socket pair", errno));
   opening.client_end.reset(ends[0]);
-  UniqueFd worker_end(ends[1]);
+  session.ends.client.reset(ends[1]);
+  return send_adopt(session, session.worker, session.devices, false);
+}
+
+Result<void> SessionRegistry::send_adopt(const SessionRecord& session, const Worker& worker,
+                                         const std::vector<std::string>& devices, bool rebuild) {
+  const Slice* slice = slices_.find(session.slice);
   protocol::Adopt adopt;
   adopt.session = session.id;
-  adopt.heap_bytes = opening.heap_bytes;
+  adopt.heap_bytes = session.heap_bytes;
   adopt.staging_bytes = session.staging_bytes;
-  adopt.quota_bytes = opening.quota;
-  for (const std::string& id : session.devices) {
+  adopt.quota_bytes = slice == nullptr ? 0 : slice->quota;
+  adopt.rebuild = rebuild;
+  adopt.granted_bytes = rebuild ? common_.ledger.granted(session.id) : 0;
+  for (const std::string& id : devices) {
     const model::Device* device = common_.devices.find(id);
     if (device == nullptr) return fail(Code::kUnavailable, "device " + id + " is not there any more");
     adopt.devices.push_back(*device);
     adopt.devices.back().properties.clear();
   }
-  return session.worker.channel.send_with(adopt,
-                                          {.client = worker_end.get(),
-                                           .ring = opening.memory.ring.get(),
-                                           .heap = session.ends.heap.get(),
-                                           .counters = session.ends.counters.get(),
-                                           .grants = opening.memory.grants.get(),
-                                           .bell = session.ends.bell.get()},
-                                          0);
+  auto grants = session.ends.readable_grants();
+  if (!grants) return std::unexpected(std::move(grants.error()));
+  return worker.channel.send_with(adopt,
+                                  {.client = session.ends.client.get(),
+                                   .ring = session.ends.ring.get(),
+                                   .heap = session.ends.heap.get(),
+                                   .counters = session.ends.counters.get(),
+                                   .grants = grants->get(),
+                                   .bell = session.ends.bell.get(),
+                                   .journal = session.ends.journal.get()},
+                                  0);
 }
 
 void SessionRegistry::on_ready(SessionRecord& session, const protocol::Packet& packet) {
@@ -180,7 +191,9 @@ void SessionRegistry::on_ready(SessionRecord& session, const protocol::Packet& p
     return kill(session, "it could not open its devices: " + ready->message);
   }
   session.state = SessionRecord::State::kLive;
-  if (auto governed = listener.live(session); !governed) {
+  auto grants = session.ends.readable_grants();
+  auto governed = grants ? listener.live(session) : Result<void>(std::unexpected(std::move(grants.error())));
+  if (!governed) {
     refuse(session.id, governed.error());
     return kill(session, governed.error().message);
   }
@@ -191,10 +204,10 @@ void SessionRegistry::on_ready(SessionRecord& session, const protocol::Packet& p
   common_.log.info("session {}: {} (pid {}, uid {}) on worker {} [{}]", session.id, session.program, session.client.pid,
                    session.uid, session.worker.process.pid, ready->message);
   Opened opened;
-  opened.message = {session.id, session.worker.process.pid, opening.heap_bytes, session.staging_bytes, session.devices};
+  opened.message = {session.id, session.worker.process.pid, session.heap_bytes, session.staging_bytes, session.devices};
   opened.client_end = std::move(opening.client_end);
-  opened.ring = std::move(opening.memory.ring);
-  opened.grants = std::move(opening.memory.grants);
+  opened.ring = session.ends.ring.get();
+  opened.grants = std::move(*grants);
   opened.heap = session.ends.heap.get();
   opened.knock = session.ends.knock.get();
   opening.answer(std::move(opened));
@@ -372,12 +385,33 @@ void SessionRegistry::end_all(uint64_t ask_ms, uint64_t kill_ms) {
   });
 }
 
+Result<void> SessionRegistry::replace_worker(SessionRecord& session, Worker worker, std::unique_ptr<WorkerErrors> errors,
+                                             std::vector<std::string> devices) {
+  listener.worker_gone(session);
+  for (int fd : {session.worker.process.pidfd.get(), session.worker.channel.fd()})
+    if (fd >= 0) common_.loop.unwatch(fd);
+  Worker old = std::exchange(session.worker, std::move(worker));
+  session.errors = std::move(errors);
+  session.devices = std::move(devices);
+  // First whom the next daemon will believe in, then who it will look for.
+  keep(session);
+  auto governed = save(session);
+  if (governed) governed = watch_worker(session);
+  if (governed) governed = listener.live(session);
+  if (governed) governed = session.worker.channel.send(protocol::Serve{}, 0);
+  pool_.retire(std::move(old));
+  if (!governed) kill(session, governed.error().message);
+  return governed;
+}
+
 // ---- coming back --------------------------------------------------------------------------------------------------------
 
 Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& launcher, Guardian::Kept* kept) {
   const Slice* slice = slices_.find(row.slice);
   if (slice == nullptr) return fail(Code::kNotFound, "its slice is gone");
-  auto process = find_process(row.worker_pid, row.worker_start);
+  // While a session moves the guardian hears first who is its worker.
+  const pid_t known = kept == nullptr ? row.worker_pid : pid_of(kept->ends.worker.get());
+  auto process = find_process(known, known == row.worker_pid ? row.worker_start : 0);
   if (!process) return std::unexpected(std::move(process.error()));
   auto session = std::make_unique<SessionRecord>();
   session->id = row.id;
@@ -386,7 +420,7 @@ Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& lau
   session->uid = row.uid;
   session->program = row.program;
   session->worker.process = std::move(*process);
-  session->worker.group = launcher.find_group(row.worker_pid);
+  session->worker.group = launcher.find_group(known);
   session->devices = slice->devices;
   session->opened_unix_ms = row.opened_unix_ms;
   session->stored_granted = row.granted;
@@ -398,6 +432,10 @@ Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& lau
     session->ends.grants = std::move(ends.grants);
     session->ends.bell = std::move(ends.bell);
     session->ends.knock = std::move(ends.knock);
+    session->ends.client = std::move(ends.client);
+    session->ends.ring = std::move(ends.ring);
+    session->ends.journal = std::move(ends.journal);
+    session->heap_bytes = kept->heap_bytes;
     AMALGAM_TRY(session->ends.map(), "restore");
     session->worker.channel = protocol::Channel(std::move(ends.channel));
     session->state = SessionRecord::State::kRejoining;
@@ -408,6 +446,7 @@ Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& lau
   common_.ledger.open_session(row.id, row.slice, row.program + ", pid " + std::to_string(row.client_pid));
   SessionRecord& restored = *session;
   sessions_.emplace(row.id, std::move(session));
+  if (known != row.worker_pid) common_.expect(save(restored));
   AMALGAM_TRY(watch_worker(restored), "restore");
   watch_client(restored);
   if (kept == nullptr) {
@@ -443,13 +482,16 @@ void SessionRegistry::on_held(SessionRecord& session, const protocol::Packet& pa
 void SessionRegistry::keep(const SessionRecord& session) {
   const SessionEnds& ends = session.ends;
   if (!session.worker.channel || ends.counters_page.get() == nullptr) return;
-  const bool kept = guardian_.keep(session.id, {.worker = session.worker.process.pidfd.get(),
-                                                .channel = session.worker.channel.fd(),
-                                                .heap = ends.heap.get(),
-                                                .counters = ends.counters.get(),
-                                                .grants = ends.grants.get(),
-                                                .bell = ends.bell.get(),
-                                                .knock = ends.knock.get()});
+  const bool kept = guardian_.keep({session.id, session.heap_bytes}, {.worker = session.worker.process.pidfd.get(),
+                                                                      .channel = session.worker.channel.fd(),
+                                                                      .heap = ends.heap.get(),
+                                                                      .counters = ends.counters.get(),
+                                                                      .grants = ends.grants.get(),
+                                                                      .bell = ends.bell.get(),
+                                                                      .knock = ends.knock.get(),
+                                                                      .client = ends.client.get(),
+                                                                      .ring = ends.ring.get(),
+                                                                      .journal = ends.journal.get()});
   if (!kept)
     common_.log.error("session {}: the guardian does not take it; a crash of the daemon ends its turns", session.id);
 }

@@ -37,6 +37,7 @@ struct SessionRecord {
   uint64_t id = 0, slice = 0;
   State state = State::kStarting;
   bool client_gone = false;   ///< why its worker ends
+  bool is_moving = false;     ///< to another worker (mover.h)
   bool told_to_stay = false;  ///< its worker does not see its client's end any more
   uid_t uid = 0;
   std::string program;
@@ -48,14 +49,15 @@ struct SessionRecord {
   std::vector<std::string> devices;
   uint64_t opened_unix_ms = 0;
   uint64_t stored_granted = 0;             ///< what the state file says
+  uint64_t heap_bytes = 0;                 ///< of address space
   uint64_t staging_bytes = kStagingBytes;  ///< at most
 };
 
 /// What the answer to OpenSession is made of.
 struct Opened {
   protocol::SessionOpened message;
-  UniqueFd client_end, ring, grants;
-  int heap = -1, knock = -1;  ///< the session's own
+  UniqueFd client_end, grants;
+  int ring = -1, heap = -1, knock = -1;  ///< the session's own
 };
 
 class SessionRegistry {
@@ -98,6 +100,14 @@ class SessionRegistry {
   /// Asks every worker to end; those that do not are killed.
   void end_all(uint64_t ask_ms, uint64_t kill_ms);
 
+  /// Gives the session to a worker, on these devices. `rebuild`: beside the one that serves it.
+  Result<void> send_adopt(const SessionRecord& session, const Worker& worker, const std::vector<std::string>& devices,
+                          bool rebuild);
+
+  /// From now on this worker serves the session, on these devices; the one that did is ended. An error ends the session.
+  Result<void> replace_worker(SessionRecord& session, Worker worker, std::unique_ptr<WorkerErrors> errors,
+                              std::vector<std::string> devices);
+
   SessionRecord* find(uint64_t id);
   const std::map<uint64_t, std::unique_ptr<SessionRecord>>& all() const { return sessions_; }
   uint64_t opened_total() const { return opened_total_; }
@@ -105,15 +115,13 @@ class SessionRegistry {
  private:
   struct Opening {
     Answer answer;
-    SessionMemory memory;
-    uint64_t heap_bytes = 0, quota = 0;  ///< of address space
     EventLoop::TimerId timer = 0;
     UniqueFd client_end;
   };
   Result<void> check_limits(uid_t uid) const;
   uint64_t largest_pool(const std::vector<std::string>& devices) const;
   void adopt(uint64_t id, Result<Worker> worker);
-  Result<void> send_adopt(SessionRecord& session, Opening& opening);
+  Result<void> connect(SessionRecord& session, Opening& opening);
   void on_packet(SessionRecord& session, const protocol::Packet& packet);
   void on_ready(SessionRecord& session, const protocol::Packet& packet);
   void on_held(SessionRecord& session, const protocol::Packet& packet);

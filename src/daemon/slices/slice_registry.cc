@@ -202,6 +202,30 @@ Result<const Slice*> SliceRegistry::resolve(const protocol::Token& token, uid_t 
   return add(std::move(slice), &row);
 }
 
+Result<void> SliceRegistry::check_devices(uint64_t id, const std::vector<std::string>& devices) const {
+  const Slice& slice = *slices_.at(id);
+  if (devices == slice.devices) return {};
+  if (slice.is_default() || slice.sessions != 1)
+    return fail(Code::kUnsupported, "slice " + std::to_string(id) + " \"" + slice.name +
+                                        "\" is used by other sessions too; only the one session of a slice can be moved");
+  if (common_.devices.pools_of(devices) != common_.devices.pools_of(slice.devices))
+    return fail(Code::kUnsupported, "that device has its memory in another pool; sessions move within one so far");
+  std::vector<Promise> others;
+  for (const auto& [other_id, other] : slices_) others.push_back(promise_of(*other));
+  Promise wish = promise_of(slice);
+  wish.devices = devices;
+  return admit(wish, others);
+}
+
+Result<void> SliceRegistry::set_devices(uint64_t id, const std::vector<std::string>& devices) {
+  if (auto may = check_devices(id, devices); !may) return may;
+  Slice& slice = *slices_.at(id);
+  if (devices == slice.devices) return {};
+  AMALGAM_TRY(common_.store.set_devices(id, devices), "the move cannot be recorded");
+  slice.devices = devices;
+  return {};
+}
+
 const Slice* SliceRegistry::find(uint64_t id) const {
   auto found = slices_.find(id);
   return found == slices_.end() ? nullptr : found->second.get();

@@ -71,6 +71,10 @@ class SliceRegistry {
   /// The same without making anything: null for a default slice that nobody uses now.
   Result<const Slice*> look_up(const protocol::Token& token, uid_t uid) const;
 
+  /// Whether the slice's only session can have these devices instead of those that it has.
+  Result<void> check_devices(uint64_t id, const std::vector<std::string>& devices) const;
+  /// The slice has them from now on. An error changes nothing.
+  Result<void> set_devices(uint64_t id, const std::vector<std::string>& devices);
   const Slice* find(uint64_t id) const;
   void session_opened(uint64_t slice);
   void session_ended(uint64_t slice);

@@ -235,6 +235,10 @@ Result<void> Store::set_terms(uint64_t slice, uint64_t quota, const model::Terms
       .run();
 }
 
+Result<void> Store::set_devices(uint64_t slice, const std::vector<std::string>& devices) {
+  return Statement(db_, "UPDATE slice SET devices=? WHERE id=?").bind(join(devices), slice).run();
+}
+
 Result<void> Store::put(const SessionRow& row) {
   if (auto raised = raise_next_id(row.id); !raised) return raised;
   return Statement(db_, "INSERT OR REPLACE INTO session VALUES (?,?,?,?,?,?,?,?,?,?)")

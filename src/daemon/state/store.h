@@ -64,6 +64,7 @@ class Store {
   Result<void> put(const SliceRow& row);
   Result<void> put(const SessionRow& row);
   Result<void> set_terms(uint64_t slice, uint64_t quota, const model::Terms& terms);
+  Result<void> set_devices(uint64_t slice, const std::vector<std::string>& devices);
   Result<void> set_granted(uint64_t session, uint64_t granted);
   Result<void> drop_slice(uint64_t id);
   Result<void> drop_session(uint64_t id);

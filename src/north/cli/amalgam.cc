@@ -45,8 +45,8 @@ int amalgam_main(int argc, const char* const* argv) {
   app.set_version_flag("--version", std::string("amalgam ") + AMALGAM_VERSION);
   add_socket(app, invocation);
   app.require_subcommand(1);
-  for (auto* add : {add_run, add_set, add_devices, add_ps, add_top, add_explain, add_trace, add_sim, add_status, add_limits,
-                    add_metrics, add_shutdown})
+  for (auto* add : {add_run, add_set, add_migrate, add_devices, add_ps, add_top, add_explain, add_trace, add_sim, add_status,
+                    add_limits, add_metrics, add_shutdown})
     add(app, invocation);
   for (CLI::App* verb : app.get_subcommands({})) add_socket(*verb, invocation);
 

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "protocol/control/channel.h"
 #include "protocol/control/explain.h"
+#include "protocol/control/move.h"
 
 namespace amalgam::cli {
 
@@ -39,6 +40,11 @@ class Client {
   }
   /// All that is named, or nothing: then the error is the daemon's reason.
   Result<void> set_slice(const protocol::SetSlice& change) const;
+  /// Waits until the session is there, or has stayed.
+  Result<protocol::SessionMoved> move_session(const protocol::MoveSession& wish) const {
+    constexpr int kLongestMs = 2 * kMoveMs + kHandOverMs;
+    return call<protocol::SessionMoved>(wish, kAnswerMs + kLongestMs);
+  }
   /// Asks for the end and waits, at most ten seconds, until the daemon has gone.
   Result<void> shutdown() const;
 
@@ -48,8 +54,8 @@ class Client {
  private:
   Client(protocol::Channel channel, std::string socket) : channel_(std::move(channel)), socket_(std::move(socket)) {}
   template <typename R, typename M>
-  Result<R> call(const M& message) const {
-    auto reply = channel_.call<R>(message, kAnswerMs);
+  Result<R> call(const M& message, int timeout_ms = kAnswerMs) const {
+    auto reply = channel_.call<R>(message, timeout_ms);
     if (!reply) return fail(say(std::move(reply.error())));
     return reply;
   }

@@ -10,6 +10,7 @@
 //           Reserve → Granted | Refused;  Return (no answer);  daemon: Reclaim → Return, BindThreads (no answer)
 //           ClientGone → KeepServing, or it is killed
 //           after the daemon was gone: Rejoin → Held
+//           when a session moves: see move.h
 #pragma once
 
 #include <array>
@@ -26,7 +27,7 @@
 
 namespace amalgam::protocol {
 
-inline constexpr uint32_t kControlVersion = 6;
+inline constexpr uint32_t kControlVersion = 7;
 
 enum class ControlType : uint16_t {
   kRefused = 1,
@@ -45,8 +46,10 @@ enum class ControlType : uint16_t {
   kGetMetrics,
   kMetricsText,
   kSetSlice,
-  kExplain,      ///< protocol/control/explain.h
-  kExplanation,  ///< protocol/control/explain.h
+  kExplain,       ///< protocol/control/explain.h
+  kExplanation,   ///< protocol/control/explain.h
+  kMoveSession,   ///< protocol/control/move.h
+  kSessionMoved,  ///< protocol/control/move.h
   kWorkerHello = 40,
   kAdopt,
   kReserve,
@@ -60,8 +63,14 @@ enum class ControlType : uint16_t {
   kHeld,
   kClientGone,
   kKeepServing,
-  kKeep = 60,  ///< protocol/control/keep.h
-  kForget,     ///< protocol/control/keep.h
+  kHandOver,    ///< protocol/control/move.h
+  kHandedOver,  ///< protocol/control/move.h
+  kTakeOver,    ///< protocol/control/move.h
+  kTookOver,    ///< protocol/control/move.h
+  kServe,       ///< protocol/control/move.h
+  kStay,        ///< protocol/control/move.h
+  kKeep = 60,   ///< protocol/control/keep.h
+  kForget,      ///< protocol/control/keep.h
 };
 
 using Token = std::array<uint64_t, 2>;  ///< all zero: the user's default slice (every device, no quota)
@@ -319,18 +328,21 @@ struct Adopt {
     Fd ring{}, heap{}, counters{};
     Fd grants{};  ///< to be read only
     Fd bell{};    ///< the eventfd that wakes the arbiter
+    Fd journal{};
     template <typename A>
     void fields(A& a) {
-      a(client, ring, heap, counters, grants, bell);
+      a(client, ring, heap, counters, grants, bell, journal);
     }
   };
   uint64_t session = 0;
   uint64_t heap_bytes = 0, staging_bytes = kStagingBytes;  ///< as SessionOpened has them
   uint64_t quota_bytes = 0;            ///< for the capability overlay; the ledger itself is in the daemon
   std::vector<model::Device> devices;  ///< of the slice, without properties, in OpenDevice order
+  bool rebuild = false;                ///< another worker serves the session still; its objects are in the journal
+  uint64_t granted_bytes = 0;          ///< then: what the ledger has granted it
   template <typename A>
   void fields(A& a) {
-    a(session, heap_bytes, staging_bytes, quota_bytes, devices);
+    a(session, heap_bytes, staging_bytes, quota_bytes, devices, rebuild, granted_bytes);
   }
 };
 /// The worker has opened its drivers and serves the rings.

@@ -20,15 +20,18 @@ struct Keep {
     Fd counters{};
     Fd grants{};  ///< open for writing
     Fd bell{}, knock{};
+    Fd client{};  ///< the worker's end of the client's socket
+    Fd ring{}, journal{};
     template <typename A>
     void fields(A& a) {
-      a(worker, channel, heap, counters, grants, bell, knock);
+      a(worker, channel, heap, counters, grants, bell, knock, client, ring, journal);
     }
   };
   uint64_t session = 0;
+  uint64_t heap_bytes = 0;  ///< as SessionOpened has it
   template <typename A>
   void fields(A& a) {
-    a(session);
+    a(session, heap_bytes);
   }
 };
 

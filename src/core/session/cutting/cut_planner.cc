@@ -194,7 +194,7 @@ Cutting CutPlanner::cut(const protocol::Launch& m, HeapView heap) {
   if (split == nullptr || !split->ready) return whole("its program's plan is being made");
   KernelSplit& how = split->kernel(kernel->name);
   if (how.plan.how == split::KernelPlan::How::kWhole) return whole(how.plan.reason);
-  if (kernel->has_exec_info) return whole("it has execution information of its own");
+  if (!kernel->exec_info.empty()) return whole("it has execution information of its own");
   auto range = range_of(*kernel, device, m, how.plan);
   if (!range) return whole(range.error().message);
   auto grid = split::Grid::of(*range);

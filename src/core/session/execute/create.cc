@@ -6,7 +6,7 @@
 #include <cerrno>
 
 #include "base/assert.h"
-#include "core/session/execute/dispatch.h"
+#include "core/session/execute/rebuilding.h"
 
 namespace amalgam::core {
 
@@ -83,6 +83,11 @@ Result<void> Executor::execute(const protocol::CreateContext& m) {
     context->svm = context->svm && info.svm_on_heap;
     context->max_alloc = std::max(context->max_alloc, info.max_alloc_bytes);
   }
+  if (rebuilding_ != nullptr) {
+    if (rebuilding_->making.shared && !context->shared)
+      return fail(Code::kUnsupported, "the program works in its memory directly, the device does not");
+    context->shared = rebuilding_->making.shared;
+  }
   if (!m.properties.empty() && m.properties.back() != 0)
     return fail(Code::kInvalidArgument, "properties have no end", native::kInvalidValue);
   auto made = first.backend->create_context(*devices, m.properties);
@@ -128,17 +133,22 @@ Result<void> Executor::execute(const protocol::CreateUserEvent& m) {
   event->context = Ref(*context);
   event->event = *made;
   event->is_user = true;
+  event->tells_its_end = true;
   if (auto inserted = table_.insert(m.id, std::move(event)); !inserted) return inserted;
   (*made)->on_complete([this, id = m.id, pending = callbacks_.one()](const south::Outcome& outcome) mutable {
     outbox_.post(protocol::EventDone{id, outcome.status, 0, 0, outcome.times});
     outbox_.wake();
+    settling_.fetch_sub(1);
     pending.reset();
   });
   return {};
 }
 
 Result<void> Executor::execute(const protocol::Release& m) {
-  if (!table_.erase(m.id)) return fail(Code::kNotFound, "the id names nothing", native::kInvalidValue);
+  const Object* object = table_.find(m.id);
+  if (object == nullptr) return fail(Code::kNotFound, "the id names nothing", native::kInvalidValue);
+  if (object->recipe != nullptr) journal_.released(object->recipe->id, m.id);
+  (void)table_.erase(m.id);
   return {};
 }
 
@@ -146,7 +156,11 @@ Result<void> Executor::execute(const protocol::SignalEvent& m) {
   auto event = need<EventObject>(m.event);
   if (!event) return std::unexpected(std::move(event.error()));
   if (!(*event)->is_user || m.status > 0) return fail(Code::kInvalidArgument, "no user event", native::kInvalidEvent);
-  return users_.signal((*event)->event, m.status);
+  const bool is_told = (*event)->tells_its_end;
+  if (is_told) settling_.fetch_add(1);
+  auto signalled = users_.signal((*event)->event, m.status);
+  if (!signalled && is_told) settling_.fetch_sub(1);
+  return signalled;
 }
 
 Result<void> Executor::execute(const protocol::WatchEvent& m) {
@@ -158,8 +172,11 @@ Result<void> Executor::execute(const protocol::WatchEvent& m) {
   const auto bit = static_cast<uint8_t>(1u << m.status);
   if (((*event)->watched & bit) != 0) return {};
   (*event)->watched |= bit;
+  if ((*event)->watched_told == nullptr) (*event)->watched_told = std::make_shared<std::atomic<uint8_t>>(uint8_t{0});
   config_.counters->waits.fetch_add(1, std::memory_order_relaxed);
-  (*event)->event->on_status(m.status, [this, id = m.event, pending = callbacks_.one()](int32_t status) mutable {
+  (*event)->event->on_status(m.status, [this, id = m.event, bit, told = (*event)->watched_told,
+                                        pending = callbacks_.one()](int32_t status) mutable {
+    told->fetch_or(bit);
     outbox_.post(protocol::EventStatus{id, status});
     outbox_.wake();
     pending.reset();

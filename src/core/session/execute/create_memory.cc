@@ -8,6 +8,7 @@
 
 #include "core/session/execute/dispatch.h"
 #include "core/session/execute/image_layout.h"
+#include "core/session/execute/rebuilding.h"
 
 namespace amalgam::core {
 namespace {
@@ -33,6 +34,11 @@ Result<QuotaShare> Executor::take_quota(uint64_t bytes) {
 }
 
 Result<HeapRange> Executor::take_range(uint64_t bytes) {
+  if (rebuilding_ != nullptr) {
+    const uint64_t offset = rebuilding_->making.heap_offset;
+    if (!heap_.allocate_at(offset, bytes)) return fail(Code::kProtocol, "a region's place in the heap is taken");
+    return HeapRange(heap_, offset);
+  }
   auto at = heap_.allocate(bytes);
   if (!at) return fail(Code::kOutOfMemory, "the session's heap is full", native::kMemObjectAllocationFailure);
   return HeapRange(heap_, *at);
@@ -184,6 +190,10 @@ Result<protocol::ImageReply> Executor::execute(const protocol::CreateImage& m) {
   image->is_image = true;
   image->image_type = m.image_type;
   image->element_size = pixel_bytes(m.channel_order, m.channel_type);
+  if (m.mip_levels <= 1 && m.samples <= 1) {
+    const ImageExtent extent = image_extent(m.image_type, m.width, m.height, m.depth, m.array_size);
+    image->extent = {extent.width, extent.rows, extent.slices};
+  }
   south::ImageSpec spec{m.flags & ~kHostPointerFlags,
                         m.channel_order,
                         m.channel_type,
@@ -224,7 +234,7 @@ Result<void> Executor::allocate_image(const protocol::CreateImage& m, RegionObje
   if (!packed || !given || *packed == 0 || *packed > config_.heap_bytes)
     return fail(Code::kInvalidArgument, "no device has such an image", native::kInvalidImageSize);
   if (m.host_data.size != 0) {
-    auto data = bulk(m.host_data);
+    auto data = input(m.host_data);
     if (!data) return std::unexpected(std::move(data.error()));
     if (data->size() < *given) return fail(Code::kInvalidArgument, "too few pixels were sent", native::kInvalidHostPtr);
     spec.host_data = data->data();

@@ -7,6 +7,14 @@
 
 namespace amalgam::core {
 
+/// Whether a command makes one object, and is by itself enough to make it again.
+template <typename M>
+inline constexpr bool kIsMaking =
+    std::is_same_v<M, protocol::OpenDevice> || std::is_same_v<M, protocol::CreateContext> ||
+    std::is_same_v<M, protocol::CreateStream> || std::is_same_v<M, protocol::CreateRegion> ||
+    std::is_same_v<M, protocol::CreateSubRegion> || std::is_same_v<M, protocol::CreateSampler> ||
+    std::is_same_v<M, protocol::CreateUserEvent> || std::is_same_v<M, protocol::CreateKernel>;
+
 template <typename M>
 bool Executor::decode(const protocol::Frame& frame, M& message) {
   if (protocol::decode(frame.payload(), message)) return true;
@@ -24,7 +32,19 @@ template <typename M>
 void Executor::handle(const protocol::Frame& frame) {
   M message;
   if (!decode(frame, message)) return;
-  reply_message(frame.header.call, execute(message));
+  reply_message(frame.header.call, perform(message, frame.payload()));
+}
+
+/// Executes a command and has the journal told of what it made or changed.
+template <typename M>
+auto Executor::perform(const M& message, std::span<const std::byte> frame) {
+  auto result = execute(message);
+  if (!result) return result;
+  if constexpr (kIsMaking<M>)
+    record_made(message.id, M::kType, frame);
+  else if constexpr (requires { record(message, frame); })
+    record(message, frame);
+  return result;
 }
 
 template <typename M>

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "core/session/execute/image_layout.h"
+#include "core/session/execute/rebuilding.h"
 #include "core/session/state/stand_in.h"
 
 namespace amalgam::core {
@@ -20,12 +21,14 @@ constexpr bool kWorksOnDevice =
 }  // namespace
 
 template <typename M>
-void Executor::enqueue(const protocol::Frame& frame) {
+void Executor::enqueue(std::span<const std::byte> frame, uint32_t call) {
   M message;
-  if (!decode(frame, message)) return;
+  if (!protocol::decode(frame, message)) return break_session("a command is malformed");
   Ticket ticket;
   ticket.behind = behind_of(message.head);
   ticket.flight = teller_.take();
+  ticket.flight->type = static_cast<uint16_t>(M::kType);
+  ticket.flight->frame.assign(frame.begin(), frame.end());
   if constexpr (std::is_same_v<M, protocol::Launch>) {
     ticket.flight->taken_ns = protocol::monotonic_ns();
     ticket.cutting = planner_.cut(message, view());
@@ -47,15 +50,15 @@ void Executor::enqueue(const protocol::Frame& frame) {
       verdict = std::unexpected(std::move(event.error()));
   }
   if (!verdict) refuse(message.head, ticket, verdict.error().native);
-  if (frame.header.call != 0 || !verdict) reply(frame.header.call, verdict);
+  if (call != 0 || !verdict) reply(call, verdict);
 }
 
-template void Executor::enqueue<protocol::Launch>(const protocol::Frame&);
-template void Executor::enqueue<protocol::Transfer>(const protocol::Frame&);
-template void Executor::enqueue<protocol::Fill>(const protocol::Frame&);
-template void Executor::enqueue<protocol::Marker>(const protocol::Frame&);
-template void Executor::enqueue<protocol::Migrate>(const protocol::Frame&);
-template void Executor::enqueue<protocol::Gate>(const protocol::Frame&);
+template void Executor::enqueue<protocol::Launch>(std::span<const std::byte>, uint32_t);
+template void Executor::enqueue<protocol::Transfer>(std::span<const std::byte>, uint32_t);
+template void Executor::enqueue<protocol::Fill>(std::span<const std::byte>, uint32_t);
+template void Executor::enqueue<protocol::Marker>(std::span<const std::byte>, uint32_t);
+template void Executor::enqueue<protocol::Migrate>(std::span<const std::byte>, uint32_t);
+template void Executor::enqueue<protocol::Gate>(std::span<const std::byte>, uint32_t);
 
 /// Waits for the session's turn on the device. False if the session is ending. Everything else that wants the dispatcher
 /// goes on meanwhile, but for the client's further commands.
@@ -135,7 +138,7 @@ Result<void> Executor::admit(const protocol::Enqueue& head, Ticket& ticket) {
   ticket.stream = *stream;
   {
     std::lock_guard lock((*stream)->mutex);
-    ticket.number = (*stream)->progress.start();
+    ticket.number = rebuilding_ != nullptr ? rebuilding_->pending->number : (*stream)->progress.start();
   }
   if (teller_.in_flight() >= kMaxInFlight) return fail(Code::kLimit, "in-flight-commands", native::kOutOfResources);
   if (head.event != 0) {
@@ -166,6 +169,11 @@ Result<void> Executor::resolve_waits(const protocol::Enqueue& head, Ticket& tick
     auto* event = table_.find<EventObject>(id);
     if (event == nullptr) return fail(Code::kInvalidArgument, "waits for no event", native::kInvalidEventWaitList);
     if (!event->event) return fail(Code::kDriver, "waits for a command that was refused", native::kExecStatusErrorForEvents);
+    if (event->is_settled) {
+      const int32_t status = event->event->poll().status;
+      if (status < 0) return fail(Code::kDriver, "waits for a command that failed", native::kExecStatusErrorForEvents);
+      continue;
+    }
     if (event->is_user) ticket.hold(event);  // released before it has ended, it must still be there to end
     if (event->context.get() == &context) {
       waits_.push_back(event->event.get());
@@ -393,23 +401,26 @@ Result<south::EventPtr> Executor::issue(const protocol::Gate& m, Ticket& ticket)
   auto user = users_.make(*stream.context);
   if (!user) return user;
   ticket.is_gate = true;
+  auto told = std::make_shared<std::atomic<bool>>(rebuilding_ != nullptr && rebuilding_->pending->gate_is_told);
+  ticket.flight->gate_told = told;
   protocol::ObjectId id = m.head.event;
   south::EventPtr follower;
   auto reached = stand_in(stream, ticket.waits, **user, follower);
   if (!reached) return reached;
   if (*reached == nullptr) {
-    gate_reached(id, *user, 0);
+    gate_reached(id, *user, 0, *told);
     return user;
   }
   (*reached)->on_complete(
-      [this, id, user = *user, follower, pending = callbacks_.one()](const south::Outcome& outcome) mutable {
-        gate_reached(id, user, outcome.status);
+      [this, id, user = *user, follower, told, pending = callbacks_.one()](const south::Outcome& outcome) mutable {
+        gate_reached(id, user, outcome.status, *told);
         pending.reset();
       });
   return user;
 }
 
-void Executor::gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status) {
+void Executor::gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status, std::atomic<bool>& told) {
+  if (told.exchange(true)) return;
   outbox_.post(protocol::GateReady{gate, std::min(status, 0)});
   outbox_.wake();
   if (status < 0) users_.end(user, status);

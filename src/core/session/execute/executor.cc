@@ -51,7 +51,7 @@ Executor::Executor(ExecutorConfig config)
               [this] {
                 if (config_.on_congested) config_.on_congested();
               }),
-      output_(config_.output_fd, outbox_), deleter_([this] { poke(); }),
+      output_(config_.output_fd, outbox_), journal_(config_.journal), deleter_([this] { poke(); }),
       heap_(config_.heap_fd, kStagingBytes, std::max(kStagingBytes, config_.heap_bytes & ~(Heap::kPage - 1))),
       mailbox_([this] { poke(); }), time_(turnstile_, *config_.counters),
       planner_({config_.grants, config_.plan_program,
@@ -67,6 +67,7 @@ Executor::Executor(ExecutorConfig config)
                users_, callbacks_}),
       teller_({outbox_, output_, turnstile_, time_, *config_.counters, [this] { wake_client(); }}) {
   AMALGAM_ASSERT(config_.counters != nullptr && config_.budget != nullptr);
+  if (!config_.takes_over) journal_.begin();
 }
 
 Executor::~Executor() {
@@ -92,10 +93,11 @@ void Executor::close() {
 
 Result<void> Executor::run() {
   dispatcher_ = std::this_thread::get_id();
+  if (taken_over_) resume();
   uint64_t nap_ns = kFirstNapNs;
   for (;;) {
     if (take_interrupt()) deleter_.clear();
-    bool more = take_frames();
+    bool more = !leaving_ && take_frames();
     if (broken_ != nullptr || outbox_.broken()) {
       const char* why = broken_ != nullptr ? broken_ : "the completion ring's index is a lie";
       outbox_.post(protocol::Fault{Code::kProtocol, why}, 0, std::strlen(why));
@@ -106,6 +108,10 @@ Result<void> Executor::run() {
     settle_batch();
     deleter_.clear();
     if (commands_.closed() && !more) return {};
+    if (leaving_) {
+      try_to_leave();
+      continue;
+    }
     if (outbox_.congested()) {
       if (outbox_.flush()) continue;
       // No further command until the client reads: the queue is bounded by what is in flight already.
@@ -190,6 +196,7 @@ void Executor::drain_output() {
 }
 
 void Executor::reply(uint32_t call, const Result<void>& result, std::span<const std::byte> payload) {
+  if (note_verdict(result)) return;
   if (!result) config_.counters->errors.fetch_add(1, std::memory_order_relaxed);
   if (call == 0) return;
   protocol::Reply answer;
@@ -233,12 +240,12 @@ void Executor::dispatch(const protocol::Frame& frame) {
     return break_session("the first command is not Hello");
   if (may_start_threads(frame.command())) placer_.builds();
   switch (frame.command()) {
-    case CommandType::kLaunch: return enqueue<protocol::Launch>(frame);
-    case CommandType::kTransfer: return enqueue<protocol::Transfer>(frame);
-    case CommandType::kFill: return enqueue<protocol::Fill>(frame);
-    case CommandType::kMarker: return enqueue<protocol::Marker>(frame);
-    case CommandType::kMigrate: return enqueue<protocol::Migrate>(frame);
-    case CommandType::kGate: return enqueue<protocol::Gate>(frame);
+    case CommandType::kLaunch: return enqueue<protocol::Launch>(frame.payload(), frame.header.call);
+    case CommandType::kTransfer: return enqueue<protocol::Transfer>(frame.payload(), frame.header.call);
+    case CommandType::kFill: return enqueue<protocol::Fill>(frame.payload(), frame.header.call);
+    case CommandType::kMarker: return enqueue<protocol::Marker>(frame.payload(), frame.header.call);
+    case CommandType::kMigrate: return enqueue<protocol::Migrate>(frame.payload(), frame.header.call);
+    case CommandType::kGate: return enqueue<protocol::Gate>(frame.payload(), frame.header.call);
     case CommandType::kNotify: return with<protocol::Notify>(frame, [&](auto& m, uint32_t) { notify(m); });
     case CommandType::kHello: return handle<protocol::Hello>(frame);
     case CommandType::kOpenDevice: return handle<protocol::OpenDevice>(frame);

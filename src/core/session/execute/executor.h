@@ -35,6 +35,8 @@
 #include "core/session/cutting/cut_planner.h"
 #include "core/session/cutting/piece_runner.h"
 #include "core/session/execute/slow_lane.h"
+#include "core/session/recipe/journal.h"
+#include "core/session/recipe/session_state.h"
 #include "core/session/state/arguments.h"
 #include "core/session/state/object_table.h"
 #include "core/session/state/objects.h"
@@ -64,6 +66,8 @@ struct ExecutorConfig {
   PlanProgram plan_program;            ///< null: no launch is ever cut
   std::function<void()> on_congested;  ///< somebody should call flush_outbox() by the clock
   DispatcherPlacer* placer = nullptr;  ///< null: nobody cares
+  std::span<std::byte> journal;        ///< mapped by the caller, kJournalBytes; empty: the session never moves
+  bool takes_over = false;             ///< another worker serves the session: rebuild() and take_over() come before run()
 };
 
 class Executor {
@@ -82,6 +86,27 @@ class Executor {
   /// Sends on what kernels have printed so far, unless the client does not read.
   void drain_output();
   bool congested() const { return outbox_.congested(); }
+
+  /// What a session left behind that moves.
+  struct HandedOver {
+    uint64_t copied_bytes = 0, pending = 0;
+  };
+  using HandedOverDone = std::function<void(Result<HandedOver>)>;
+  /// Takes no further command, lets end what can end, and writes the rest into the journal; then `done` is called on the
+  /// dispatcher, which does nothing more until stay(). kTimeout: something runs for longer than `patience_ms`, the session
+  /// goes on. From any thread.
+  void hand_over(uint64_t patience_ms, HandedOverDone done);
+  /// The session does not move after all. From any thread.
+  void stay();
+  /// Makes what the journal says, as far as that has not been done: while another worker still serves, then once more when
+  /// it has handed over. Touches neither rings nor journal. By who will call run().
+  Result<void> rebuild(const JournalCopy& copy);
+  /// After the last rebuild(), of the same copy: regions' bytes, ends of events, streams. The commands that are under way
+  /// are taken over by run(). Touches no rings.
+  Result<void> take_over(JournalCopy copy);
+  /// From now on rings and journal are this one's.
+  void begin_serving();
+  uint64_t objects() const { return table_.size(); }
   /// Whether nobody governs the devices now, because the daemon is gone. From any thread.
   void set_free(bool free) { turnstile_.set_free(free); }
 
@@ -100,10 +125,13 @@ class Executor {
 
   // session.cc: answers
   void reply(uint32_t call, const Result<void>& result, std::span<const std::byte> payload = {});
+  bool note_verdict(const Result<void>& result);
   template <typename M>
   void reply_message(uint32_t call, const Result<M>& result);
   template <typename M>
   void handle(const protocol::Frame& frame);
+  template <typename M>
+  auto perform(const M& message, std::span<const std::byte> frame);
   template <typename M, typename F>
   void with(const protocol::Frame& frame, F act);
   template <typename M>
@@ -113,6 +141,7 @@ class Executor {
   template <typename T>
   Result<T*> need(protocol::ObjectId id) const;
   Result<std::span<std::byte>> bulk(protocol::BulkRef ref) const;
+  Result<std::span<const std::byte>> input(protocol::BulkRef ref) const;
   HeapView view() const { return {heap_base_, config_.heap_bytes}; }
   Result<std::vector<south::Device*>> devices_of(std::span<const protocol::ObjectId> ids,
                                                  std::vector<Ref<DeviceObject>>* held);
@@ -128,6 +157,52 @@ class Executor {
   Result<void> execute(const protocol::Release&);
   Result<void> execute(const protocol::SignalEvent&);
   Result<void> execute(const protocol::WatchEvent&);
+
+  // record.cc
+  void record_made(protocol::ObjectId id, protocol::CommandType type, std::span<const std::byte> frame,
+                   std::span<const std::byte> bulk = {});
+  void record_changed(const Object& object, protocol::CommandType type, std::span<const std::byte> frame, bool succeeded);
+  void record(const protocol::Hello&, std::span<const std::byte> frame);
+  void record(const protocol::CreateSubDevices&, std::span<const std::byte> frame);
+  void record(const protocol::CreateImage&, std::span<const std::byte> frame);
+  void record(const protocol::CreateModule&, std::span<const std::vector<std::byte>> blobs);
+  void record(const protocol::CloneKernel&, std::span<const std::byte> frame);
+  void record(const protocol::SetKernelExecInfo&, std::span<const std::byte> frame);
+  void record(const protocol::SetSpecConstant&, std::span<const std::byte> frame);
+
+  // rebuild.cc
+  struct Rebuilding;
+  template <typename M>
+  Result<void> remake(std::span<const std::byte> frame);
+  Result<void> remake(const Record& record);
+  Result<void> remake(protocol::CommandType type, std::span<const std::byte> frame);
+  void finish_builds();
+  void let_go(const JournalCopy& copy);
+  Result<void> restore(const Record& record);
+  template <typename M>
+  Result<void> restore_as(const Record& record);
+  Result<void> restore(const StreamState&);
+  Result<void> restore(const EndedEvent&);
+  Result<void> restore(const SavedRegion&);
+  Result<void> carry(RegionObject& region, uint64_t heap_offset, bool into_region);
+  void resume();
+  void resume(const PendingCommand&);
+
+  // hand_over.cc
+  struct OpenCommand;
+  struct Leaving {
+    uint64_t until_ns = 0;
+    HandedOverDone done;
+  };
+  void try_to_leave();
+  bool watchers_are_told(const std::vector<OpenCommand>& commands);
+  std::vector<OpenCommand> open_commands();
+  bool all_are_held_up(std::vector<OpenCommand>& commands);
+  Result<HandedOver> write_state(const std::vector<OpenCommand>& commands, std::vector<HeapRange>& saved);
+  Result<uint64_t> save_regions(std::vector<HeapRange>& saved);
+  void write_streams(const std::vector<OpenCommand>& commands);
+  void write_events(const std::vector<OpenCommand>& commands);
+  void stand_still();
 
   // create_memory.cc
   Result<protocol::RegionReply> execute(const protocol::CreateRegion&);
@@ -171,7 +246,7 @@ class Executor {
   Result<south::EventPtr> issue(const protocol::Migrate&, Ticket&);
   Result<south::EventPtr> issue(const protocol::Gate&, Ticket&);
   template <typename M>
-  void enqueue(const protocol::Frame& frame);
+  void enqueue(std::span<const std::byte> frame, uint32_t call);
   void feed();
   bool take_turn(uint32_t device);
   bool await_turn(uint32_t device);
@@ -183,7 +258,7 @@ class Executor {
   void refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t native);
   void notify(const protocol::Notify&);
   Result<south::EventPtr> issue_cut(const CutPtr& cut, Ticket& ticket);
-  void gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status);
+  void gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status, std::atomic<bool>& told);
   BacklogPtr behind_of(const protocol::Enqueue& head) const;
   void note_order(Ticket& ticket, EventObject* event) const;
   void note_telling(const protocol::Enqueue& head, Ticket& ticket, EventObject* event) const;
@@ -199,6 +274,15 @@ class Executor {
   std::unique_ptr<protocol::Frame> frame_;
   Outbox outbox_;
   OutputPipe output_;
+
+  Journal journal_;
+  Rebuilding* rebuilding_ = nullptr;  ///< what is being made again
+  uint64_t rebuilt_to_ = 0;           ///< of the journal's records
+  std::vector<protocol::ObjectId> remade_;
+  std::optional<JournalCopy> taken_over_;  ///< whose commands run() takes over
+  std::optional<Leaving> leaving_;         ///< the session is to move
+  std::atomic<uint32_t> may_stay_{0};
+  std::atomic<uint32_t> settling_{0};  ///< user events that were ended and whose end has not been told
 
   DeferredDeleter deleter_;
   Heap heap_;

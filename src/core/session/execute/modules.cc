@@ -54,8 +54,8 @@ void take_text(ModuleObject& linked, const std::vector<Ref<ModuleObject>>& input
 
 template <typename M>
 std::vector<std::byte> encoded(const M& message) {
-  std::vector<std::byte> bytes(4096 + kMaxDevices * 16);
-  bytes.resize(protocol::encode(message, bytes));
+  std::vector<std::byte> bytes(protocol::encoded_size(message));
+  (void)protocol::encode(message, bytes);
   return bytes;
 }
 
@@ -86,7 +86,7 @@ Result<void> Executor::make_module(const protocol::CreateModule& m, std::vector<
   std::vector<std::vector<std::byte>> copies;
   uint64_t total = 0;
   for (const protocol::BulkRef& blob : m.blobs) {
-    auto data = bulk(blob);
+    auto data = input(blob);
     if (!data) return std::unexpected(std::move(data.error()));
     total += data->size();
     if (total > kMaxModuleBytes) return fail(Code::kLimit, "the module is over module-bytes", native::kOutOfResources);
@@ -101,7 +101,9 @@ Result<void> Executor::make_module(const protocol::CreateModule& m, std::vector<
   auto made = (*context)->context->create_module(spec, statuses);
   if (!made) return std::unexpected(std::move(made.error()));
   module->module = std::move(*made);
-  return table_.insert(m.id, std::move(module));
+  if (auto inserted = table_.insert(m.id, std::move(module)); !inserted) return inserted;
+  record(m, copies);
+  return {};
 }
 
 Result<ModuleObject*> Executor::need_idle_module(protocol::ObjectId id) const {
@@ -140,11 +142,13 @@ void Executor::build(const protocol::BuildModule& m, uint32_t call) {
   (*module)->splits.clear();
   south::Module* raw = (*module)->module.get();
   auto job = [raw, devices = std::move(*devices), held = std::move(held), options] { return raw->build(devices, options); };
-  on_slow_lane({Ref(*module)}, std::move(job), [this, call, options, module = Ref(*module)](const Result<void>& result) {
-    if (!result) return reply(call, result);
-    note_build(*module, options);
-    planner_.plan_before(*module, [this, call] { reply(call, {}); });
-  });
+  on_slow_lane({Ref(*module)}, std::move(job),
+               [this, call, options, frame = encoded(m), module = Ref(*module)](const Result<void>& result) {
+                 record_changed(*module, protocol::CommandType::kBuildModule, frame, result.has_value());
+                 if (!result) return reply(call, result);
+                 note_build(*module, options);
+                 planner_.plan_before(*module, [this, call] { reply(call, {}); });
+               });
 }
 
 void Executor::compile(const protocol::CompileModule& m, uint32_t call) {
@@ -166,6 +170,7 @@ void Executor::compile(const protocol::CompileModule& m, uint32_t call) {
     headers.push_back((*header)->module.get());
     users.emplace_back(*header);
     if ((*header)->may_print) (*module)->may_print = true;
+    (*module)->needs.emplace_back(*header);
   }
   std::string options(m.options);
   if (options.find(kPrintf) != std::string::npos) (*module)->may_print = true;
@@ -174,7 +179,8 @@ void Executor::compile(const protocol::CompileModule& m, uint32_t call) {
               names = m.header_names] { return raw->compile(devices, options, headers, names); };
   bool has_headers = !m.headers.empty();
   on_slow_lane(std::move(users), std::move(job),
-               [this, call, options, has_headers, module = Ref(*module)](const Result<void>& result) {
+               [this, call, options, has_headers, frame = encoded(m), module = Ref(*module)](const Result<void>& result) {
+                 record_changed(*module, protocol::CommandType::kCompileModule, frame, result.has_value());
                  if (result) note_build(*module, options);
                  if (result && has_headers)
                    module->whole_because = "the program was compiled with headers from other programs";
@@ -205,6 +211,7 @@ void Executor::link(const protocol::LinkModule& m, uint32_t call) {
     inputs.push_back((*input)->module.get());
     users.emplace_back(*input);
     linked->may_print = linked->may_print || (*input)->may_print;
+    linked->needs.emplace_back(*input);
   }
   if (auto inserted = table_.insert(m.id, linked); !inserted) return answer(inserted, false);
   take_text(*linked, users, m.options);
@@ -213,15 +220,18 @@ void Executor::link(const protocol::LinkModule& m, uint32_t call) {
   auto job = [out, context = Ref(*context), devices = std::move(*devices), held = std::move(held),
               options = std::string(m.options),
               inputs = std::move(inputs)] { return context->context->link(devices, options, inputs, *out); };
-  on_slow_lane(std::move(users), std::move(job), [this, answer, out, linked, id = m.id](const Result<void>& result) {
+  auto after = [this, answer, out, linked, id = m.id, frame = encoded(m)](const Result<void>& result) {
     bool created = *out != nullptr;
-    if (created)
+    if (created) {
       linked->module = std::move(*out);
-    else
+      record_made(id, protocol::CommandType::kLinkModule, frame);
+    } else {
       table_.erase(id);
+    }
     if (!result || !created) return answer(result, created);
     planner_.plan_before(*linked, [answer] { answer({}, true); });
-  });
+  };
+  on_slow_lane(std::move(users), std::move(job), std::move(after));
 }
 
 Result<void> Executor::execute(const protocol::SetSpecConstant& m) {
@@ -252,7 +262,7 @@ Result<void> Executor::execute(const protocol::CloneKernel& m) {
   auto kernel = make_object<KernelObject>(deleter_);
   kernel->module = (*source)->module;
   kernel->name = (*source)->name;
-  kernel->has_exec_info = (*source)->has_exec_info;
+  kernel->exec_info = (*source)->exec_info;
   kernel->kernel = std::move(*made);
   kernel->args = (*source)->args;
   kernel->args_set = (*source)->args_set;
@@ -277,7 +287,9 @@ Result<void> Executor::execute(const protocol::SetKernelExecInfo& m) {
         return fail(Code::kInvalidArgument, "a pointer outside of the heap", native::kInvalidValue);
     }
   }
-  (*kernel)->has_exec_info = true;
+  auto& known = (*kernel)->exec_info;
+  std::erase_if(known, [&](const auto& entry) { return entry.first == m.param; });
+  known.emplace_back(m.param, std::vector<std::byte>(m.value.begin(), m.value.end()));
   return (*kernel)->kernel->set_exec_info(m.param, m.value);
 }
 

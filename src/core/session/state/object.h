@@ -15,6 +15,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/session/recipe/journal.h"
+
 namespace amalgam::core {
 
 enum class Kind : uint8_t { kDevice, kContext, kStream, kRegion, kSampler, kEvent, kModule, kKernel };
@@ -26,6 +28,7 @@ class Object {
   Object(const Object&) = delete;
   Object& operator=(const Object&) = delete;
   const Kind kind;
+  RecipePtr recipe;  ///< how it is made again; null: it is not, as most events
 
  protected:
   Object(DeferredDeleter& deleter, Kind k) : kind(k), deleter_(deleter) {}

@@ -7,6 +7,7 @@
 // Threads: the dispatcher only.
 #pragma once
 
+#include <unordered_map>
 #include <vector>
 
 #include "base/error.h"
@@ -32,12 +33,28 @@ class ObjectTable {
   /// Drops the table's reference; false if the id names nothing.
   bool erase(protocol::ObjectId id);
   void clear();
+
+  /// From now on what happened in another table happens again: ids are believed, and an object whose id is erased, or whose
+  /// place another has taken since, can still be found.
+  void begin_replay() { replays_ = true; }
+  /// Forgets an object altogether, under whatever name it is here.
+  void forget(protocol::ObjectId id);
+  /// What was erased is gone.
+  void end_replay();
   size_t size() const { return live_; }
 
+  /// Calls `visit` with every id and its object.
+  template <typename F>
+  void each_named(F visit) {
+    for (uint32_t slot = 0; slot < slots_.size(); ++slot)
+      if (slots_[slot].object) visit(protocol::make_id(slot, slots_[slot].generation), *slots_[slot].object);
+  }
+  /// Calls `visit` with every object, those that can only be found in a replay too.
   template <typename F>
   void each(F visit) {
     for (Slot& slot : slots_)
       if (slot.object) visit(*slot.object);
+    for (auto& [id, object] : erased_) visit(*object);
   }
 
  private:
@@ -46,6 +63,8 @@ class ObjectTable {
     uint32_t generation = 0;  // of the object, or of the last one that was here
   };
   std::vector<Slot> slots_;
+  std::unordered_map<protocol::ObjectId, Ref<Object>> erased_;  ///< during a replay
+  bool replays_ = false;
   size_t live_ = 0;
 };
 

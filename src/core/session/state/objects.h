@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -142,7 +143,8 @@ struct RegionObject final : Object {
   uint64_t size = 0;
   bool is_image = false;
   uint32_t image_type = 0;
-  uint64_t element_size = 0;  ///< images: bytes of a pixel
+  uint64_t element_size = 0;         ///< images: bytes of a pixel
+  std::array<uint64_t, 3> extent{};  ///< images: pixels, rows, slices; 0: they have levels or samples
   QuotaShare quota;
   HeapRange range;                        ///< empty where another region's range is used
   std::unique_ptr<south::Region> region;  ///< null for SVM: a heap range is all there is
@@ -164,7 +166,10 @@ struct EventObject final : Object {
   std::shared_ptr<Backlog> behind;    ///< a cut launch that it cannot end before
   std::shared_ptr<EndReport> report;  ///< null: user events, and commands that were refused
   static constexpr int32_t kMostStatus = 3;
-  uint8_t watched = 0;  ///< bits of the statuses that the client is told of
+  bool tells_its_end = false;                          ///< a user event that is no gate
+  bool is_settled = false;                             ///< it has ended, in another worker
+  uint8_t watched = 0;                                 ///< bits of the statuses that the client is told of
+  std::shared_ptr<std::atomic<uint8_t>> watched_told;  ///< of them those that it was told
   /// User events of other contexts that end with it: one for each, however many commands there wait for it.
   std::vector<std::pair<Ref<ContextObject>, south::EventPtr>> bridges;
 };
@@ -173,10 +178,11 @@ struct ModuleObject final : Object {
   static constexpr Kind kKind = Kind::kModule;
   explicit ModuleObject(DeferredDeleter& g) : Object(g, kKind) {}
   Ref<ContextObject> context;
-  uint32_t busy = 0;      ///< jobs on the slow lane that use it; nothing else may then
-  bool may_print = true;  ///< its kernels may call printf
-  std::string source;     ///< from which launches can be cut; empty: there is none, or it is too large
-  std::string options;    ///< of the build, or of the compilation that it was linked from
+  std::vector<Ref<ModuleObject>> needs;  ///< what it was compiled with or linked from: to be made again it takes them
+  uint32_t busy = 0;                     ///< jobs on the slow lane that use it; nothing else may then
+  bool may_print = true;                 ///< its kernels may call printf
+  std::string source;                    ///< from which launches can be cut; empty: there is none, or it is too large
+  std::string options;                   ///< of the build, or of the compilation that it was linked from
   bool is_built = false;
   std::string whole_because;                         ///< not empty: no launch of it is cut
   std::vector<std::shared_ptr<ModuleSplit>> splits;  ///< by device, since the last build
@@ -206,10 +212,10 @@ struct KernelObject final : Object {
   explicit KernelObject(DeferredDeleter& g) : Object(g, kKind) {}
   Ref<ModuleObject> module;
   std::string name;
-  bool has_exec_info = false;
-  LaunchBounds bounds;                       ///< of the device that it was last cut for
-  std::vector<Ref<KernelObject>> instances;  ///< idle ones for pieces
-  std::string whole_because;                 ///< why its last launch was not cut; empty: it was, or did not need to be
+  std::vector<std::pair<uint32_t, std::vector<std::byte>>> exec_info;  ///< what the program has set, the last of each
+  LaunchBounds bounds;                                                 ///< of the device that it was last cut for
+  std::vector<Ref<KernelObject>> instances;                            ///< idle ones for pieces
+  std::string whole_because;  ///< why its last launch was not cut; empty: it was, or did not need to be
   std::unique_ptr<south::Kernel> kernel;
   std::vector<AppliedArg> args;  ///< by index
   uint32_t args_set = 0;         ///< of them set

@@ -7,8 +7,10 @@
 // Threads: none of its own; StreamObject guards it. Bounded by the commands in flight.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <utility>
 #include <vector>
 
 namespace amalgam::core {
@@ -45,10 +47,35 @@ class Progress {
     }
     return false;
   }
+  struct Question {
+    uint64_t number;
+    Asked by;
+  };
+  const std::deque<Question>& questions() const { return asked_; }
+  /// Of `sent` commands all have ended but `open`, which count up. False: they do not.
+  bool restore(uint64_t sent, const std::vector<uint64_t>& open, std::deque<Question> asked) {
+    for (size_t i = 0; i < open.size(); ++i)
+      if (open[i] == 0 || open[i] > sent || (i != 0 && open[i] <= open[i - 1])) return false;
+    retired_ = open.empty() ? sent : open.front() - 1;
+    if (sent - retired_ > kMostOpen) return false;
+    sent_ = sent;
+    while (sent_ - retired_ > ended_.size()) ended_.resize(ended_.size() * 2);
+    std::fill(ended_.begin(), ended_.end(), false);
+    auto still = open.begin();
+    for (uint64_t n = retired_ + 1; n <= sent_; ++n) {
+      if (still != open.end() && *still == n)
+        ++still;
+      else
+        ended_[n & (ended_.size() - 1)] = true;
+    }
+    asked_ = std::move(asked);
+    return true;
+  }
   uint64_t sent() const { return sent_; }
   uint64_t retired() const { return retired_; }
 
  private:
+  static constexpr uint64_t kMostOpen = uint64_t{1} << 28;
   void grow() {
     std::vector<bool> wider(ended_.size() * 2);
     for (uint64_t n = retired_ + 1; n < sent_; ++n) wider[n & (wider.size() - 1)] = ended_[n & (ended_.size() - 1)];
@@ -56,10 +83,6 @@ class Progress {
   }
   uint64_t sent_ = 0, retired_ = 0;
   std::vector<bool> ended_ = std::vector<bool>(64);
-  struct Question {
-    uint64_t number;
-    Asked by;
-  };
   std::deque<Question> asked_;
 };
 

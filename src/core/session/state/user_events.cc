@@ -35,6 +35,11 @@ void UserEvents::end(const south::EventPtr& event, int32_t status) {
   if (take(event)) (void)event->signal(std::min(status, 0));
 }
 
+bool UserEvents::is_waiting(const south::EventPtr& event) {
+  std::lock_guard lock(mutex_);
+  return waiting_.contains(event.get());
+}
+
 void UserEvents::end_all(int32_t status) {
   std::vector<south::EventPtr> pending;
   {

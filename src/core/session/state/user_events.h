@@ -22,6 +22,7 @@ class UserEvents {
   Result<void> signal(const south::EventPtr& event, int32_t status);
   /// The same where another may have been faster. A status above 0 counts as 0.
   void end(const south::EventPtr& event, int32_t status);
+  bool is_waiting(const south::EventPtr& event);
   /// Ends all that are left.
   void end_all(int32_t status);
 

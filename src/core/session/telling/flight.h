@@ -13,6 +13,7 @@
 // callback or to the list that it waits in.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -47,20 +48,40 @@ struct Flight {
   south::EventPtr gate;        ///< a gate's event, which has nobody else once the client has released it
   std::vector<Ref<Object>> held;
 
+  uint16_t type = 0;                             ///< what it is, as it came: it may have to be said to another worker
+  std::vector<std::byte> frame;                  ///< likewise
+  std::shared_ptr<std::atomic<bool>> gate_told;  ///< a gate's: the client has heard that it is reached
+
   uint64_t after = 0;                      ///< told when the stream has retired this number
   std::vector<EndReportPtr> predecessors;  ///< and these have been told
   EndReportPtr report;                     ///< its own; null where nothing can wait for it
   south::Outcome outcome;                  ///< once it has ended
+
+  Flight* previous = nullptr;  ///< of those that were taken and not given back, in the order of the ring; the pool's
+  Flight* next = nullptr;
 };
 
 class FlightPool {
  public:
   std::unique_ptr<Flight> take() {
     std::lock_guard lock(mutex_);
-    if (free_.empty()) return std::make_unique<Flight>();
-    auto flight = std::move(free_.back());
-    free_.pop_back();
+    std::unique_ptr<Flight> flight;
+    if (free_.empty()) {
+      flight = std::make_unique<Flight>();
+    } else {
+      flight = std::move(free_.back());
+      free_.pop_back();
+    }
+    flight->previous = last_;
+    (last_ != nullptr ? last_->next : first_) = flight.get();
+    last_ = flight.get();
     return flight;
+  }
+  /// Calls `visit` with what was taken and not given back, in order. It may look at what does not change until then.
+  template <typename F>
+  void each_taken(F visit) {
+    std::lock_guard lock(mutex_);
+    for (const Flight* flight = first_; flight != nullptr; flight = flight->next) visit(*flight);
   }
   void give_back(std::unique_ptr<Flight> flight) {
     flight->held.clear();
@@ -76,7 +97,12 @@ class FlightPool {
     flight->after = 0;
     flight->predecessors.clear();
     flight->report = nullptr;
+    flight->gate_told = nullptr;
+    flight->frame.clear();
     std::lock_guard lock(mutex_);
+    (flight->previous != nullptr ? flight->previous->next : first_) = flight->next;
+    (flight->next != nullptr ? flight->next->previous : last_) = flight->previous;
+    flight->previous = flight->next = nullptr;
     if (free_.size() < kKept) free_.push_back(std::move(flight));
   }
 
@@ -84,6 +110,8 @@ class FlightPool {
   static constexpr size_t kKept = 4096;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Flight>> free_;
+  Flight* first_ = nullptr;
+  Flight* last_ = nullptr;
 };
 
 }  // namespace amalgam::core

@@ -9,6 +9,7 @@ bool Outbox::flush() {
   bool empty;
   {
     std::lock_guard lock(mutex_);
+    if (held_) return false;
     while (!waiting_.empty()) {
       Waiting& next = waiting_.front();
       std::span<std::byte> room = ring_.reserve(next.payload.size());

@@ -36,8 +36,8 @@ class Outbox {
     bool newly = false;
     {
       std::lock_guard lock(mutex_);
-      if (!waiting_.empty() || !protocol::produce(ring_, message, call, kFixedBytes + variable_bytes)) {
-        newly = waiting_.empty();
+      if (held_ || !waiting_.empty() || !protocol::produce(ring_, message, call, kFixedBytes + variable_bytes)) {
+        newly = waiting_.empty() && !held_;
         queue(static_cast<uint16_t>(M::kType), call, message, kFixedBytes + variable_bytes);
       }
     }
@@ -56,8 +56,28 @@ class Outbox {
   bool has_woken() {
     return has_woken_.load(std::memory_order_relaxed) && has_woken_.exchange(false, std::memory_order_relaxed);
   }
+  /// Another producer has written to the ring so far. Nothing has been posted yet.
+  void begin(protocol::RingProducer ring) {
+    std::lock_guard lock(mutex_);
+    ring_ = std::move(ring);
+  }
   /// Moves what waits to the ring as far as there is room, and wakes the client. True if nothing waits any more.
   bool flush();
+  /// From now on nothing goes to the ring, until release(): it may be another worker's. False, and nothing is held:
+  /// something waits for room.
+  bool hold() {
+    std::lock_guard lock(mutex_);
+    held_ = waiting_.empty();
+    return held_;
+  }
+  /// It is ours after all.
+  void release() {
+    {
+      std::lock_guard lock(mutex_);
+      held_ = false;
+    }
+    (void)flush();
+  }
   /// True while something waits for room.
   bool congested() const { return congested_.load(std::memory_order_acquire); }
   /// The client's index was a lie: the session must end.
@@ -80,6 +100,7 @@ class Outbox {
   std::mutex mutex_;
   protocol::RingProducer ring_;
   std::deque<Waiting> waiting_;
+  bool held_ = false;
   std::atomic<bool> congested_{false};
   std::atomic<bool> fresh_{false};
   std::atomic<bool> has_woken_{false};

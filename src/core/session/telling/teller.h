@@ -40,6 +40,11 @@ class Teller {
   void give_back(std::unique_ptr<Flight> flight) { pool_.give_back(std::move(flight)); }
   /// From now on until its event has ended, and that has been told.
   void follow(std::unique_ptr<Flight> flight, south::Event& event);
+  /// Calls `visit` with every command that has not been told, in the order of the ring. The dispatcher takes none meanwhile.
+  template <typename F>
+  void each_open(F visit) {
+    pool_.each_taken(visit);
+  }
   /// Commands that have not been told.
   uint64_t in_flight() const { return in_flight_.load(std::memory_order_acquire); }
 

@@ -40,6 +40,15 @@ void Turnstile::wait(uint32_t device, const std::atomic<uint32_t>& interrupt) {
   waiting_.store(UINT32_MAX, std::memory_order_seq_cst);
 }
 
+void Turnstile::take_over() {
+  for (uint32_t device = 0; device < model::kMaxSessionDevices; ++device) {
+    counters_.claims[device].in_flight.store(0, std::memory_order_seq_cst);
+    if (grants_ != nullptr)
+      frozen_seen_ns_[device].store(grants_->devices[device].frozen_ns.load(std::memory_order_acquire));
+  }
+  want_nothing();
+}
+
 void Turnstile::want_nothing() {
   if (asked_ == UINT32_MAX) return;
   counters_.claims[std::exchange(asked_, UINT32_MAX)].wanting.store(0, std::memory_order_seq_cst);

@@ -41,6 +41,8 @@ class Turnstile {
   }
   /// The command has ended, or never went.
   void leave(uint32_t device);
+  /// Another worker has used the devices until now; nothing of it is in flight any more.
+  void take_over();
   /// Asks for a grant and sleeps until there may be one or `*interrupt` is not 0. The session wants the device from then on,
   /// until a command of it counts as in flight or want_nothing(): an arbiter that sees neither takes it for idle.
   void wait(uint32_t device, const std::atomic<uint32_t>& interrupt);

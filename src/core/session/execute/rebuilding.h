@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// Executor::Rebuilding: what of another worker's session is being made again. Included by session's own sources.
+#pragma once
+
+#include "core/session/execute/dispatch.h"
+
+namespace amalgam::core {
+
+struct Executor::Rebuilding {
+  Making making;                            ///< of the object
+  const PendingCommand* pending = nullptr;  ///< or the command
+  Result<void> verdict;                     ///< on the call
+};
+
+}  // namespace amalgam::core

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a session has besides objects when it moves: how far its streams have come, which events have ended and how, the
+// commands that have not ended, and where regions' bytes were left. The last records of a journal.
+//
+// Threads: plain values; views point into the decoded record.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "protocol/waist/waist.h"
+
+namespace amalgam::core {
+
+enum class StateType : uint16_t { kStream = 1, kEnded, kPending, kWatched, kSaved };
+
+/// Of its numbered commands all have ended but `open`.
+struct StreamState {
+  static constexpr StateType kType = StateType::kStream;
+  protocol::ObjectId id = 0;
+  uint64_t sent = 0, told = 0;
+  std::vector<uint64_t> open;
+  std::vector<uint64_t> asked;  ///< numbers at which the client wants to be told, each with
+  std::vector<uint8_t> asked_by;
+  template <typename A>
+  void fields(A& a) {
+    a(id, sent, told, open, asked, asked_by);
+  }
+};
+
+/// An event that has ended, and that the client can still name.
+struct EndedEvent {
+  static constexpr StateType kType = StateType::kEnded;
+  protocol::ObjectId id = 0, context = 0;
+  bool is_user = false;
+  bool is_refused = false;  ///< its command never got to the driver
+  int32_t status = 0;
+  protocol::Timestamps times;
+  template <typename A>
+  void fields(A& a) {
+    a(id, context, is_user, is_refused, status, times);
+  }
+};
+
+/// A command that has not ended, in the order of the ring.
+struct PendingCommand {
+  static constexpr StateType kType = StateType::kPending;
+  uint16_t type = 0;  ///< protocol::CommandType
+  uint64_t number = 0;
+  bool is_named = false;      ///< the client can still name its event
+  bool gate_is_told = false;  ///< a gate that the client has heard of
+  std::span<const std::byte> frame;
+  template <typename A>
+  void fields(A& a) {
+    a(type, number, is_named, gate_is_told, frame);
+  }
+};
+
+/// The client wants to hear of statuses of an event that has not ended.
+struct WatchedEvent {
+  static constexpr StateType kType = StateType::kWatched;
+  protocol::ObjectId id = 0;
+  uint8_t bits = 0;  ///< as EventObject::watched, without those that it was told
+  template <typename A>
+  void fields(A& a) {
+    a(id, bits);
+  }
+};
+
+/// A region of a device's own memory: its bytes are in the heap, packed.
+struct SavedRegion {
+  static constexpr StateType kType = StateType::kSaved;
+  protocol::ObjectId id = 0;
+  uint64_t heap_offset = 0;
+  template <typename A>
+  void fields(A& a) {
+    a(id, heap_offset);
+  }
+};
+
+}  // namespace amalgam::core
