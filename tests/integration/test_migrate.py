@@ -6,13 +6,15 @@ import os
 import random
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 
-from pool import AMALGAM, PROGRAMS, Pool, alive, kill_now
+from pool import AMALGAM, CL_CASES, PROGRAMS, Pool, alive, kill_now
 
 MOVED = PROGRAMS / "cl_moved"
 SECONDS = float(os.environ.get("AMALGAM_MOVE_SECONDS", "4"))
+THOROUGH = "AMALGAM_MOVE_SECONDS" in os.environ
 HAS_RUSTICL = os.path.exists("/etc/OpenCL/vendors/rusticl.icd")
 
 
@@ -80,6 +82,35 @@ class Migrate(unittest.TestCase):
                     moves += 1
                 self.end(program)
                 self.assertGreater(moves, 0)
+                pool.settled(spares=2)
+
+    def restless(self, pool, program, devices, chance, pause_s):
+        """Moves whatever sessions there are to and fro until the program ends; how often that went."""
+        moves, refusals = 0, []
+        while program.poll() is None:
+            for entry in pool.sessions():
+                done = pool.amalgam("migrate", entry["session"], "--to", chance.choice(devices), check=False)
+                moves += done.returncode == 0
+                if done.returncode != 0:
+                    refusals.append(done.stderr.strip())
+            time.sleep(chance.uniform(0, pause_s))
+        return moves, refusals
+
+    def test_every_case_holds_while_its_session_moves(self):
+        allowed = ("there is no session", "ended meanwhile", "other sessions", "not ready", "levels or samples", "runs for longer")
+        for name, keywords in list(pools())[: 4 if THOROUGH else 2]:
+            with self.subTest(name), Pool(**keywords) as pool:
+                devices = devices_of(pool)[:2]
+                with tempfile.TemporaryFile("w+") as said:
+                    program = pool.spawn([CL_CASES], memory="2GiB", devices=devices[:1], stdout=said)
+                    moves, refusals = self.restless(pool, program, devices, random.Random(5), 0.05)
+                    said.seek(0)
+                    text = said.read()
+                self.assertEqual(program.returncode, 0, text[-3000:])
+                self.assertNotIn("FAIL", text)
+                strange = [why for why in refusals if not any(words in why for words in allowed)]
+                self.assertEqual(strange, [], name)
+                self.assertGreater(moves, 5, refusals)
                 pool.settled(spares=2)
 
     def test_a_dry_run_moves_nothing(self):

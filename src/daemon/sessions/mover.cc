@@ -36,12 +36,12 @@ Result<Mover::Move> Mover::plan(uid_t asker, const protocol::MoveSession& reques
     return fail(Code::kPermissionDenied, "session " + number + " belongs to user id " + std::to_string(session->uid) +
                                              "; only that user and root may move it");
   if (session->state != SessionRecord::State::kLive || !session->worker.channel)
-    return fail(Code::kUnavailable, "session " + number + " is not ready, or nobody governs it");
-  if (moves(request.session)) return fail(Code::kUnavailable, "session " + number + " is being moved already");
+    return fail(Code::kNotFound, "session " + number + " is not ready, is ending, or nobody governs it");
+  if (moves(request.session)) return fail(Code::kLimit, "session " + number + " is being moved already");
   const model::Device* target = common_.devices.find(request.to);
   if (target == nullptr) return fail(Code::kNotFound, "there is no device " + request.to + "; see `amalgam devices`");
   if (target->health != model::Health::kHealthy)
-    return fail(Code::kUnavailable, "device " + request.to + " is sick; see `amalgam devices`");
+    return fail(Code::kDeviceLost, "device " + request.to + " is sick; see `amalgam devices`");
   if (session->devices.size() != 1)
     return fail(Code::kUnsupported, "session " + number + " has " + std::to_string(session->devices.size()) +
                                         " devices; only one with a single device can be moved (amalgam run --device)");
@@ -151,7 +151,8 @@ Result<void> Mover::on_prepared(SessionRecord& session, Move& move, const protoc
   move.step = Step::kLeaving;
   move.since_us = now_us();
   wait(session.id, move, kHandOverMs + kGraceMs, "the session has not come to rest");
-  return session.worker.channel.send(protocol::HandOver{kHandOverMs}, 0);
+  if (session.worker.channel && session.worker.channel.send(protocol::HandOver{kHandOverMs}, 0)) return {};
+  return fail(Code::kNotFound, "the session has ended meanwhile");
 }
 
 bool Mover::on_message(SessionRecord& session, const protocol::Packet& packet) {
@@ -223,7 +224,9 @@ void Mover::end(uint64_t session, Result<void> how) {
   if (how) return move.answer(move.told);
   common_.log.warn("session {}: stays on {}: {}", session, move.told.from, how.error().text());
   Error error = std::move(how.error()).within("the session stays on " + move.told.from);
-  if (error.code == Code::kTimeout) error.code = Code::kUnavailable;  // it is not the daemon that does not answer
+  // It is not the daemon that does not answer.
+  if (error.code == Code::kTimeout) error.code = Code::kLimit;
+  if (error.code == Code::kUnavailable) error.code = Code::kDeviceLost;
   move.answer(fail(std::move(error)));
 }
 

@@ -84,6 +84,7 @@ class FlightPool {
     for (const Flight* flight = first_; flight != nullptr; flight = flight->next) visit(*flight);
   }
   void give_back(std::unique_ptr<Flight> flight) {
+    unlink(*flight);  // first: who visits it looks at what is cleared now
     flight->held.clear();
     flight->stream = {};
     flight->gate = nullptr;
@@ -100,14 +101,17 @@ class FlightPool {
     flight->gate_told = nullptr;
     flight->frame.clear();
     std::lock_guard lock(mutex_);
-    (flight->previous != nullptr ? flight->previous->next : first_) = flight->next;
-    (flight->next != nullptr ? flight->next->previous : last_) = flight->previous;
-    flight->previous = flight->next = nullptr;
     if (free_.size() < kKept) free_.push_back(std::move(flight));
   }
 
  private:
   static constexpr size_t kKept = 4096;
+  void unlink(Flight& flight) {
+    std::lock_guard lock(mutex_);
+    (flight.previous != nullptr ? flight.previous->next : first_) = flight.next;
+    (flight.next != nullptr ? flight.next->previous : last_) = flight.previous;
+    flight.previous = flight.next = nullptr;
+  }
   std::mutex mutex_;
   std::vector<std::unique_ptr<Flight>> free_;
   Flight* first_ = nullptr;
