@@ -167,8 +167,8 @@ class Trace(unittest.TestCase):
 
 
 class Sim(unittest.TestCase):
-    def sim(self, *words):
-        return subprocess.run([str(AMALGAM), "sim", *map(str, words)], capture_output=True, text=True, check=False)
+    def sim(self, *words, **keywords):
+        return subprocess.run([str(AMALGAM), "sim", *map(str, words)], capture_output=True, text=True, check=False, **keywords)
 
     def test_policies_are_compared_without_a_daemon(self):
         said = self.sim(SAMPLE)
@@ -185,6 +185,14 @@ class Sim(unittest.TestCase):
         self.assertIn("choose one of fair, priority, deadline", self.sim(SAMPLE, "--policy", "magic").stderr)
         self.assertIn("No such file", self.sim("/no/such/file").stderr)
         self.assertEqual(self.sim(SAMPLE, "--quantum-ms", "0").returncode, 2)
+        slip = self.sim("-", input='{"slice": "a"}\n{"slice": "a", "lenght_ns": 5}\n')
+        self.assertEqual(slip.returncode, 1)
+        self.assertIn('standard input: line 2: unknown key "lenght_ns": did you mean "length_ns"?', slip.stderr)
+        shares = self.sim("-", input='{"slice": "a", "share": "60%"}\n\n{"slice": "b", "share": "60%"}\n')
+        self.assertIn("line 3: ", shares.stderr)
+
+    def test_a_trace_can_be_piped_in(self):
+        self.assertEqual(self.sim("-", "--json", input=SAMPLE.read_text()).stdout, self.sim(SAMPLE, "--json").stdout)
 
 
 if __name__ == "__main__":

@@ -30,12 +30,12 @@ Result<void> simulate(const Wish& wish) {
   auto text = simtool::read_trace(wish.trace);
   if (!text) return fail(std::move(text.error()));
   auto trace = core::parse_trace(*text);
-  if (!trace) return fail(std::move(trace.error()).within(wish.trace));
+  if (!trace) return fail(std::move(trace.error()).within(simtool::trace_name(wish.trace)));
   core::VirtualDevice::Options options;
   options.arbiter.freezable = !wish.whole;
   options.arbiter.hints.quantum_ns = wish.quantum_ms * 1'000'000;
   auto reports = simtool::compare(*trace, *policies, options);
-  if (!reports) return fail(std::move(reports.error()).within(wish.trace));
+  if (!reports) return fail(std::move(reports.error()).within(simtool::trace_name(wish.trace)));
   if (wish.json) {
     cli::write_out(simtool::compare_json(*reports).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   } else {
@@ -47,7 +47,7 @@ Result<void> simulate(const Wish& wish) {
 int run(int argc, char** argv) {
   Wish wish;
   CLI::App app("Replays a recorded trace in virtual time, and compares policies.", "amalgam sim");
-  app.add_option("TRACE", wish.trace, "JSON lines: launches and terms")->required();
+  app.add_option("TRACE", wish.trace, "JSON lines: launches and terms; -: standard input")->required();
   app.add_option("--policy", wish.policies, "Policies to compare")->type_name("NAME[,NAME]…");
   app.add_option("--quantum-ms", wish.quantum_ms, "Longest time of one turn")
       ->check(CLI::Range(uint64_t{1}, kLongestQuantumMs));

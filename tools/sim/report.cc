@@ -1,33 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/sim/report.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
-#include <fstream>
 
 #include "base/limits.h"
+#include "base/unique_fd.h"
 #include "base/units.h"
 #include "north/cli/table.h"
 #include "north/cli/text.h"
 
 namespace amalgam::simtool {
 
+namespace {
+
+constexpr size_t kPartBytes = 1 << 20;
+
+/// Opened, and the name to show. A folder opens like a file, and says what it is when it is read.
+Result<UniqueFd> open_trace(const std::string& path) {
+  UniqueFd file(path == kStandardInput ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                       : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return fail(system_error("open " + trace_name(path), errno));
+  return file;
+}
+
+}  // namespace
+
+std::string trace_name(const std::string& path) { return path == kStandardInput ? "standard input" : path; }
+
 Result<std::string> read_trace(const std::string& path) {
-  std::error_code error;
-  uint64_t bytes = std::filesystem::file_size(path, error);
-  if (error) return fail(system_error("open " + path, error.value()));
-  if (bytes > kTraceBytes)
-    return fail(Code::kLimit, path + " has " + format_bytes(bytes) + ": a trace has at most " + format_bytes(kTraceBytes) +
-                                  " (trace-bytes of `amalgam limits`)");
-  std::string text(bytes, '\0');
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return fail(system_error("open " + path, errno));
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(in.gcount()));
-  return text;
+  auto file = open_trace(path);
+  if (!file) return fail(std::move(file.error()));
+  std::string text;
+  for (size_t got = 0;;) {
+    text.resize(got + kPartBytes);
+    ssize_t more = ::read(file->get(), text.data() + got, kPartBytes);
+    if (more < 0 && errno == EINTR) continue;
+    if (more < 0) return fail(system_error("read " + trace_name(path), errno));
+    got += static_cast<size_t>(more);
+    text.resize(got);
+    if (more == 0) return text;
+    if (got > kTraceBytes)
+      return fail(Code::kLimit, trace_name(path) + ": a trace has at most " + format_bytes(kTraceBytes) +
+                                    " (trace-bytes of `amalgam limits`)");
+  }
 }
 
 Result<std::vector<std::string>> policy_names(std::string_view list) {

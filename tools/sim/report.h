@@ -16,7 +16,12 @@
 
 namespace amalgam::simtool {
 
-/// The text of a trace. kLimit: over kTraceBytes.
+/// This path means what is piped into the program.
+inline constexpr std::string_view kStandardInput = "-";
+/// The path, or what it means.
+std::string trace_name(const std::string& path);
+
+/// The text of a trace: a file, a pipe or standard input. kLimit: over kTraceBytes.
 Result<std::string> read_trace(const std::string& path);
 
 /// "fair,priority" → each; kInvalidArgument if there is none or one twice.

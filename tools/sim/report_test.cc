@@ -2,6 +2,12 @@
 #include "tools/sim/report.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
 
 namespace amalgam::simtool {
 namespace {
@@ -23,6 +29,28 @@ TEST(SimReport, AFileThatIsNotThereIsNamed) {
   auto missing = read_trace("/no/such/trace");
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().message, "open /no/such/trace: No such file or directory");
+}
+
+TEST(SimReport, APipeIsReadToItsEnd) {
+  // More than a pipe holds, in parts.
+  const std::string line = "{\"slice\": \"a\"}\n";
+  std::string whole;
+  while (whole.size() < 3'000'000) whole += line;
+  char name[] = "/tmp/amalgam-sim-XXXXXX";
+  const std::string folder = ::mkdtemp(name), pipe = folder + "/pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::thread writer([&] { std::ofstream(pipe) << whole; });
+  auto text = read_trace(pipe);
+  writer.join();
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(text) << text.error().text();
+  EXPECT_EQ(*text, whole);
+}
+
+TEST(SimReport, AFolderIsNoTrace) {
+  auto folder = read_trace("/tmp");
+  ASSERT_FALSE(folder);
+  EXPECT_EQ(folder.error().message, "read /tmp: Is a directory");
 }
 
 TEST(SimReport, TheSampleShowsWhatPoliciesDiffer) {

@@ -5,29 +5,56 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/nearest.h"
+
 namespace amalgam::core {
 namespace {
 
 using nlohmann::json;
 
+constexpr std::string_view kLaunchKeys[] = {"at_ns", "slice", "length_ns"};
+constexpr std::string_view kKeys[] = {"at_ns", "slice", "length_ns", "share", "cap", "priority", "slo", "weight"};
+constexpr const char* kKeysText =
+    "a launch has at_ns, slice and length_ns; a line of terms has at_ns, slice, share, cap, priority, slo and weight";
 constexpr uint64_t kGraceNs = 1'000'000;  ///< virtual time goes on in steps of this until the work is done
+
+std::string place_of(size_t line) { return "line " + std::to_string(line); }
 
 class Parser {
  public:
   Result<void> line(std::string_view text) {
+    ++line_;
+    if (text.find_first_not_of(" \t\r") == std::string_view::npos) return {};
     json parsed = json::parse(text, nullptr, false);
     if (!parsed.is_object()) return fail(Code::kInvalidArgument, "is no JSON object");
+    const bool launches = parsed.contains("length_ns");
+    if (auto known = check_keys(parsed, launches); !known) return known;
     uint64_t at_ns = trace_.end_ns;
     if (parsed.contains("at_ns")) AMALGAM_TRY(number(parsed, "at_ns", at_ns), "trace");
     if (at_ns < trace_.end_ns) return fail(Code::kInvalidArgument, "lies before the line above it");
     trace_.end_ns = at_ns;
     const json& name = parsed["slice"];
     if (!name.is_string()) return fail(Code::kInvalidArgument, "names no slice");
-    return parsed.contains("length_ns") ? launch(parsed, name.get<std::string>()) : change(parsed, name.get<std::string>());
+    return launches ? launch(parsed, name.get<std::string>()) : change(parsed, name.get<std::string>());
   }
+  /// Of the last line, for messages.
+  std::string place() const { return place_of(line_); }
   Trace take() { return std::move(trace_); }
 
  private:
+  static Result<void> check_keys(const json& line, bool launches) {
+    for (const auto& [key, value] : line.items()) {
+      if (std::ranges::find(kKeys, key) == std::end(kKeys)) {
+        const std::string_view near = nearest(key, kKeys);
+        const std::string guess = near.empty() ? "" : "did you mean \"" + std::string(near) + "\"? ";
+        return fail(Code::kInvalidArgument, "unknown key \"" + key + "\": " + guess + kKeysText);
+      }
+      if (launches && std::ranges::find(kLaunchKeys, key) == std::end(kLaunchKeys))
+        return fail(Code::kInvalidArgument, "a launch has no \"" + key + "\": give terms a line of their own");
+    }
+    return {};
+  }
+
   static Result<void> number(const json& line, const char* key, uint64_t& value) {
     const json& field = line[key];
     if (!field.is_number_unsigned()) return fail(Code::kInvalidArgument, std::string(key) + " is no whole number");
@@ -71,7 +98,7 @@ class Parser {
       terms.weight = static_cast<uint32_t>(std::min<uint64_t>(weight, Terms::kMostWeight + 1));
     }
     AMALGAM_TRY(model::check(terms), "terms");
-    trace_.changes.push_back({trace_.end_ns, known->second, terms});
+    trace_.changes.push_back({trace_.end_ns, line_, known->second, terms});
     return {};
   }
 
@@ -90,6 +117,7 @@ class Parser {
   std::vector<Terms> terms_;
   std::map<std::string, size_t> index_;
   uint64_t launches_ = 0;
+  size_t line_ = 0;  ///< number of the last one
 };
 
 /// The recorded launches of one slice. The trace outlives the device.
@@ -144,12 +172,11 @@ ReplayReport report(VirtualDevice& device, const Trace& trace, std::string_view 
 
 Result<Trace> parse_trace(std::string_view text) {
   Parser parser;
-  for (size_t number = 1; !text.empty(); ++number) {
+  while (!text.empty()) {
     size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    AMALGAM_TRY(parser.line(line), "line " + std::to_string(number));
+    AMALGAM_TRY(parser.line(line), parser.place());
   }
   return parser.take();
 }
@@ -164,7 +191,7 @@ Result<ReplayReport> replay(const Trace& trace, std::string_view policy, const V
   }
   for (const Trace::Change& change : trace.changes) {
     device.run_until(change.at_ns);
-    AMALGAM_TRY(apply(device, trace, change, known), "replay at " + std::to_string(change.at_ns) + " ns");
+    AMALGAM_TRY(apply(device, trace, change, known), place_of(change.line));
   }
   device.run_until(trace.end_ns);
   // Without caps the work takes its own time and what changes of holder cost; a cap can make it longer by its inverse.

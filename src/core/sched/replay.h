@@ -8,8 +8,9 @@
 //   {"at_ns": 1200, "slice": "train", "length_ns": 500000}
 //   {"at_ns": 9000000, "slice": "train", "cap": "50%"}
 //
-// share, cap, priority, slo and weight are as in terms.h; what a line does not name stays. Arrivals are as recorded,
-// whatever the policy does to them, so a device that is overloaded ends late and says so.
+// share, cap, priority, slo and weight are as in terms.h; what a line does not name stays. A key that a line of its kind
+// does not have is an error: left alone, a slip would make a launch into a line of terms. Arrivals are as recorded, whatever
+// the policy does to them, so a device that is overloaded ends late and says so.
 //
 // Threads: pure functions; no I/O.
 #pragma once
@@ -26,6 +27,7 @@ namespace amalgam::core {
 struct Trace {
   struct Change {
     uint64_t at_ns = 0;
+    size_t line = 0;   ///< of the text, from 1 on
     size_t slice = 0;  ///< index into `names`
     Terms terms;
   };
@@ -55,8 +57,8 @@ struct ReplayReport {
   std::vector<ReplayRow> rows;
 };
 
-/// kNotFound: no such policy; kLimit: a change of terms that admission refuses; kTimeout: the work is not done
-/// kReplayPatience times after the trace's end.
+/// kNotFound: no such policy; kLimit: a change of terms that admission refuses, with its line; kTimeout: the work is not
+/// done kReplayPatience times after the trace's end.
 Result<ReplayReport> replay(const Trace& trace, std::string_view policy, const VirtualDevice::Options& options);
 
 }  // namespace amalgam::core

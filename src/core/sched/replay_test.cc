@@ -45,6 +45,22 @@ TEST(Replay, WrongLinesAreNamed) {
   }
 }
 
+TEST(Replay, ASlipInAKeyLosesNothingSilently) {
+  const std::string good = terms_line(0, "a", "") + "\n";
+  auto slip = parse_trace(good + terms_line(20, "a", R"(, "lenght_ns": 5)"));
+  ASSERT_FALSE(slip);
+  EXPECT_EQ(slip.error().message,
+            "line 3: unknown key \"lenght_ns\": did you mean \"length_ns\"? a launch has at_ns, slice and length_ns; a line "
+            "of terms has at_ns, slice, share, cap, priority, slo and weight");
+  auto strange = parse_trace(good + terms_line(20, "a", R"(, "colour": "red")"));
+  ASSERT_FALSE(strange);
+  EXPECT_TRUE(strange.error().message.starts_with("line 3: unknown key \"colour\": a launch has "))
+      << strange.error().text();
+  auto both = parse_trace(good + terms_line(20, "a", R"(, "length_ns": 5, "share": "10%")"));
+  ASSERT_FALSE(both);
+  EXPECT_EQ(both.error().message, "line 3: a launch has no \"share\": give terms a line of their own");
+}
+
 /// A batch of 6 ms kernels, always one waiting, and an urgent kernel of 300 us every 10 ms.
 Trace urgent_beside_batch() {
   std::string text = terms_line(0, "batch", R"(, "share": "50%")") + terms_line(0, "urgent", R"(, "priority": "high")");
@@ -94,6 +110,7 @@ TEST(Replay, WhatAdmissionRefusesEndsTheReplay) {
   auto report = replay(trace, "fair", {});
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, Code::kLimit);
+  EXPECT_TRUE(report.error().message.starts_with("line 2: ")) << report.error().message;
   EXPECT_EQ(replay(trace, "magic", {}).error().code, Code::kNotFound);
 }
 

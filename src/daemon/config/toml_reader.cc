@@ -4,36 +4,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <utility>
 
+#include "base/nearest.h"
 #include "base/units.h"
 
 namespace amalgam::daemon {
 namespace {
 
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      size_t next = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = std::exchange(row[j], next);
-    }
-  }
-  return row[b.size()];
-}
-
 std::string advice(std::string_view unknown, const std::vector<Key>& keys) {
-  std::string all;
-  const Key* nearest = nullptr;
-  for (const Key& key : keys) {
-    all += (all.empty() ? "" : ", ") + std::string(key.name);
-    if (distance(unknown, key.name) <= 3 && (!nearest || distance(unknown, key.name) < distance(unknown, nearest->name)))
-      nearest = &key;
-  }
-  return nearest != nullptr ? fmt::format("did you mean \"{}\"?", nearest->name) : "remove it, or use one of " + all;
+  std::vector<std::string_view> names;
+  for (const Key& key : keys) names.emplace_back(key.name);
+  return did_you_mean(unknown, names);
 }
 
 }  // namespace

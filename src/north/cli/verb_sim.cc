@@ -42,7 +42,8 @@ int become(const SimOptions& options) {
 void add_sim(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("sim", "Replay a recorded trace in virtual time, and compare policies");
   auto options = std::make_shared<SimOptions>();
-  verb->add_option("TRACE", options->trace, "JSON lines: launches and terms, see using.md")->required();
+  verb->add_option("TRACE", options->trace, "JSON lines: launches and terms, see docs/using.md; -: standard input")
+      ->required();
   verb->add_option("--policy", options->policies, "Policies to compare")->type_name("NAME[,NAME]…")->capture_default_str();
   verb->add_option("--quantum-ms", options->quantum, "Longest time of one turn")->type_name("N");
   verb->add_flag("--no-freeze", options->whole,
