@@ -47,6 +47,24 @@ def events(file, **fields):
     return [e for e in trace["traceEvents"] if all(e.get(k) == v for k, v in fields.items())]
 
 
+def spans(test, file):
+    """What begins and ends in a timeline; the file must be in the order of time, and each begin have its end."""
+    found, begun, last = [], {}, 0
+    for event in events(file):
+        if "ts" not in event:
+            continue
+        test.assertGreaterEqual(event["ts"], last, "the file is in the order of time")
+        last, track = event["ts"], (event["pid"], event.get("tid"))
+        if event["ph"] == "B":
+            test.assertNotIn(track, begun, "one at a time")
+            begun[track] = event
+        elif event["ph"] == "E":
+            begin = begun.pop(track)
+            found.append({**begin, "dur": event["ts"] - begin["ts"]})
+    test.assertEqual(begun, {})
+    return found
+
+
 class Explain(unittest.TestCase):
     def test_parts_sum_and_name_the_other(self):
         with Pool() as pool:
@@ -124,14 +142,10 @@ class Trace(unittest.TestCase):
             file = pool.folder / "trace.json"
             said = pool.amalgam("trace", first.session, "-o", file, "--seconds", 1).stdout
             self.assertIn("the time is over", said)
-            held = events(file, ph="X", tid=1)
+            held = [span for span in spans(self, file) if span["tid"] == 1]
             self.assertEqual({e["name"] for e in held}, {"training", "serving"})
             self.assertIn("fair", {e["args"]["rule"] for e in held})
-            ends = 0
-            for event in held:
-                self.assertGreaterEqual(event["ts"] + 0.001, ends, "one holds it at a time")
-                ends = event["ts"] + event["dur"]
-            waits = {e["name"] for e in events(file, ph="X") if e["tid"] != 1}
+            waits = {span["name"] for span in spans(self, file) if span["tid"] != 1}
             self.assertEqual(waits, {"waits for training", "waits for serving"})
             self.assertTrue(events(file, ph="C", name="device ms a second"))
             self.assertEqual((first.end(), second.end()), (0, 0))
@@ -145,14 +159,14 @@ class Trace(unittest.TestCase):
             tracer.send_signal(signal.SIGINT)
             self.assertIn("it was asked to end", tracer.communicate()[0])
             self.assertEqual(tracer.returncode, 0)
-            self.assertTrue(events(file, ph="X"))
+            self.assertTrue(spans(self, file))
 
             file = pool.folder / "killed.json"
             tracer = slow_trace(pool, second.session, file)
             kill_now(second.entry["pid"])
             self.assertIn("the session has ended", tracer.communicate()[0])
             self.assertEqual(tracer.returncode, 0)
-            events(file)
+            spans(self, file)
             second.child.kill()
             second.end()
 
@@ -161,7 +175,7 @@ class Trace(unittest.TestCase):
             pool.kill_daemon()
             self.assertIn("the daemon has gone", tracer.communicate()[0])
             self.assertEqual(tracer.returncode, 1)
-            events(file)
+            spans(self, file)
             pool.start()
             first.end()
 

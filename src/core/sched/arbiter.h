@@ -106,6 +106,9 @@ class Arbiter {
 
   SliceId holder() const { return holder_; }
   SliceId draining() const { return draining_; }
+  /// When whoever held the device last stopped, and why. While somebody holds it: whoever did before.
+  uint64_t vacated_ns() const { return vacated_ns_; }
+  End vacated_why() const { return ended_; }
   /// What observe() said last: it has work, waiting or in flight.
   bool is_busy(SliceId slice) const;
   /// Whether the slice, once it has no work, usually has none for long: it should be looked at soon.

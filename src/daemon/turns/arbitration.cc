@@ -482,6 +482,8 @@ Arbitration::Account Arbitration::account_of(GovernedDevice& device, core::Slice
   account.last_decision = device.arbiter.history().count();
   account.now_ns = now_ns;
   account.holder = device.arbiter.holder();
+  account.vacated_ns = device.arbiter.vacated_ns();
+  account.vacated_why = device.arbiter.vacated_why();
   for (const core::Holding& holding : device.arbiter.holdings())
     if (holding.slice == slice) account.terms = holding.terms;
   return account;

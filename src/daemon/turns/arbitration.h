@@ -113,6 +113,8 @@ class Arbitration {
     uint64_t last_decision = 0;
     uint64_t now_ns = 0;
     core::SliceId holder = 0;
+    uint64_t vacated_ns = 0;                   ///< when the last one stopped, where nobody holds it
+    core::End vacated_why = core::End::kNone;  ///< why that one did
   };
   /// With the decisions after number `after`, at most the `most` newest. kNotFound: the arbiter does not know the slice
   /// there.

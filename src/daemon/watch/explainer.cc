@@ -62,6 +62,10 @@ void fill(protocol::Explanation& answer, const Arbitration::Account& account, Na
   answer.goal = account.goal;
   answer.now_ns = account.now_ns;
   answer.holder = names.show(account.holder);
+  if (account.holder == 0) {
+    answer.vacated_ns = account.vacated_ns;
+    answer.vacated_why = core::end_name(account.vacated_why);
+  }
   answer.ran_ns = totals.ran_ns;
   answer.waited_ns = totals.waited_ns;
   answer.throttled_ns = totals.throttled_ns;

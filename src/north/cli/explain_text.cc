@@ -50,11 +50,9 @@ std::string decision_line(const Explanation& answer, size_t index) {
   std::string how_long = fmt::format("held the device for {}", format_duration(holding.ns));
   if (holding.now) how_long = "holds the device since then";
   if (!holding.known) how_long = "got the device, and has given it up";
-  std::string_view ending;
-  if (index + 1 < answer.decisions.size()) ending = ending_text(answer.decisions[index + 1].previous_ended);
   uint64_t ago = answer.now_ns - std::min(answer.now_ns, decision.at_ns);
   return fmt::format("  {:>9} ago: {} {}{} ({}){}", format_duration(ago), slice_label(answer, decision.slice), how_long,
-                     ending, rule_label(answer, decision.rule), passed_text(answer, decision));
+                     ending_text(holding.ended), rule_label(answer, decision.rule), passed_text(answer, decision));
 }
 
 /// A sentence for each rule that was named above.
@@ -86,8 +84,7 @@ nlohmann::json decision_json(const Explanation& answer, size_t index) {
   json["held_ns"] = holding.known ? nlohmann::json(holding.ns) : nlohmann::json();
   json["holds"] = holding.now;
   json["rule"] = rule_label(answer, decision.rule);
-  json["ended"] =
-      index + 1 < answer.decisions.size() ? nlohmann::json(answer.decisions[index + 1].previous_ended) : nlohmann::json();
+  json["ended"] = holding.ended.empty() ? nlohmann::json() : nlohmann::json(holding.ended);
   json["passed_over"] = decision.passed_over;
   json["passed"] = nlohmann::json::array();
   for (uint64_t slice : decision.passed) json["passed"].push_back(slice_json(answer, slice));
@@ -112,10 +109,14 @@ std::string rule_label(const Explanation& answer, uint8_t rule) {
 
 Held held(const Explanation& answer, size_t index) {
   const protocol::DecisionEntry& decision = answer.decisions[index];
-  bool last = index + 1 == answer.decisions.size();
-  if (last && answer.holder != decision.slice) return {};
-  uint64_t end = last ? answer.now_ns : answer.decisions[index + 1].previous_end_ns;
-  return {end - std::min(end, decision.at_ns), true, last};
+  auto until = [&](uint64_t end_ns) { return end_ns - std::min(end_ns, decision.at_ns); };
+  if (index + 1 < answer.decisions.size()) {
+    const protocol::DecisionEntry& next = answer.decisions[index + 1];
+    return {.ns = until(next.previous_end_ns), .ended = next.previous_ended, .known = true};
+  }
+  if (answer.holder == decision.slice) return {.ns = until(answer.now_ns), .known = true, .now = true};
+  if (answer.vacated_ns == 0) return {};
+  return {.ns = until(answer.vacated_ns), .ended = answer.vacated_why, .known = true};
 }
 
 std::vector<std::string> explain_lines(const Explanation& answer) {

@@ -25,8 +25,9 @@ std::string rule_label(const protocol::Explanation& answer, uint8_t rule);
 /// How long decision number `index` of the answer held: until the next one says that it stopped, or until now.
 struct Held {
   uint64_t ns = 0;
-  bool known = false;  ///< false: it is over, and nothing says since when
-  bool now = false;    ///< it still holds
+  std::string_view ended;  ///< why it is over: "quantum", "idle" …; empty while it holds
+  bool known = false;      ///< false: it is over, and nothing says since when
+  bool now = false;        ///< it still holds
 };
 Held held(const protocol::Explanation& answer, size_t index);
 

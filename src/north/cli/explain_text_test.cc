@@ -69,6 +69,13 @@ TEST(ExplainText, ALastDecisionThatHoldsNoLongerSaysSo) {
   over.holder = 0;
   EXPECT_NE(joined(over).find("urgent got the device, and has given it up (alone)"), std::string::npos) << joined(over);
   EXPECT_TRUE(explain_json(over)["decisions"][1]["held_ns"].is_null());
+  over.vacated_ns = 994 * kMs;
+  over.vacated_why = "idle";
+  EXPECT_NE(joined(over).find("urgent held the device for 3 ms, until it had no more work (alone)"), std::string::npos)
+      << joined(over);
+  EXPECT_EQ(explain_json(over)["decisions"][1]["held_ns"], 3 * kMs);
+  EXPECT_EQ(explain_json(over)["decisions"][1]["ended"], "idle");
+  EXPECT_EQ(explain_json(over)["decisions"][1]["holds"], false);
 }
 
 TEST(ExplainText, NamesThatAreNotUniqueCarryTheirNumber) {

@@ -25,18 +25,25 @@ struct TimelineTest : testing::Test {
     return answer;
   }
   json events() const { return json::parse(text)["traceEvents"]; }
-  /// "held by: urgent 0+5 fair", in the file's order.
-  std::vector<std::string> complete() {
+  /// "held by: urgent 0+5 fair", in the order of the ends. The file is in the order of time.
+  std::vector<std::string> spans() {
     std::map<std::pair<int, int>, std::string> threads;
+    std::map<std::pair<int, int>, json> begun;
     std::vector<std::string> found;
+    double last = 0;
     for (const json& event : events()) {
-      auto word = [](const json& value) { return value.get<std::string>(); };
-      auto number = [&](const char* key) { return event.at(key).get<int>(); };
-      std::pair thread(number("pid"), number("tid"));
-      if (event["name"] == "thread_name") threads[thread] = word(event["args"]["name"]);
-      if (event["ph"] != "X") continue;
-      found.push_back(threads.at(thread) + ": " + word(event["name"]) + " " + std::to_string(number("ts")) + "+" +
-                      std::to_string(number("dur")) + " " + word(event["args"]["rule"]));
+      std::pair thread(event.at("pid").get<int>(), event.value("tid", 0));
+      if (event.contains("ts")) {
+        EXPECT_GE(event["ts"].get<double>(), last);
+        last = event["ts"].get<double>();
+      }
+      if (event.value("name", "") == "thread_name") threads[thread] = event["args"]["name"].get<std::string>();
+      if (event["ph"] == "B") begun[thread] = event;
+      if (event["ph"] != "E") continue;
+      const json begin = begun.at(thread);
+      auto begin_us = begin["ts"].get<int>(), end_us = event["ts"].get<int>();
+      found.push_back(threads.at(thread) + ": " + begin["name"].get<std::string>() + " " + std::to_string(begin_us) + "+" +
+                      std::to_string(end_us - begin_us) + " " + begin["args"]["rule"].get<std::string>());
     }
     return found;
   }
@@ -60,13 +67,13 @@ TEST_F(TimelineTest, ShowsWhoHeldTheDeviceAndWhoWaited) {
                           {.at_ns = kStart + 20 * kMs, .slice = 2, .rule = 1, .previous_end_ns = kStart + 20 * kMs}}));
   timeline.end();
   EXPECT_EQ(timeline.last_decision(0), 42u);
-  EXPECT_EQ(complete(), (std::vector<std::string>{
-                            "held by: training 0+9000 alone",
-                            "held by: urgent 10000+10000 fair",
-                            "training waits: waits for urgent 10000+10000 fair",
-                            "another slice waits: waits for urgent 10000+10000 fair",
-                            "held by: training 20000+10000 fair",
-                        }));
+  EXPECT_EQ(spans(), (std::vector<std::string>{
+                         "held by: training 0+9000 alone",
+                         "held by: urgent 10000+10000 fair",
+                         "training waits: waits for urgent 10000+10000 fair",
+                         "another slice waits: waits for urgent 10000+10000 fair",
+                         "held by: training 20000+10000 fair",
+                     }));
 }
 
 TEST_F(TimelineTest, WhoHasGivenTheDeviceUpIsNotShown) {
@@ -75,7 +82,42 @@ TEST_F(TimelineTest, WhoHasGivenTheDeviceUpIsNotShown) {
   timeline.add(0, free);
   timeline.add(0, answer(kStart + 20 * kMs, 4, {{.at_ns = kStart + 15 * kMs, .slice = 1, .previous = 2}}));
   timeline.end();
-  EXPECT_EQ(complete(), (std::vector<std::string>{"held by: urgent 15000+5000 alone"}));
+  EXPECT_EQ(spans(), (std::vector<std::string>{"held by: urgent 15000+5000 alone"}));
+}
+
+TEST_F(TimelineTest, AHoldEndsWhereItWasGivenUpAlsoIfNobodyComes) {
+  timeline.add(0, answer(kStart, 3, {{.at_ns = kStart, .slice = 2}}));
+  timeline.settle(kStart);
+  auto idle = answer(kStart + 20 * kMs, 3, {});
+  idle.vacated_ns = kStart + 12 * kMs;
+  timeline.add(0, idle);
+  timeline.settle(kStart + 20 * kMs);
+  EXPECT_NE(text.find("\"E\""), std::string::npos) << "it is written before the end";
+  timeline.end();
+  EXPECT_EQ(spans(), (std::vector<std::string>{"held by: training 0+12000 alone"}));
+}
+
+TEST_F(TimelineTest, SeveralDevicesAreInTheOrderOfTime) {
+  // The second device is asked later, and answers with what is older than the first one's last.
+  for (uint32_t device : {0u, 1u}) timeline.add(device, answer(kStart, 1, {{.at_ns = kStart, .slice = 2}}));
+  timeline.settle(kStart);
+  timeline.add(
+      0, answer(kStart + 30 * kMs, 2, {{.at_ns = kStart + 25 * kMs, .slice = 1, .previous_end_ns = kStart + 24 * kMs}}));
+  timeline.add(1,
+               answer(kStart + 31 * kMs, 2, {{.at_ns = kStart + 5 * kMs, .slice = 1, .previous_end_ns = kStart + 5 * kMs}}));
+  timeline.settle(kStart + 29 * kMs);
+  EXPECT_EQ(timeline.events(), 2u * 2 + 2 * 3) << "names, and begin, end, begin";
+  // Nothing that is written can be followed by something earlier: a late one begins where the written ones end.
+  timeline.add(
+      1, answer(kStart + 40 * kMs, 3, {{.at_ns = kStart + 28 * kMs, .slice = 2, .previous_end_ns = kStart + 28 * kMs}}));
+  timeline.end();
+  EXPECT_EQ(spans(), (std::vector<std::string>{
+                         "held by: training 0+5000 alone",
+                         "held by: training 0+24000 alone",
+                         "held by: urgent 5000+24000 alone",
+                         "held by: urgent 25000+5000 alone",
+                         "held by: training 29000+11000 alone",
+                     }));
 }
 
 TEST_F(TimelineTest, CountersAreRates) {

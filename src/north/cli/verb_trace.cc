@@ -72,9 +72,11 @@ Result<std::string> record(const Client& client, const TraceOptions& options, ui
   uint64_t end_ns =
       options.seconds == 0 ? UINT64_MAX : protocol::monotonic_ns() + static_cast<uint64_t>(options.seconds * 1e9);
   for (;;) {
+    uint64_t before_ns = protocol::monotonic_ns();
     auto polled = poll(client, options, devices, timeline);
     if (!polled && polled.error().code == Code::kNotFound) return "the session has ended";
     if (!polled) return fail(std::move(polled.error()));
+    timeline.settle(before_ns);
     if (timeline.events() >= kTimelineEvents) return "the file is full (timeline-events of `amalgam limits`)";
     uint64_t now = protocol::monotonic_ns();
     if (now >= end_ns) return "the time is over";

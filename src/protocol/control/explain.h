@@ -96,11 +96,13 @@ struct Explanation {
   std::vector<DecisionEntry> decisions;  ///< the oldest first; the last is number last_decision
   std::vector<SliceName> slices;
   std::vector<RuleName> rules;
+  uint64_t vacated_ns = 0;  ///< where nobody holds the device: when the last decision's slice stopped; 0: not known
+  std::string vacated_why;  ///< why: as previous_ended
   template <typename A>
   void fields(A& a) {
     a(session, slice, program, slice_name, devices, device_id, terms, policy, goal, ungoverned, now_ns, holder, ran_ns,
-      waited_ns, throttled_ns, idle_ns, lent_ns, quanta, preemptions, waits, last_decision, missed, decisions, slices,
-      rules);
+      waited_ns, throttled_ns, idle_ns, lent_ns, quanta, preemptions, waits, last_decision, missed, decisions, slices, rules,
+      vacated_ns, vacated_why);
   }
 };
 
