@@ -24,9 +24,11 @@ struct Options {
   bool check_config = false;
 };
 
-int complain(const Error& error) {
+constexpr int kFailed = 1, kUsage = 2;
+
+int complain(const Error& error, int status = kFailed) {
   std::fprintf(stderr, "amalgamd: %s\n", error.text().c_str());
-  return 1;
+  return status;
 }
 
 /// File, then command line.
@@ -68,16 +70,18 @@ void leave_standard_error() {
   for (int fd : {STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), fd);
 }
 
+int check(const daemon::Config& config) {
+  auto classes = daemon::Classes::load(config.classes_dir);
+  if (!classes) return complain(classes.error(), kUsage);
+  std::printf("%s: good, with %zu classes\n", config.file.empty() ? "built-in defaults" : config.file.c_str(),
+              classes->size());
+  return 0;
+}
+
 int run(const Options& options) {
   auto config = configuration(options);
-  if (!config) return complain(config.error());
-  if (options.check_config) {
-    auto classes = daemon::Classes::load(config->classes_dir);
-    if (!classes) return complain(classes.error());
-    std::printf("%s: good, with %zu classes\n", config->file.empty() ? "built-in defaults" : config->file.c_str(),
-                classes->size());
-    return 0;
-  }
+  if (!config) return complain(config.error(), kUsage);
+  if (options.check_config) return check(*config);
   ::umask(077);
   // Blocked before there is any other thread; the loop reads them.
   sigset_t set;
@@ -91,8 +95,9 @@ int run(const Options& options) {
   if (!log) return complain(log.error());
   (*log)->outlive_traps();
   (*log)->logger().set_level(spdlog::level::from_str(config->log_level));
-  auto daemon = daemon::Daemon::create(std::move(*config), (*log)->logger(), open_files,
-                                       [&options] { return configuration(options); });
+  auto daemon = daemon::Daemon::create(
+      std::move(*config), (*log)->logger(), open_files,
+      {.reload = [&options] { return configuration(options); }, .reopen_log = [&log] { (*log)->reopen(); }});
   if (!daemon) return complain(daemon.error());
   if (to_file) leave_standard_error();
   (*daemon)->run();
@@ -117,11 +122,16 @@ int main(int argc, char** argv) {
   app.add_option("--metrics", options.metrics, "Prometheus endpoint on the loopback, e.g. 127.0.0.1:9464")
       ->type_name("ADDR:PORT|off");
   app.add_option("--idle-exit", options.idle_exit_s, "Leave after so long without use; 0: never")->type_name("SECONDS");
-  app.add_flag("--check-config", options.check_config, "Check the configuration and the classes, and leave");
+  app.add_flag("--check-config", options.check_config,
+               "Check the configuration and the classes, and leave: 0 they are good, 2 they are not");
   app.footer(
       "Runs in the foreground and logs to standard error, unless --log-file says otherwise. SIGHUP: read the configuration "
-      "and the classes, and probe the "
-      "drivers, again.");
-  CLI11_PARSE(app, argc, argv);
+      "and the classes, probe the drivers, and open the log's file again.\n"
+      "Exit status: 0 it has ended in order, 1 it cannot run, 2 its options or its configuration are wrong.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;
+  }
   return run(options);
 }

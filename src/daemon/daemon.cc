@@ -28,8 +28,8 @@ uint64_t physical_bytes() {
 
 }  // namespace
 
-Result<std::unique_ptr<Daemon>> Daemon::create(Config config, spdlog::logger& log, uint64_t open_files, Reload reload) {
-  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), log, std::move(reload)));
+Result<std::unique_ptr<Daemon>> Daemon::create(Config config, spdlog::logger& log, uint64_t open_files, Again again) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), log, std::move(again)));
   if (auto prepared = daemon->prepare(open_files); !prepared) return std::unexpected(std::move(prepared.error()));
   return daemon;
 }
@@ -50,6 +50,9 @@ Result<void> Daemon::prepare_places() {
   auto lock = lock_socket(config_.socket);
   if (!lock) return std::unexpected(std::move(lock.error()));
   lock_ = std::move(*lock);
+  auto state = lock_state(config_.state_dir, config_.socket);
+  if (!state) return std::unexpected(std::move(state.error()));
+  state_lock_ = std::move(*state);
   if (!config_.worker.empty()) return {};
   auto worker = find_worker();
   if (!worker) return std::unexpected(std::move(worker.error()));
@@ -70,7 +73,7 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   if (!loop) return std::unexpected(std::move(loop.error()));
   loop_ = std::move(*loop);
   rereader_ = std::make_unique<Rereader>(
-      *loop_, [reload = reload_] { return read_files(reload); }, [this](auto files) { on_reread(std::move(files)); });
+      *loop_, [reload = again_.reload] { return read_files(reload); }, [this](auto files) { on_reread(std::move(files)); });
   bool damaged = false;
   auto store = Store::open(state_file(config_.state_dir, config_.socket), &damaged);
   if (!store) return std::unexpected(std::move(store.error()));
@@ -373,6 +376,7 @@ void Daemon::on_signal() {
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
+      again_.reopen_log();
       rereader_->start();
     } else {
       end(config_.keep_sessions_on_exit, ::strsignal(static_cast<int>(info.ssi_signo)));

@@ -33,9 +33,14 @@ namespace amalgam::daemon {
 
 class Daemon {
  public:
-  using Reload = std::function<Result<Config>()>;  ///< called in any thread
+  using Reload = std::function<Result<Config>()>;
+  /// What SIGHUP asks of whoever made the daemon.
+  struct Again {
+    Reload reload;                     ///< called in any thread
+    std::function<void()> reopen_log;  ///< must not block
+  };
   /// Everything but the loop. `open_files`: the soft limit before it was raised for us.
-  static Result<std::unique_ptr<Daemon>> create(Config config, spdlog::logger& log, uint64_t open_files, Reload reload);
+  static Result<std::unique_ptr<Daemon>> create(Config config, spdlog::logger& log, uint64_t open_files, Again again);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -44,8 +49,8 @@ class Daemon {
   void run();
 
  private:
-  Daemon(Config config, spdlog::logger& log, Reload reload)
-      : config_(std::move(config)), log_(log), reload_(std::move(reload)) {}
+  Daemon(Config config, spdlog::logger& log, Again again)
+      : config_(std::move(config)), log_(log), again_(std::move(again)) {}
   Result<void> prepare(uint64_t open_files);
   Result<void> prepare_parts(Cgroup cgroup, uint64_t open_files);
   Result<void> listen();
@@ -76,8 +81,8 @@ class Daemon {
   Config config_;
   std::unique_ptr<Guardian> guardian_;
   spdlog::logger& log_;
-  Reload reload_;
-  UniqueFd lock_, signals_;
+  Again again_;
+  UniqueFd lock_, state_lock_, signals_;
   std::unique_ptr<EventLoop> loop_;
   Closer closer_;
   std::unique_ptr<Rereader> rereader_;

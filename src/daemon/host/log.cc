@@ -42,7 +42,8 @@ Line own_line(spdlog::level::level_enum level, const std::string& text) {
 }  // namespace
 
 struct Log::Queue {
-  spdlog::sink_ptr target;
+  spdlog::sink_ptr target;                  ///< the thread's
+  std::function<spdlog::sink_ptr()> again;  ///< makes another one
   std::mutex mutex;
   std::condition_variable filled, emptied;
   // Guarded by it:
@@ -50,7 +51,7 @@ struct Log::Queue {
   size_t bytes = 0;  ///< of lines, and of those that are being written
   uint64_t lost = 0;
   LogLimit limit;
-  bool writing = false, ending = false, ended = false;
+  bool writing = false, ending = false, ended = false, reopening = false;
   bool asleep = false;  ///< the thread, until something comes
   /// Everything is written.
   std::atomic<bool> settled = true;
@@ -60,6 +61,7 @@ struct Log::Queue {
   void run();
   std::deque<Line> take();
   void write(const std::deque<Line>& taken) const;
+  std::deque<Line> reopen();
 };
 
 void Log::Queue::add(const spdlog::details::log_msg& line) {
@@ -106,15 +108,29 @@ void Log::Queue::write(const std::deque<Line>& taken) const {
   }
 }
 
+/// What is to be said of it.
+std::deque<Line> Log::Queue::reopen() {
+  try {
+    spdlog::sink_ptr opened = again();
+    opened->set_pattern(kPattern);
+    target = std::move(opened);
+    return {};
+  } catch (const std::exception& error) {
+    return {own_line(spdlog::level::err, std::string("the log is not opened again: ") + error.what())};
+  }
+}
+
 void Log::Queue::run() {
   std::unique_lock lock(mutex);
   for (;;) {
     std::deque<Line> taken = take();
-    if (!taken.empty()) {
+    const bool reopens = std::exchange(reopening, false);
+    if (!taken.empty() || reopens) {
       const size_t taken_bytes = bytes;
       writing = true;
       lock.unlock();
       write(taken);
+      if (reopens) write(reopen());
       lock.lock();
       writing = false;
       bytes -= taken_bytes;
@@ -146,7 +162,8 @@ class Log::Entrance : public spdlog::sinks::sink {
   std::shared_ptr<Queue> queue_;
 };
 
-Log::Log(spdlog::sink_ptr target) : queue_(std::make_shared<Queue>()) {
+Log::Log(spdlog::sink_ptr target, std::function<spdlog::sink_ptr()> again) : queue_(std::make_shared<Queue>()) {
+  queue_->again = std::move(again);
   target->set_pattern(kPattern);
   queue_->target = std::move(target);
   logger_ = std::make_unique<spdlog::logger>(kName, std::make_shared<Entrance>(queue_));
@@ -155,18 +172,28 @@ Log::Log(spdlog::sink_ptr target) : queue_(std::make_shared<Queue>()) {
 
 Result<std::unique_ptr<Log>> Log::start(const std::filesystem::path& file) {
   if (file.empty()) return std::make_unique<Log>(std::make_shared<spdlog::sinks::stderr_color_sink_st>());
+  auto open = [name = file.string()]() -> spdlog::sink_ptr {
+    return std::make_shared<spdlog::sinks::rotating_file_sink_st>(name, kLogFileBytes, kLogFiles - 1);
+  };
   try {
-    return std::make_unique<Log>(
-        std::make_shared<spdlog::sinks::rotating_file_sink_st>(file.string(), kLogFileBytes, kLogFiles - 1));
+    return std::make_unique<Log>(open(), open);
   } catch (const spdlog::spdlog_ex& error) {
     return fail(Code::kInvalidArgument, std::string("the log: ") + error.what() + "; choose another --log-file");
   }
 }
 
+void Log::reopen() {
+  if (!queue_->again) return;
+  std::lock_guard lock(queue_->mutex);
+  queue_->reopening = true;
+  queue_->filled.notify_one();
+}
+
 bool Log::flush(uint64_t patience_ms) {
   std::unique_lock lock(queue_->mutex);
-  return queue_->emptied.wait_for(lock, std::chrono::milliseconds(patience_ms),
-                                  [this] { return queue_->lines.empty() && !queue_->writing && queue_->lost == 0; });
+  return queue_->emptied.wait_for(lock, std::chrono::milliseconds(patience_ms), [this] {
+    return queue_->lines.empty() && !queue_->writing && !queue_->reopening && queue_->lost == 0;
+  });
 }
 
 Log::~Log() { end(); }

@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <latch>
 #include <mutex>
 
@@ -140,6 +143,34 @@ TEST_F(LogFile, FilesAreBounded) {
     }
   EXPECT_LE(bytes(), kLogFiles * kLogFileBytes);
   EXPECT_GT(bytes(), kLogFileBytes) << "the file before is still there";
+}
+
+TEST_F(LogFile, IsOpenedAgainWhereItWasMovedAway) {
+  const auto text = [](const std::filesystem::path& file) {
+    std::ifstream in(file);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const std::filesystem::path file = folder / "amalgamd.log", moved = folder / "yesterday";
+  auto log = Log::start(file);
+  ASSERT_TRUE(log) << log.error().text();
+  (*log)->logger().info("early");
+  ASSERT_TRUE((*log)->flush(kLongMs));
+  std::filesystem::rename(file, moved);
+  (*log)->reopen();
+  ASSERT_TRUE((*log)->flush(kLongMs)) << "also while it is silent";
+  (*log)->logger().info("late");
+  ASSERT_TRUE((*log)->flush(kLongMs));
+  EXPECT_NE(text(moved).find("early"), std::string::npos);
+  EXPECT_EQ(text(moved).find("late"), std::string::npos);
+  EXPECT_NE(text(file).find("late"), std::string::npos);
+
+  std::filesystem::rename(file, folder / "today");
+  std::filesystem::create_directory(file);
+  (*log)->reopen();
+  (*log)->logger().info("goes on");
+  ASSERT_TRUE((*log)->flush(kLongMs));
+  EXPECT_NE(text(folder / "today").find("the log is not opened again"), std::string::npos);
+  EXPECT_NE(text(folder / "today").find("goes on"), std::string::npos);
 }
 
 TEST_F(LogFile, AFileThatCannotBeWrittenIsRefused) {

@@ -53,6 +53,29 @@ Result<void> make_parents(const fs::path& folder) {
   return fail(Code::kPermissionDenied, "others can rename what lies in " + parent.string() + "; choose another place");
 }
 
+/// A lock that ends with the process that holds it; its number is in the file, for those who come too late.
+Result<UniqueFd> lock_file(const std::string& path, const std::string& holder_does, const std::string& advice) {
+  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!lock) return fail(system_error("open " + path, errno));
+  struct stat info{};
+  if (::fstat(lock.get(), &info) != 0) return fail(system_error("look at " + path, errno));
+  // In /tmp anybody may have been first, also with another name of a file of ours.
+  if (!S_ISREG(info.st_mode) || !is_trusted(info) || info.st_nlink != 1)
+    return fail(Code::kPermissionDenied, path + " is there and is no lock of ours; name another place");
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    char holder[24] = {};
+    ssize_t n = ::pread(lock.get(), holder, sizeof holder - 1, 0);
+    std::string pid(holder, n > 0 ? static_cast<size_t>(n) : 0);
+    while (pid.ends_with('\n')) pid.pop_back();
+    return fail(Code::kUnavailable,
+                "another amalgamd (pid " + (pid.empty() ? "unknown" : pid) + ") " + holder_does + "; " + advice);
+  }
+  std::string text = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), text.data(), text.size(), 0) < 0)
+    return fail(system_error("write " + path, errno));
+  return lock;
+}
+
 }  // namespace
 
 fs::path default_socket(bool system) {
@@ -111,13 +134,15 @@ Result<void> make_folder(const fs::path& given, mode_t mode, Neighbours neighbou
   if (!made && errno != EEXIST) return fail(system_error("make folder " + folder.string(), errno));
   struct stat info{};
   if (::lstat(folder.c_str(), &info) != 0) return fail(system_error("look at " + folder.string(), errno));
-  if (!S_ISDIR(info.st_mode))
+  // Whatever it is, it may be dear to somebody: nobody is told to remove it.
+  if (S_ISLNK(info.st_mode))
     return fail(Code::kPermissionDenied,
-                folder.string() + " is no folder" +
-                    (S_ISLNK(info.st_mode) ? ", but a link, which anybody may have put there" : "") + "; remove it");
+                folder.string() + " is no folder, but a link, which anybody may have put there; name the folder itself");
+  if (!S_ISDIR(info.st_mode))
+    return fail(Code::kInvalidArgument, folder.string() + " is there and is no folder; name another place");
   if (!is_trusted(info))
     return fail(Code::kPermissionDenied,
-                folder.string() + " belongs to user id " + std::to_string(info.st_uid) + "; remove it, or name another");
+                folder.string() + " belongs to user id " + std::to_string(info.st_uid) + "; name another place");
   bool sticky = (info.st_mode & S_ISVTX) != 0 && neighbours == Neighbours::kSticky;
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !sticky)
     return fail(Code::kPermissionDenied, folder.string() + " can be written to by others; chmod go-w " + folder.string());
@@ -127,26 +152,13 @@ Result<void> make_folder(const fs::path& given, mode_t mode, Neighbours neighbou
 }
 
 Result<UniqueFd> lock_socket(const fs::path& socket) {
-  std::string path = socket.string() + ".lock";
-  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!lock) return fail(system_error("open " + path, errno));
-  struct stat info{};
-  if (::fstat(lock.get(), &info) != 0) return fail(system_error("look at " + path, errno));
-  // In /tmp anybody may have been first, also with another name of a file of ours.
-  if (!S_ISREG(info.st_mode) || !is_trusted(info) || info.st_nlink != 1)
-    return fail(Code::kPermissionDenied, path + " is not a file of ours; remove it");
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    char holder[24] = {};
-    ssize_t n = ::pread(lock.get(), holder, sizeof holder - 1, 0);
-    std::string pid(holder, n > 0 ? static_cast<size_t>(n) : 0);
-    while (pid.ends_with('\n')) pid.pop_back();
-    return fail(Code::kUnavailable, "another amalgamd (pid " + (pid.empty() ? "unknown" : pid) + ") serves " +
-                                        socket.string() + "; end it with `amalgam shutdown`, or give another --socket");
-  }
-  std::string text = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), text.data(), text.size(), 0) < 0)
-    return fail(system_error("write " + path, errno));
-  return lock;
+  return lock_file(socket.string() + ".lock", "serves " + socket.string(),
+                   "end it with `amalgam --socket " + socket.string() + " shutdown`, or give another --socket");
+}
+
+Result<UniqueFd> lock_state(const fs::path& state_dir, const fs::path& socket) {
+  const fs::path file = state_file(state_dir, socket);
+  return lock_file(file.string() + ".lock", "keeps its state in " + file.string(), "end it, or give another --state-dir");
 }
 
 }  // namespace amalgam::daemon

@@ -37,11 +37,15 @@ enum class Neighbours : uint8_t {
   kNone,    ///< nobody: what lies there is ours
   kSticky,  ///< anybody, where the sticky bit keeps them from taking ours away, as in /tmp
 };
-/// Makes a folder, and those above it. What is there already is not followed and not believed: kPermissionDenied if it is a
-/// link or no folder, if somebody else (not root) owns it, or if others may write to it or put another one in its place.
+/// Makes a folder, and those above it. What is there already is not followed and not believed: kInvalidArgument if it is no
+/// folder; kPermissionDenied if it is a link, if somebody else (not root) owns it, or if others may write to it or put
+/// another one in its place.
 Result<void> make_folder(const std::filesystem::path& folder, mode_t mode, Neighbours neighbours = Neighbours::kNone);
 /// Takes the lock of a socket, for as long as the result is open. kUnavailable names who holds it; kPermissionDenied: its
 /// file is somebody else's.
 Result<UniqueFd> lock_socket(const std::filesystem::path& socket);
+/// The same of its state file: where a socket's path is not the whole truth (containers that share a state folder), another
+/// daemon could take sessions from this one's guardian.
+Result<UniqueFd> lock_state(const std::filesystem::path& state_dir, const std::filesystem::path& socket);
 
 }  // namespace amalgam::daemon

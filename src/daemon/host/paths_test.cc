@@ -93,7 +93,10 @@ TEST_F(Folders, OthersMayNotPutAnotherInTheirPlace) {
 
 TEST_F(Folders, AFileIsNone) {
   std::ofstream(place / "file") << "text";
-  expect_refused(place / "file", "no folder");
+  auto refused = make_folder(place / "file", 0700);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kInvalidArgument);
+  EXPECT_EQ(refused.error().message, (place / "file").string() + " is there and is no folder; name another place");
 }
 
 TEST_F(Folders, OthersOwnNone) {
@@ -130,6 +133,20 @@ TEST_F(Folders, ALockIsAFileOfOurs) {
   auto held = lock_socket(socket);
   ASSERT_TRUE(held) << held.error().text();
   EXPECT_EQ(lock_socket(socket).error().code, Code::kUnavailable);
+}
+
+TEST_F(Folders, AStateFileHasOneDaemon) {
+  auto held = lock_state(place, "/run/one.sock");
+  ASSERT_TRUE(held) << held.error().text();
+  auto second = lock_state(place, "/run/one.sock");
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Code::kUnavailable);
+  for (const std::string& word :
+       {"pid " + std::to_string(::getpid()), state_file(place, "/run/one.sock").string(), std::string("--state-dir")})
+    EXPECT_NE(second.error().message.find(word), std::string::npos) << second.error().message;
+  EXPECT_TRUE(lock_state(place, "/run/two.sock")) << "a folder is for any number of sockets";
+  held->reset();
+  EXPECT_TRUE(lock_state(place, "/run/one.sock"));
 }
 
 }  // namespace

@@ -41,16 +41,21 @@ Result<void> Server::open_socket() {
                                             std::to_string(sizeof address.sun_path - 1) +
                                             " characters; choose a shorter one with --socket");
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  socket_.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket_) return fail(system_error("socket", errno));
-  if (options_.forbids_descriptors) forbid_descriptors(socket_.get());
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return fail(system_error("socket", errno));
+  if (options_.forbids_descriptors) forbid_descriptors(socket.get());
+  // What an earlier daemon left may go, and nothing else.
+  struct stat there{};
+  if (::lstat(path.c_str(), &there) == 0 && !S_ISSOCK(there.st_mode))
+    return fail(Code::kInvalidArgument, path + " is there and is no socket; choose another place with --socket");
   ::unlink(path.c_str());
   // Nobody may connect between bind and chmod.
   mode_t before = ::umask(0177);
-  int bound = ::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  int bound = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   int error = errno;
   ::umask(before);
   if (bound != 0) return fail(system_error("bind " + path, error));
+  socket_ = std::move(socket);  // whose path goes with it
   if (::chmod(path.c_str(), options_.mode) != 0 || ::listen(socket_.get(), SOMAXCONN) != 0)
     return fail(system_error("listen at " + path, errno));
   return {};

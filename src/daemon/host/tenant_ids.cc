@@ -37,7 +37,7 @@ Result<TenantIds::Tenant> TenantIds::at(const std::string& name, uid_t wanted) {
   struct stat status{};
   if (::lstat(own.c_str(), &status) == 0) {
     if (!S_ISDIR(status.st_mode) || !range_.holds(status.st_uid) || status.st_gid != status.st_uid)
-      return fail(Code::kPermissionDenied, own.string() + " is not a cache folder of a worker's user; remove it");
+      return fail(Code::kPermissionDenied, own.string() + " is not a cache folder of a worker's user; move it away");
     return Tenant{true, status.st_uid, own.string()};
   }
   if (wanted == 0) {

@@ -44,11 +44,20 @@ constexpr const char* kDropAll =
 static_assert(static_cast<int>(model::Priority::kNormal) == 2, "the schema's default");
 
 Error sqlite_error(sqlite3* db, const std::string& what) {
-  std::string text = "state file: " + what + ": " + (db != nullptr ? sqlite3_errmsg(db) : "out of memory");
   const int code = db != nullptr ? sqlite3_errcode(db) : SQLITE_NOMEM;
-  if (code != SQLITE_FULL && code != SQLITE_IOERR) return Error(Code::kInternal, std::move(text));
-  const char* file = sqlite3_db_filename(db, "main");
-  return Error(Code::kUnavailable, text + "; make room where " + (file != nullptr ? file : "it") + " lies, and try again");
+  const char* file = db != nullptr ? sqlite3_db_filename(db, "main") : nullptr;
+  std::string text = std::string("state file ") + (file != nullptr ? file : "") + ": " + what + ": " +
+                     (db != nullptr ? sqlite3_errmsg(db) : "out of memory");
+  switch (code) {
+    case SQLITE_FULL:
+    case SQLITE_IOERR: return Error(Code::kUnavailable, text + "; make room on its disk, and try again");
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+      return Error(Code::kPermissionDenied, text + "; let the daemon write there, or give another --state-dir");
+    case SQLITE_BUSY: return Error(Code::kUnavailable, text + "; another program has it: end that one");
+    default: return Error(Code::kInternal, std::move(text));
+  }
 }
 
 Result<void> execute(sqlite3* db, const char* sql) {
@@ -155,7 +164,7 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, bo
     int opened =
         sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     std::unique_ptr<Store> store(new Store(db));
-    if (opened != SQLITE_OK) return fail(sqlite_error(db, "open " + file.string()));
+    if (opened != SQLITE_OK) return fail(sqlite_error(db, "open"));
     ::chmod(file.c_str(), 0600);  // the tokens of slices are in it
     auto ready = store->prepare();
     if (ready) return store;

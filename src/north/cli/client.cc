@@ -8,22 +8,27 @@ namespace {
 
 constexpr int kGoneMs = 10'000;
 
+/// `named_by`: the option or variable that names this socket; empty: it is the usual one.
+std::string advice(const std::string& path, const std::string& named_by) {
+  if (named_by.empty()) return "; `amalgam run -- PROGRAM` starts one for you, or the system's administrator one for all";
+  return ", which " + named_by + " names; start one there with `amalgamd --socket " + path + "`, or do without " + named_by +
+         ": then the usual places are looked at, and `amalgam run` starts a daemon of your own";
+}
+
 }  // namespace
 
 Result<Client> Client::connect(const std::string& socket) {
   std::string path = socket.empty() ? protocol::default_socket_path() : socket;
+  const std::string named_by = !socket.empty() ? "--socket" : ::getenv("AMALGAM_SOCKET") != nullptr ? "AMALGAM_SOCKET" : "";
   auto channel = protocol::Channel::connect(path);
-  if (!channel && socket.empty() && ::getenv("AMALGAM_SOCKET") == nullptr && path != protocol::user_socket_path()) {
+  if (!channel && named_by.empty() && path != protocol::user_socket_path()) {
     path = protocol::user_socket_path();
     channel = protocol::Channel::connect(path);
   }
   if (channel) return Client(std::move(*channel), std::move(path));
   Error error = std::move(channel.error());
-  if (error.code == Code::kNotFound || error.code == Code::kUnavailable)
-    return fail(error.code,
-                "no daemon answers at " + path +
-                    "; `amalgam run -- PROGRAM` starts one, or start amalgamd and name its socket with --socket");
-  return fail(std::move(error));
+  if (error.code != Code::kNotFound && error.code != Code::kUnavailable) return fail(std::move(error));
+  return fail(error.code, "no daemon answers at " + path + advice(path, named_by));
 }
 
 Error Client::say(Error error) const {

@@ -55,10 +55,12 @@ class Client {
   Client(protocol::Channel channel, std::string socket) : channel_(std::move(channel)), socket_(std::move(socket)) {}
   template <typename R, typename M>
   Result<R> call(const M& message, int timeout_ms = kAnswerMs) const {
-    auto reply = channel_.call<R>(message, timeout_ms);
-    if (!reply) return fail(say(std::move(reply.error())));
-    return reply;
+    auto sent = channel_.send(message);
+    auto packet = sent ? channel_.receive(timeout_ms) : Result<protocol::Packet>(std::unexpected(std::move(sent.error())));
+    if (!packet) return fail(say(std::move(packet.error())));
+    return packet->template as<R>();  // what the daemon refuses it says itself
   }
+  /// What is wrong with the connection, in words.
   Error say(Error error) const;
 
   protocol::Channel channel_;

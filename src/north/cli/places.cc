@@ -98,8 +98,13 @@ Result<void> make_private_folder(const fs::path& folder) {
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return fail(system_error("make " + folder.string(), errno));
   struct stat info{};
   if (::lstat(folder.c_str(), &info) != 0) return fail(system_error("look at " + folder.string(), errno));
-  if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 022) != 0)
-    return fail(Code::kPermissionDenied, folder.string() + " is not a folder that only you can write to; remove it");
+  if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid())
+    return fail(Code::kPermissionDenied,
+                folder.string() +
+                    " is not a folder of yours; name folders that are: XDG_RUNTIME_DIR for sockets, "
+                    "XDG_STATE_HOME for logs");
+  if ((info.st_mode & 022) != 0)
+    return fail(Code::kPermissionDenied, folder.string() + " can be written to by others; chmod go-w " + folder.string());
   return {};
 }
 

@@ -31,9 +31,7 @@ Result<Client> connect_or_start(const Invocation& invocation, const std::filesys
   // A socket that was named by hand belongs to a daemon that somebody else looks after.
   bool named = !invocation.socket.empty() || ::getenv("AMALGAM_SOCKET") != nullptr;
   bool absent = client.error().code == Code::kNotFound || client.error().code == Code::kUnavailable;
-  if (named && absent)
-    return fail(client.error().code, "no daemon answers at the socket that was named: " + client.error().message);
-  if (!absent) return client;
+  if (named || !absent) return client;
   auto daemon = Places::find_daemon(exe_folder);
   if (!daemon) return fail(std::move(daemon.error()));
   return start_daemon(*daemon, protocol::user_socket_path(), state_folder() / "amalgamd.log");

@@ -89,7 +89,7 @@ Result<void> make_cache(const std::string& folder, uid_t owner) {
   struct stat status{};
   if (::lstat(folder.c_str(), &status) != 0) return fail(system_error("cache folder " + folder, errno));
   if (!S_ISDIR(status.st_mode) || status.st_uid != owner || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    return fail(Code::kPermissionDenied, "cache folder " + folder + " is not this user's own alone; remove it");
+    return fail(Code::kPermissionDenied, "cache folder " + folder + " is not this user's own alone; move it away");
   return {};
 }
 
