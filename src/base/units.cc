@@ -58,16 +58,16 @@ std::string two_parts(uint64_t large, const char* large_unit, uint64_t small, co
   return text;
 }
 
-/// "k", "KiB", "kb" … as a power of 1024; empty and "b" are 0. -1: no unit.
-int power_of(std::string_view unit) {
+/// "k", "KiB" … are powers of 1024, "kB" … of 1000; empty and "b" are 1. 0: no unit.
+double factor_of(std::string_view unit) {
   std::string name;
   for (char c : unit)
     if (c != ' ') name += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  if (name.empty() || name == "b") return 0;
-  size_t power = std::string_view("kmgt").find(name[0]);
+  if (name.empty() || name == "b") return 1;
+  size_t letter = std::string_view("kmgt").find(name[0]);
   std::string_view rest = std::string_view(name).substr(1);
-  return power == std::string_view::npos || !(rest.empty() || rest == "b" || rest == "ib") ? -1
-                                                                                           : static_cast<int>(power + 1);
+  if (letter == std::string_view::npos || !(rest.empty() || rest == "b" || rest == "ib")) return 0;
+  return std::pow(rest == "b" ? 1000.0 : 1024.0, static_cast<double>(letter + 1));
 }
 
 }  // namespace
@@ -85,16 +85,16 @@ std::string format_bytes(uint64_t bytes) {
 }
 
 Result<uint64_t> parse_bytes(std::string_view text) {
-  auto wrong = [] { return fail(Code::kInvalidArgument, "a size, such as 512MiB, 2GiB, 2G or 1048576"); };
+  auto wrong = [] { return fail(Code::kInvalidArgument, "a size, such as 512MiB, 2GiB, 5GB (5*10^9) or 1048576"); };
   double value = 0;
   std::string_view unit = text;
   if (!take_number(unit, value)) return wrong();
   std::string_view digits = text.substr(0, text.size() - unit.size());
-  int power = power_of(unit);
-  if (power < 0) return wrong();
-  double bytes = std::ldexp(value, 10 * power);
+  double factor = factor_of(unit);
+  if (factor == 0) return wrong();
+  double bytes = value * factor;
   if (!(bytes >= 1) || bytes >= 0x1p63) return wrong();
-  if (power != 0) return static_cast<uint64_t>(bytes);
+  if (factor != 1) return static_cast<uint64_t>(bytes);
   // Plain bytes are read as an integer, since a double holds only 53 bits of them.
   uint64_t exact = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), exact);

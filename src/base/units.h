@@ -23,7 +23,7 @@ inline constexpr uint32_t kWholePpm = 1'000'000;  ///< all of something, in part
 
 /// "0", "640 B", "1.5 GiB": three digits at most before the unit.
 std::string format_bytes(uint64_t bytes);
-/// Zero, signs, rest text and anything over 2^63 are refused.
+/// "5GiB" and "5G" are 5 * 2^30, "5GB" is 5 * 10^9. Zero, signs, rest text and anything over 2^63 are refused.
 Result<uint64_t> parse_bytes(std::string_view text);
 
 /// "30%", "12.5%".

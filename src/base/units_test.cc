@@ -37,7 +37,11 @@ TEST(ParseBytes, TakesWhatPeopleWrite) {
   EXPECT_EQ(parse_bytes("512MiB").value(), 512 * kMiB);
   EXPECT_EQ(parse_bytes("2GiB").value(), 2 * kGiB);
   EXPECT_EQ(parse_bytes("2G").value(), 2 * kGiB);
-  EXPECT_EQ(parse_bytes("2gb").value(), 2 * kGiB);
+  EXPECT_EQ(parse_bytes("2g").value(), 2 * kGiB);
+  EXPECT_EQ(parse_bytes("5GB").value(), 5'000'000'000u);
+  EXPECT_EQ(parse_bytes("1.5 kb").value(), 1500u);
+  EXPECT_EQ(parse_bytes("3MB").value(), 3'000'000u);
+  EXPECT_EQ(parse_bytes("7TB").value(), 7'000'000'000'000u);
   EXPECT_EQ(parse_bytes("1.5 GiB").value(), kGiB * 3 / 2);
   EXPECT_EQ(parse_bytes("1048576").value(), kMiB);
   EXPECT_EQ(parse_bytes("9007199254740993").value(), 9007199254740993u);

@@ -28,7 +28,7 @@ struct Confinement {
   bool group = false;         ///< a cgroup of its own: it ends whole, and its time is counted whole
   bool group_memory = false;  ///< which bounds its memory
   bool group_tasks = false;   ///< and how many processes and threads it has
-  std::string missing;        ///< why a wall that was tried is not there
+  std::string missing;        ///< why the walls that lack are not there
 
   bool operator==(const Confinement&) const = default;
   bool has(uint32_t of) const { return (spaces & of) == of; }

@@ -101,7 +101,8 @@ Result<Slo> parse_slo(std::string_view text) {
   Slo slo;
   if (text == kNone) return slo;
   auto wrong = [] {
-    return fail(Code::kInvalidArgument, "a latency for 99 of 100 launches, such as p99=5ms or p99=800us, or none");
+    return fail(Code::kInvalidArgument,
+                "a latency and of how many launches, p50 to p99.99, such as p99=5ms for 99 of 100, or none");
   };
   size_t equals = text.find('=');
   if (!text.starts_with('p') || equals == std::string_view::npos) return wrong();

@@ -85,7 +85,7 @@ class Terms(unittest.TestCase):
                 # Refused: nothing changes, and the reason is there.
                 self.assertIn("more than a quota of 2 MiB", self.refused(pool, "set", number, "--memory", "2MiB",
                                                                          "--priority", "high"))
-                self.assertIn("free of", self.refused(pool, "set", number, "--memory", "1024TiB", "--share", "1%"))
+                self.assertIn("in all", self.refused(pool, "set", number, "--memory", "1024TiB", "--share", "1%"))
                 self.assertIn("cap 10% is below share 60%", self.refused(pool, "set", number, "--cap", "10%"))
                 self.assertIn("between 1% and 100%", self.refused(pool, "set", number, "--share", "130%"))
                 self.assertIn("see `amalgam ps`", self.refused(pool, "set", number + 1000, "--share", "1%"))

@@ -52,14 +52,21 @@ Result<void> Ledger::create_slice(uint64_t slice, const std::string& name, std::
     auto found = pools_.find(pool);
     if (found == pools_.end()) return fail(Code::kNotFound, "there is no memory pool " + pool);
     if (quota <= free_of(found->second)) continue;
-    std::string holders = pool_holders(pool);
-    return fail(Code::kOutOfMemory, "slice \"" + name + "\" asks for " + format_bytes(quota) + ", but pool " + pool +
-                                        " has " + format_bytes(free_of(found->second)) + " free of " +
-                                        format_bytes(found->second.capacity) + (holders.empty() ? "" : "; " + holders));
+    return fail(Code::kOutOfMemory, "slice \"" + name + "\" asks for " + format_bytes(quota) + ", " + lack(pool, quota));
   }
   Slice& made = slices_.emplace(slice, Slice{name, std::move(pools), quota, 0, 0, account}).first->second;
   take(made, quota);
   return {};
+}
+
+/// What one pool cannot give, now or ever.
+std::string Ledger::lack(const std::string& name, uint64_t quota) const {
+  const PoolState& pool = pools_.at(name);
+  if (quota > pool.capacity)
+    return "more than pool " + name + " has: " + format_bytes(pool.capacity) + " in all (MEMORY of `amalgam devices`)";
+  const std::string holders = pool_holders(name);
+  return "but pool " + name + " has " + format_bytes(free_of(pool)) + " free of " + format_bytes(pool.capacity) +
+         (holders.empty() ? "" : "; " + holders);
 }
 
 void Ledger::take(const Slice& slice, uint64_t bytes) {
@@ -111,10 +118,8 @@ Result<void> Ledger::set_quota(uint64_t slice, uint64_t quota) {
   for (const std::string& name : of.pools) {
     const PoolState& pool = pools_.at(name);
     if (more <= free_of(pool)) continue;
-    std::string holders = pool_holders(name);
-    return fail(Code::kOutOfMemory, "slice \"" + of.name + "\" asks for " + format_bytes(more) + " more, but pool " + name +
-                                        " has " + format_bytes(free_of(pool)) + " free of " + format_bytes(pool.capacity) +
-                                        (holders.empty() ? "" : "; ") + holders);
+    return fail(Code::kOutOfMemory,
+                "slice \"" + of.name + "\" asks for " + format_bytes(more) + " more, " + lack(name, after));
   }
   put_back(of, before);
   take(of, after);

@@ -131,6 +131,7 @@ class Ledger {
   void subtract(Session& session, uint64_t& part, uint64_t bytes);
   bool shares_bound(const Slice& slice, const Bound& bound, const Session& other) const;
   std::string refusal(const Slice& slice, const Bound& bound, uint64_t bytes) const;
+  std::string lack(const std::string& pool, uint64_t quota) const;
   std::string pool_holders(const std::string& pool) const;
   std::string slice_holders(const Slice& slice) const;
 

@@ -28,6 +28,8 @@ TEST_F(LedgerTest, QuotaIsReservedWhenTheSliceIsMade) {
   EXPECT_EQ(refused.error().code, Code::kOutOfMemory);
   EXPECT_EQ(refused.error().message,
             "slice \"b\" asks for 400 MiB, but pool host has 324 MiB free of 1 GiB; slice \"a\" holds 700 MiB");
+  EXPECT_EQ(ledger.create_slice(2, "b", {"host"}, 999 * 1024 * kGiB).error().message,
+            "slice \"b\" asks for 999 TiB, more than pool host has: 1 GiB in all (MEMORY of `amalgam devices`)");
   ledger.remove_slice(1);
   EXPECT_TRUE(ledger.create_slice(2, "b", {"host"}, 400 * kMiB));
 }

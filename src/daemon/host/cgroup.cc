@@ -85,6 +85,18 @@ void hand_down_all(const std::string& group) {
   if (write_to(aside + "/cgroup.procs", std::to_string(::getpid()))) hand_down(group);
 }
 
+/// Why groups below `base` have not both controllers.
+std::string why_unbounded(const std::string& mount, const std::string& base) {
+  const std::string offered = read_from(base + "/cgroup.controllers");
+  if (has_word(offered, "memory") && has_word(offered, "pids"))
+    return "the controllers memory and pids cannot be handed down from " + base +
+           ", where other processes are; let the daemon begin in a group of its own below it (DelegateSubgroup=daemon)";
+  if (base == mount || !has_word(read_from(mount + "/cgroup.controllers"), "memory"))
+    return "cgroup v2 has not both controllers, memory and pids (they may be mounted as v1; boot with "
+           "systemd.unified_cgroup_hierarchy=1)";
+  return "the controllers memory and pids are not given to " + base + "; have them delegated (Delegate=yes)";
+}
+
 /// Of workers that ended while no daemon ran.
 void sweep(const std::string& folder) {
   std::error_code error;
@@ -155,6 +167,7 @@ Cgroup Cgroup::find(const std::string& name) {
   const std::string have = read_from(place + "/cgroup.subtree_control");
   found.memory_ = has_word(have, "memory");
   found.tasks_ = has_word(have, "pids");
+  if (!found.memory_ || !found.tasks_) found.missing_ = why_unbounded(mount, base);
   return found;
 }
 

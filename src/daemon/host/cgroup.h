@@ -53,7 +53,7 @@ class Cgroup {
     std::string folder_;
   };
 
-  /// Where groups can be made. Never an error: why not is what missing() says.
+  /// Where groups can be made. Never an error: why not, or why they bound nothing, is what missing() says.
   static Cgroup find(const std::string& name);
 
   /// A group with the process in it.

@@ -89,6 +89,21 @@ void put_an_end(const Process& process) {
   ::waitid(P_PIDFD, static_cast<id_t>(process.pidfd.get()), &info, WEXITED);
 }
 
+/// A reason for each wall that is not there. `spaces`: what the kernel said of name spaces.
+std::string why_missing(const model::Confinement& has, const std::string& spaces, const Cgroup& cgroup) {
+  std::string text;
+  auto add = [&text](bool there, const std::string& why) {
+    if (!there && !why.empty()) text += (text.empty() ? "" : "; ") + why;
+  };
+  add(has.own_user, "only a daemon that is root has user ids to give");
+  add(has.no_capabilities, "workers keep capabilities, which only CAP_SETPCAP takes away");
+  add(has.calls, "the kernel has no seccomp filters");
+  add(has.landlock_abi > 0, "the kernel has no Landlock, or it is not in its lsm= list");
+  add(has.has(model::kWalls), spaces);
+  add(has.group && has.group_memory && has.group_tasks, cgroup.missing());
+  return text;
+}
+
 constexpr const char* kSystemAdvice =
     "; run a system daemon as root, with CAP_SETUID, CAP_SETGID and CAP_CHOWN, or one daemon a user (system = false)";
 
@@ -140,9 +155,7 @@ Result<void> Launcher::find_walls() {
       continue;
     }
     confinement_ = std::move(*has);
-    std::string& missing = confinement_.missing;
-    if (!confinement_.has(model::kWalls)) missing = first;
-    if (!options_.cgroup.there()) missing += (missing.empty() ? "" : "; ") + options_.cgroup.missing();
+    confinement_.missing = why_missing(confinement_, first, options_.cgroup);
     return {};
   }
   return {};

@@ -17,7 +17,10 @@ namespace {
 
 fs::path from_environment(const char* variable, const char* below_home) {
   if (const char* named = ::getenv(variable); named != nullptr && *named == '/') return fs::path(named) / "amalgam";
-  if (const char* home = ::getenv("HOME"); home != nullptr && *home == '/') return fs::path(home) / below_home / "amalgam";
+  // Accounts of services have homes that are not there; nothing is made in their place.
+  std::error_code ignored;
+  if (const char* home = ::getenv("HOME"); home != nullptr && *home == '/' && fs::is_directory(home, ignored))
+    return fs::path(home) / below_home / "amalgam";
   return {};
 }
 

@@ -110,7 +110,10 @@ Result<void> make_private_folder(const fs::path& folder) {
 
 fs::path state_folder() {
   if (const char* state = ::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') return fs::path(state) / "amalgam";
-  if (const char* home = ::getenv("HOME"); home != nullptr && *home == '/') return fs::path(home) / ".local/state/amalgam";
+  // Accounts of services have homes that are not there; nothing is made in their place.
+  std::error_code ignored;
+  if (const char* home = ::getenv("HOME"); home != nullptr && *home == '/' && fs::is_directory(home, ignored))
+    return fs::path(home) / ".local/state/amalgam";
   return fs::path(protocol::user_socket_path()).parent_path();
 }
 

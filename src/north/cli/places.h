@@ -39,7 +39,7 @@ Result<std::filesystem::path> own_folder();
 /// Makes `folder` (0700) if it is not there. kPermissionDenied if it belongs to somebody else or others may write to it.
 Result<void> make_private_folder(const std::filesystem::path& folder);
 
-/// $XDG_STATE_HOME/amalgam, else ~/.local/state/amalgam, else the folder of the user's socket.
+/// $XDG_STATE_HOME/amalgam, else ~/.local/state/amalgam where there is a home, else the folder of the user's socket.
 std::filesystem::path state_folder();
 
 }  // namespace amalgam::cli

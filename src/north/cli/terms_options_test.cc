@@ -35,7 +35,7 @@ TEST(TermsOptions, ErrorsNameTheOptionAndTheRemedy) {
   EXPECT_EQ(complaint({"30"}), "--share 30: per cent, with its sign, such as 30% or 12.5%, or none");
   EXPECT_EQ(complaint({"", "", "urgent"}), "--priority urgent: one of realtime, high, normal, low, idle");
   EXPECT_EQ(complaint({"", "", "", "5ms"}),
-            "--slo 5ms: a latency for 99 of 100 launches, such as p99=5ms or p99=800us, or none");
+            "--slo 5ms: a latency and of how many launches, p50 to p99.99, such as p99=5ms for 99 of 100, or none");
   EXPECT_NE(complaint({"", "", "", "", "lots"}).find("--memory lots: "), std::string::npos);
   EXPECT_EQ(complaint({"50%", "30%"}), "cap 30% is below share 50%; raise the cap, or lower the share");
   EXPECT_EQ(complaint({"50%", "none"}), "");

@@ -78,7 +78,8 @@ std::string own_cache() {
   std::string base = variable("AMALGAM_DRIVER_CACHE");
   if (!base.empty()) return base;
   base = variable("XDG_CACHE_HOME");
-  if (base.empty() && !variable("HOME").empty()) base = variable("HOME") + "/.cache";
+  std::error_code ignored;
+  if (const std::string home = variable("HOME"); base.empty() && fs::is_directory(home, ignored)) base = home + "/.cache";
   return base.empty() ? "/tmp/amalgam-cache-" + std::to_string(::getuid()) : base + "/amalgam/drivers";
 }
 
