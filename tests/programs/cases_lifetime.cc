@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reference counts and releases in every order: what is released right after an enqueue lives until the work is done.
+#include <unistd.h>
+
 #include <atomic>
 #include <mutex>
 
@@ -196,6 +198,49 @@ void host_pointer_freed_in_callback() {
   CHECK(eventually([] { return gone == 1; }));
 }
 
+void CL_CALLBACK count_end(cl_mem, void* user) { ++*static_cast<std::atomic<int>*>(user); }
+
+/// A program may end right after the release: what its callbacks do must not be lost.
+void destructor_callback_before_release_returns() {
+  Fixture f;
+  std::atomic<int> gone{0};
+  cl_mem unused = f.buffer(4096), used = f.buffer(64 * sizeof(int));
+  for (cl_mem mem : {unused, used}) CHECK_CL(clSetMemObjectDestructorCallback(mem, count_end, &gone));
+  CHECK_CL(clReleaseMemObject(unused));
+  CHECK_EQ(gone.load(), 1);
+  cl_kernel iota = f.kernel(kBasicSource, "iota");
+  set_args(iota, used);
+  launch(f.queue, iota, 64);
+  CHECK_CL(clFinish(f.queue));
+  CHECK_CL(clReleaseKernel(iota));
+  CHECK_CL(clReleaseMemObject(used));
+  CHECK_EQ(gone.load(), 2);
+}
+
+/// Until the last command that uses it has ended; and whoever has waited for that finds it done.
+void destructor_callback_after_commands() {
+  Fixture f;
+  std::atomic<int> gone{0};
+  cl_int code = 0;
+  cl_event gate = clCreateUserEvent(f.context, &code);
+  CHECK_CL(code);
+  cl_mem mem = f.buffer(64 * sizeof(int));
+  CHECK_CL(clSetMemObjectDestructorCallback(mem, count_end, &gone));
+  cl_kernel iota = f.kernel(kBasicSource, "iota");
+  set_args(iota, mem);
+  const size_t range = 64;
+  CHECK_CL(clEnqueueNDRangeKernel(f.queue, iota, 1, nullptr, &range, nullptr, 1, &gate, nullptr));
+  CHECK_CL(clFlush(f.queue));
+  CHECK_CL(clReleaseKernel(iota));
+  CHECK_CL(clReleaseMemObject(mem));
+  usleep(50'000);
+  CHECK_EQ(gone.load(), 0);
+  CHECK_CL(clSetUserEventStatus(gate, CL_COMPLETE));
+  CHECK_CL(clFinish(f.queue));
+  CHECK_EQ(gone.load(), 1);
+  CHECK_CL(clReleaseEvent(gate));
+}
+
 void program_released_before_kernel() {
   Fixture f;
   for (int i = 0; i < 5; ++i) {
@@ -224,6 +269,8 @@ constexpr Case kCases[] = {
     {"reference_counts", reference_counts},
     {"destructor_callbacks_in_reverse", destructor_callbacks_in_reverse},
     {"host_pointer_freed_in_callback", host_pointer_freed_in_callback},
+    {"destructor_callback_before_release_returns", destructor_callback_before_release_returns},
+    {"destructor_callback_after_commands", destructor_callback_after_commands},
     {"program_released_before_kernel", program_released_before_kernel},
 };
 

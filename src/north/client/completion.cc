@@ -21,6 +21,8 @@ constexpr uint64_t kPeerCheckNs = 100'000'000;  // how often a sleeping waiter l
 
 /// The session whose service thread this is.
 thread_local const Session* t_served = nullptr;
+/// This thread runs what was due: it waits for no other one that does.
+thread_local bool t_runs_due = false;
 
 }  // namespace
 
@@ -373,6 +375,54 @@ void Session::run_jobs() {
   }
 }
 
+void Session::after(Afterwards::Job job) {
+  if (dead()) return defer(std::move(job));
+  hold_service();
+  Afterwards::Until until = streams_under_way();
+  ask_streams(until);
+  afterwards_.add(std::move(until), [this, job = std::move(job)] {
+    job();
+    drop_service();
+  });
+  announce_progress();
+  nudge_service();
+}
+
+/// A stream that is not there any more has nobody whom its worker would tell how far it came.
+bool Session::has_come(protocol::ObjectId stream, uint64_t number) {
+  if (dead()) return true;
+  bool come = true;
+  ids_.find(stream, [&](Tracked* object) {
+    if (object->tracked_kind == Tracked::TrackedKind::kStream)
+      come = static_cast<Stream*>(object)->retired.load(std::memory_order_acquire) >= number;
+  });
+  return come;
+}
+
+bool Session::is_due() {
+  return !afterwards_.empty() && afterwards_.has_due([this](auto stream, auto number) { return has_come(stream, number); });
+}
+
+void Session::run_due() {
+  if (afterwards_.empty()) return;
+  running_due_.fetch_add(1, std::memory_order_seq_cst);
+  const bool nested = std::exchange(t_runs_due, true);
+  for (auto& job : afterwards_.take([this](auto stream, auto number) { return has_come(stream, number); })) job();
+  t_runs_due = nested;
+  running_due_.fetch_sub(1, std::memory_order_seq_cst);
+  announce_progress();
+}
+
+/// Also what other threads have taken: a program that has waited may end next.
+void Session::run_all_due() {
+  run_due();
+  for (;;) {
+    uint32_t seen = progress_.load(std::memory_order_seq_cst);
+    if (t_runs_due || is_service_thread() || running_due_.load(std::memory_order_seq_cst) == 0) return;
+    follow(seen, kPeerCheckNs);
+  }
+}
+
 void Session::need_service() {
   if (service_started_.exchange(true, std::memory_order_acq_rel)) {
     announce_progress();
@@ -406,11 +456,12 @@ void Session::service_loop() {
   for (;;) {
     uint32_t seen = progress_.load(std::memory_order_seq_cst);  // first: jobs, and waiters that leave, announce themselves
     run_jobs();
+    run_due();
     if (dead() && leave_service()) return;
     bool held = service_holds_.load(std::memory_order_acquire) > 0 && !dead();
     if (held && !is_off_duty() && leader_.try_lock()) {
       service_leads_.store(true, std::memory_order_seq_cst);
-      lead(is_off_duty, true);
+      lead([&] { return is_off_duty() || is_due(); }, true);
       service_leads_.store(false, std::memory_order_seq_cst);
       leader_.unlock();
       announce_progress();
@@ -423,7 +474,7 @@ void Session::service_loop() {
 /// A dead session needs its thread no more, until somebody has another job for it.
 bool Session::leave_service() {
   std::lock_guard lock(jobs_mutex_);
-  if (!jobs_.empty()) return false;
+  if (!jobs_.empty() || !afterwards_.empty()) return false;
   service_started_.store(false, std::memory_order_release);
   return true;
 }

@@ -94,6 +94,7 @@ void Session::abandon() {
   for (std::mutex* mutex : {&send_mutex_, &releases_mutex_, &leader_, &calls_mutex_, &jobs_mutex_, &parts_mutex_})
     new (mutex) std::mutex;
   gates_.after_fork();
+  afterwards_.after_fork();
   ids_.after_fork();
   staging_.after_fork();
 }
@@ -347,7 +348,7 @@ bool Session::hold_back() {
   // Who has waited so long for nothing is not made to wait again: it is this very thread that must do something else.
   uint64_t known = retired_.load();
   if (is_held() && (under_way() < kFull || stuck_at_.load() == known)) return under_way() < kFull;
-  ask_streams();
+  ask_streams(streams_under_way());
   uint64_t end = protocol::monotonic_ns() + kPatienceNs;
   wait_until([&] {
     const uint64_t now = retired_.load();
@@ -362,15 +363,19 @@ bool Session::hold_back() {
   return false;
 }
 
-/// To say how far they have come: of commands without an event nobody hears by himself.
-void Session::ask_streams() {
-  std::vector<protocol::ObjectId> streams;
+Afterwards::Until Session::streams_under_way() {
+  Afterwards::Until streams;
   ids_.each([&](Tracked* object) {
     if (object->tracked_kind != Tracked::TrackedKind::kStream) return;
     auto* stream = static_cast<Stream*>(object);
-    if (stream->under_way() != 0) streams.push_back(stream->id);
+    if (stream->under_way() != 0) streams.emplace_back(stream->id, stream->sent.load());
   });
-  for (protocol::ObjectId stream : streams) post(protocol::Notify{stream});
+  return streams;
+}
+
+/// To say how far they have come: of commands without an event nobody hears by himself.
+void Session::ask_streams(const Afterwards::Until& streams) {
+  for (const auto& [stream, number] : streams) post(protocol::Notify{stream});
 }
 
 void Session::leave(const Stream& stream) { retired_.fetch_add(stream.under_way(), std::memory_order_release); }
@@ -382,13 +387,19 @@ bool Session::finish(Stream& stream) {
     target = stream.sent;
   }
   auto reached = [&] { return stream.retired.load(std::memory_order_acquire) >= target; };
-  if (reached() ? !dead() : post(protocol::Notify{stream.id}) && wait_until(reached)) return true;
+  if (reached() ? !dead() : post(protocol::Notify{stream.id}) && wait_until(reached)) {
+    run_all_due();
+    return true;
+  }
   await_end();
   return false;
 }
 
 bool Session::wait(Event& event) {
-  if (event.done() || wait_until([&] { return event.done(); })) return true;
+  if (event.done() || wait_until([&] { return event.done(); })) {
+    run_all_due();
+    return true;
+  }
   await_end();
   return false;
 }

@@ -17,8 +17,9 @@
 // wait for a slow one.
 //
 // Threads: every method may be called from any thread unless it says otherwise. No method calls the program's code, except
-// on the service thread, with no lock held. Lifetime: reference counted by the front door's contexts; never destroyed while
-// the process lives (its memory may still be mapped by the program's pointers).
+// on the service thread, and in finish() and wait() what was given to after(); with no lock held. Lifetime: reference
+// counted by the front door's contexts; never destroyed while the process lives (its memory may still be mapped by the
+// program's pointers).
 #pragma once
 
 #include <algorithm>
@@ -39,6 +40,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "model/grants.h"
+#include "north/client/afterwards.h"
 #include "north/client/descriptors.h"
 #include "north/client/event.h"
 #include "north/client/gates.h"
@@ -186,6 +188,14 @@ class Session {
   void need_service();
   /// Runs `job` on the service thread.
   void defer(std::function<void()> job);
+  /// Runs `job` when all commands that were sent so far have ended: on the service thread, or where the program waits for
+  /// their end, before it hears of it.
+  void after(Afterwards::Job job);
+  /// Commands that were sent and are not known to have completed.
+  uint64_t under_way() const {
+    const uint64_t retired = retired_.load(std::memory_order_acquire), sent = sent_.load(std::memory_order_relaxed);
+    return sent - std::min(sent, retired);
+  }
   /// Balances one unit of pending work that keeps the service thread draining.
   void hold_service() {
     service_holds_.fetch_add(1, std::memory_order_acq_rel);
@@ -246,13 +256,13 @@ class Session {
     take_back(stream, event);
     return false;
   }
-  /// Commands that were sent and are not known to have completed.
-  uint64_t under_way() const {
-    const uint64_t retired = retired_.load(std::memory_order_acquire), sent = sent_.load(std::memory_order_relaxed);
-    return sent - std::min(sent, retired);
-  }
   bool hold_back();
-  void ask_streams();
+  Afterwards::Until streams_under_way();
+  void ask_streams(const Afterwards::Until& streams);
+  bool has_come(protocol::ObjectId stream, uint64_t number);
+  bool is_due();
+  void run_due();
+  void run_all_due();
   void retire(Stream& stream, uint64_t number) { retired_.fetch_add(stream.retire(number), std::memory_order_release); }
   void number(Stream& stream, bool after_all, std::span<const protocol::ObjectId> waits, Event* event);
   void take_back(Stream& stream, Event* event);
@@ -350,6 +360,8 @@ class Session {
   std::mutex jobs_mutex_;
   std::deque<std::function<void()>> jobs_;
   std::atomic<int32_t> service_holds_{0};
+  Afterwards afterwards_;
+  std::atomic<uint32_t> running_due_{0};  ///< threads that run what was due
   std::atomic<bool> service_started_{false};
 };
 

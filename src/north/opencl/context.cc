@@ -66,7 +66,7 @@ cl_int take_devices(cl_uint count, const cl_device_id* devices, std::vector<cl_d
     if (!valid(device, Kind::kDevice)) return CL_INVALID_DEVICE;
     if (std::find(taken.begin(), taken.end(), device) != taken.end()) continue;
     if (!taken.empty() && !same_driver(taken[0], device)) {
-      reason = "Amalgam: devices " + taken[0]->entry.device.id + " and " + device->entry.device.id +
+      reason = "devices " + taken[0]->entry.device.id + " and " + device->entry.device.id +
                " belong to different drivers and cannot share a context";
       return CL_INVALID_DEVICE;
     }
@@ -79,24 +79,35 @@ cl_int take_devices(cl_uint count, const cl_device_id* devices, std::vector<cl_d
 cl_int reach_devices(const std::vector<cl_device_id>& devices, client::Session*& session, std::string& reason) {
   auto opened = Runtime::get().session();
   if (!opened) {
-    reason = "Amalgam: " + opened.error().text();
+    reason = opened.error().text();
     complain(opened.error().text());
     return to_cl(opened.error(), CL_DEVICE_NOT_AVAILABLE);
   }
   session = *opened;
-  for (cl_device_id device : devices)
-    if (device->id == 0 || device->session != session) return CL_DEVICE_NOT_AVAILABLE;
+  for (cl_device_id device : devices) {
+    if (device->id != 0 && device->session == session) continue;
+    reason = "device " + device->entry.device.id + " is not in this program's session (any more)";
+    return CL_DEVICE_NOT_AVAILABLE;
+  }
   return CL_SUCCESS;
 }
 
-cl_int open_context(_cl_context& context, const std::vector<int64_t>& passed) {
-  NewId id(*context.session);
+cl_int open_context(_cl_context& context, const std::vector<int64_t>& passed, std::string& reason) {
+  client::Session& session = *context.session;
+  NewId id(session);
   const std::vector<protocol::ObjectId> devices = ids_of(context.devices);
   protocol::CreateContext message;
   message.id = id.get();
   message.devices = devices;
   message.properties = passed;
-  if (cl_int bad = create(*context.session, id, message); bad != CL_SUCCESS) return bad;
+  if (id.get() == 0) {
+    reason = "there are too many objects (objects of `amalgam limits`)";
+    return CL_OUT_OF_RESOURCES;
+  }
+  if (auto made = session.call(message); !made) {
+    reason = made.error().text();
+    return to_cl(made.error(), session.death_status(CL_DEVICE_NOT_AVAILABLE));
+  }
   context.id = id.keep();
   return CL_SUCCESS;
 }
@@ -111,9 +122,11 @@ cl_context make_context(const cl_context_properties* properties, cl_uint count, 
   std::string reason;
   bad = take_devices(count, devices, context->devices, reason);
   if (bad == CL_SUCCESS) bad = reach_devices(context->devices, context->session, reason);
-  if (!reason.empty() && notify != nullptr) notify(reason.c_str(), nullptr, 0, user_data);
-  if (bad == CL_SUCCESS) bad = open_context(*context, passed);
-  if (bad != CL_SUCCESS) return refuse(errcode_ret, bad);
+  if (bad == CL_SUCCESS) bad = open_context(*context, passed, reason);
+  if (bad != CL_SUCCESS) {
+    if (!reason.empty() && notify != nullptr) notify(("Amalgam: " + reason).c_str(), nullptr, 0, user_data);
+    return refuse(errcode_ret, bad);
+  }
   context->shared = context->svm = true;
   for (cl_device_id device : context->devices) {
     retained(device);

@@ -62,6 +62,26 @@ cl_mem finish_mem(cl_mem mem, cl_int result, cl_int* error) {
   return nullptr;
 }
 
+namespace {
+
+thread_local MemEnd* t_end = nullptr;
+
+}  // namespace
+
+MemEnd* MemEnd::here() { return t_end; }
+
+MemEnd::MemEnd() : outer_(std::exchange(t_end, this)) {}
+
+MemEnd::~MemEnd() {
+  t_end = outer_;
+  for (auto& [session, job] : jobs_) {
+    if (session->dead() || session->under_way() == 0)
+      job();
+    else
+      session->after(std::move(job));
+  }
+}
+
 void destroy(cl_mem mem) {
   forget_handle(mem);
   mem->kind = Kind::kDead;
@@ -72,12 +92,15 @@ void destroy(cl_mem mem) {
   std::vector<std::function<void()>> callbacks = std::move(mem->destructors);
   delete mem;
   if (parent != nullptr) drop(parent);
-  if (!callbacks.empty()) {
-    session.defer([callbacks = std::move(callbacks)] {
-      for (auto it = callbacks.rbegin(); it != callbacks.rend(); ++it) (*it)();
-    });
-  }
-  drop(context);
+  if (callbacks.empty()) return drop(context);
+  auto job = [context, callbacks = std::move(callbacks)] {
+    for (auto it = callbacks.rbegin(); it != callbacks.rend(); ++it) (*it)();
+    drop(context);
+  };
+  if (MemEnd* end = MemEnd::here())
+    end->add(session, std::move(job));
+  else
+    session.after(std::move(job));
 }
 
 namespace {
@@ -101,6 +124,7 @@ cl_int clRetainMemObject(cl_mem mem) {
 
 cl_int clReleaseMemObject(cl_mem mem) {
   if (!valid(mem, Kind::kMem)) return CL_INVALID_MEM_OBJECT;
+  MemEnd end;
   drop(mem);
   return CL_SUCCESS;
 }

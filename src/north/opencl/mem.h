@@ -52,4 +52,21 @@ bool take_place(cl_mem mem, const protocol::RegionReply& reply, size_t least);
 /// The end of every creation: the handle, or its destruction and the error.
 cl_mem finish_mem(cl_mem mem, cl_int result, cl_int* error);
 
+/// While it lives, memory objects whose last hold this thread drops leave their destructor callbacks here; its end runs
+/// them, as drivers do, on this very thread, but for those that commands under way must come before. Where there is none the
+/// service thread runs them: the last hold may go while a completion is taken.
+class MemEnd {
+ public:
+  MemEnd();
+  ~MemEnd();
+  MemEnd(const MemEnd&) = delete;
+  MemEnd& operator=(const MemEnd&) = delete;
+  static MemEnd* here();
+  void add(client::Session& session, client::Afterwards::Job job) { jobs_.emplace_back(&session, std::move(job)); }
+
+ private:
+  MemEnd* outer_;
+  std::vector<std::pair<client::Session*, client::Afterwards::Job>> jobs_;
+};
+
 }  // namespace amalgam::opencl
