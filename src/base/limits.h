@@ -19,7 +19,7 @@ inline constexpr uint64_t kLeastStagingBytes = 64 * kMiB;   ///< of a slice whos
 inline constexpr uint64_t kMaxHeapBytes = 1ull << 46;       ///< one session's heap (address space: it is sparse)
 inline constexpr uint64_t kMaxDrained = 4096;               ///< completions taken before whoever waits looks up
 inline constexpr uint64_t kMaxWaitList = 4096;              ///< events in one wait list that have not ended
-inline constexpr uint64_t kMaxKernelArgBytes = 32 * kKiB;   ///< encoded arguments of one launch
+inline constexpr uint64_t kMaxKernelArgBytes = 96 * kKiB;   ///< encoded arguments of one launch
 inline constexpr uint64_t kMaxFillPattern = 128;            ///< bytes of one fill pattern
 inline constexpr uint64_t kMaxObjects = 1u << 20;           ///< live objects of one session
 inline constexpr uint64_t kMaxInFlight = 1u << 18;          ///< commands of a session that were sent and have not completed
@@ -58,7 +58,6 @@ inline constexpr uint64_t kDriverBytes = 512 * kMiB;  ///< private memory of a w
 inline constexpr uint64_t kWorkerLookMs = 250;        ///< how often memory and helpers of workers that run are counted
 inline constexpr uint64_t kWorkerRestMs = 1'000;      ///< how often it is looked whether resting ones run again
 inline constexpr uint64_t kMemoryConfirmMs = 50;      ///< from the first look that finds too much to the one that counts
-inline constexpr uint64_t kEndedSessions = 1024;      ///< sessions that were ended whose reason is kept
 inline constexpr uint64_t kBuildThreads = 4;          ///< builds of one session that run side by side
 
 // A worker.
@@ -112,6 +111,8 @@ inline constexpr uint64_t kWaitCauses = 64;             ///< pairs (whom, rule) 
 inline constexpr uint64_t kExplainDecisions = 256;       ///< decisions of one device in one answer
 inline constexpr uint64_t kExplainNames = 512;           ///< slices that one answer names; further ones are numbers
 inline constexpr uint64_t kExplainNameBytes = 64;        ///< bytes of a slice's name in an answer
+inline constexpr uint64_t kEndedSessions = 1024;         ///< sessions that have ended and can still be explained
+inline constexpr uint64_t kEndedDecisions = 16;          ///< decisions of one device that are kept for each of them
 inline constexpr uint64_t kRememberedSlices = 1024;      ///< slices that have gone and can still be named
 inline constexpr uint64_t kTimelineEvents = 10'000'000;  ///< events of one recorded timeline
 

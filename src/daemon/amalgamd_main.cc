@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "base/nearest.h"
 #include "daemon/config/classes.h"
 #include "daemon/daemon.h"
 #include "daemon/host/log.h"
@@ -106,6 +107,17 @@ int run(const Options& options) {
   return 0;
 }
 
+/// What is wrong with the words that could not be parsed.
+Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = app.remaining();
+  if (unknown.empty()) return {Code::kInvalidArgument, std::string(error.what()) + "; `amalgamd --help` says more"};
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) names.push_back(option->get_name());
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  return {Code::kInvalidArgument, "there is no option " + unknown.front() + ": " +
+                                      did_you_mean(unknown.front().substr(0, unknown.front().find('=')), known)};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -131,7 +143,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsage;
+    return error.get_exit_code() == 0 ? app.exit(error) : complain(usage_error(app, error), kUsage);
   }
   return run(options);
 }

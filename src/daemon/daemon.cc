@@ -127,9 +127,7 @@ Result<void> Daemon::prepare_parts(Cgroup cgroup, uint64_t open_files) {
                       uint64_t ran_ns) { arbitration_->note_children(session, children, ran_ns); },
       .too_many = [this](uint64_t session) { end_session(session, "it has more than `children` helpers"); }});
   reservations_ = std::make_unique<Reservations>(*common_, *sessions_);
-  audit_ = std::make_unique<MemoryAudit>(
-      *common_, *slices_, *sessions_,
-      [this](const SessionRecord& session, const std::string& why) { explainer_->remember_end(session, why); });
+  audit_ = std::make_unique<MemoryAudit>(*common_, *slices_, *sessions_);
   watch_ = std::make_unique<WorkerWatch>(*loop_, *sessions_, [this](SessionRecord& session, const auto* members) {
     audit_->look(session, members);
     if (members != nullptr) census_->count(session.id, session.worker.process.pid, *members);
@@ -190,14 +188,16 @@ void Daemon::join_sessions() {
     return govern(session);
   };
   sessions_->listener.leaving = [this](const SessionRecord& session) { arbitration_->release(session.id); };
-  sessions_->listener.worker_gone = [this](const SessionRecord& session) {
+  sessions_->listener.worker_gone = [this](SessionRecord& session) {
     watch_->end(session.id);
     census_->end(session.id);
+    explainer_->session_ends(session);
     arbitration_->remove(session.id);
     audit_->worker_gone(session);
   };
   sessions_->listener.ended = [this](const SessionRecord& session) {
     mover_->session_ended(session.id);
+    explainer_->session_ended(session);
     watch_->end(session.id);
     census_->end(session.id);
     arbitration_->remove(session.id);

@@ -102,10 +102,46 @@ class Explain(unittest.TestCase):
             self.assertGreaterEqual(later["wall_ns"], account["wall_ns"])
             self.assertEqual(first.end(), 0)
             eventually(lambda: not pool.sessions(), "the first is gone too")
-            gone = pool.amalgam("explain", first.session, check=False)
-            self.assertEqual(gone.returncode, 1)
-            self.assertIn("there is no session", gone.stderr)
+            (gone,) = explain(pool, first.session)
+            self.assertTrue(gone["ended"])
+            self.assertIsNone(gone["ended_why"], "its program has ended")
+            self.assertGreaterEqual(gone["wall_ns"], later["wall_ns"])
+            self.assertEqual(sum(gone[part] for part in ("ran_ns", "waited_ns", "throttled_ns", "idle_ns")), gone["wall_ns"])
+            self.assertIn("serving", {w["name"] for w in gone["waits"]})
+            self.assertIn("ago: its program has ended", pool.amalgam("explain", first.session).stdout)
             pool.settled()
+
+    def test_why_a_session_ended(self):
+        with Pool() as pool:
+            tenant = Tenant(pool, "victim")
+            kill_now(tenant.entry["worker_pid"])
+            eventually(lambda: not pool.sessions(), "the session is gone")
+            said = pool.amalgam("explain", tenant.session)
+            self.assertIn("ago: its worker ended: signal 9", said.stdout)
+            self.assertEqual(explain(pool, tenant.session)[0]["ended_why"], "its worker ended: signal 9 (Killed)")
+            trace = pool.amalgam("trace", tenant.session, "-o", pool.folder / "late.json", check=False)
+            self.assertEqual(trace.returncode, 1)
+            self.assertIn(f"has ended; see `amalgam explain {tenant.session}`", trace.stderr)
+            tenant.child.kill()
+            tenant.end()
+            # A client that is killed is the end of its session as well, and nobody's fault.
+            other = Tenant(pool, "other")
+            kill_now(other.entry["pid"])
+            eventually(lambda: not pool.sessions(), "the session is gone")
+            self.assertIsNone(explain(pool, other.session)[0]["ended_why"])
+            other.child.kill()
+            other.end()
+
+    def test_sessions_that_are_none(self):
+        with Pool() as pool:
+            never = pool.amalgam("explain", 4000, check=False)
+            self.assertEqual(never.returncode, 1)
+            self.assertIn("there is no session 4000; see `amalgam ps`", never.stderr)
+            for verb, more in (("explain", []), ("set", ["--share", "10%"]), ("trace", ["-o", "/dev/null"])):
+                for word in ("-1", "0", "seven", "99999999999999999999"):
+                    said = pool.amalgam(verb, word, *more, check=False)
+                    self.assertEqual(said.returncode, 2, (verb, word))
+                    self.assertIn(f'"{word}" is no session: give a number of `amalgam ps`', said.stderr)
 
     def test_urgency_and_caps_are_seen(self):
         with Pool() as pool:

@@ -39,7 +39,7 @@ class Memory(unittest.TestCase):
         number = eventually(lambda: [s["session"] for s in pool.sessions()], "a session")[0]
         text, _ = child.communicate(timeout=120)
         eventually(lambda: not pool.sessions(), "the session is gone")
-        return numbers(text), pool.amalgam("explain", number, check=False).stderr, text
+        return numbers(text), pool.amalgam("explain", number).stdout, text
 
     def assert_ended(self, way, mib, what):
         with Pool() as pool:
@@ -66,7 +66,7 @@ class Memory(unittest.TestCase):
                 session = eventually(lambda: pool.sessions(), "a session")[0]
                 eventually(lambda: not pool.sessions(), "the session is ended")
                 self.assertEqual(helpers_of(session["worker_pid"]), [])
-                why = pool.amalgam("explain", session["session"], check=False).stderr
+                why = pool.amalgam("explain", session["session"]).stdout
                 self.assertIn("of its worker's own", why)
             finally:
                 kill_now(session["pid"])

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import unittest
 
-from pool import AMALGAM, AMALGAMD, Pool, eventually
+from pool import AMALGAM, AMALGAMD, CL_CASES, Pool, eventually
 
 
 class Front(unittest.TestCase):
@@ -49,6 +49,11 @@ class Places(Front):
             self.assertEqual(said.returncode, 2, words)
             self.assertNotEqual(said.stderr, "")
 
+    def test_a_slip_is_guessed(self):
+        said = self.daemon("--scoket", self.pool.socket)
+        self.assertEqual((said.returncode, said.stderr),
+                         (2, 'amalgamd: invalid argument: there is no option --scoket: did you mean "--socket"?\n'))
+
     def test_a_state_file_has_one_daemon(self):
         with self.pool as pool:
             # The same name of a socket elsewhere, as in two containers: the lock beside the socket is another one.
@@ -91,6 +96,26 @@ class Sockets(Front):
             self.assertEqual(said.returncode, 125)
             self.assertIn("the pool has no healthy device", said.stderr)
             self.assertNotIn("gone away", said.stderr)
+
+
+class Homeless(Front):
+    """Accounts of services have homes that are not there."""
+
+    def setUp(self):
+        super().setUp()
+        self.pool.environment["HOME"] = str(self.folder / "no-home")
+        for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+            self.pool.environment.pop(name, None)
+
+    def test_a_program_runs(self):
+        said = self.amalgam("run", "--", CL_CASES, "rect_after_kernels")
+        try:
+            self.assertEqual(said.returncode, 0, said.stderr)
+            self.assertIn("ok rect_after_kernels", said.stdout)
+            self.assertTrue((self.folder / "run/amalgam/amalgamd.log").exists())
+            self.assertFalse((self.folder / "no-home").exists())
+        finally:
+            self.assertEqual(self.amalgam("shutdown").returncode, 0)
 
 
 if __name__ == "__main__":

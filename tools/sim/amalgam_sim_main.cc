@@ -24,9 +24,14 @@ struct Wish {
   bool json = false, whole = false;
 };
 
-Result<void> simulate(const Wish& wish) {
-  auto policies = simtool::policy_names(wish.policies);
-  if (!policies) return fail(std::move(policies.error()));
+constexpr int kFailed = 1, kUsage = 2;
+
+int complain(const Error& error, int status) {
+  fmt::print(stderr, "amalgam: {}\n", error.message);
+  return status;
+}
+
+Result<void> simulate(const Wish& wish, const std::vector<std::string>& policies) {
   auto text = simtool::read_trace(wish.trace);
   if (!text) return fail(std::move(text.error()));
   auto trace = core::parse_trace(*text);
@@ -34,7 +39,7 @@ Result<void> simulate(const Wish& wish) {
   core::VirtualDevice::Options options;
   options.arbiter.freezable = !wish.whole;
   options.arbiter.hints.quantum_ns = wish.quantum_ms * 1'000'000;
-  auto reports = simtool::compare(*trace, *policies, options);
+  auto reports = simtool::compare(*trace, policies, options);
   if (!reports) return fail(std::move(reports.error()).within(simtool::trace_name(wish.trace)));
   if (wish.json) {
     cli::write_out(simtool::compare_json(*reports).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
@@ -56,12 +61,12 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return app.exit(error) == 0 ? 0 : kUsage;
   }
-  auto done = simulate(wish);
-  if (done) return 0;
-  fmt::print(stderr, "amalgam: {}\n", done.error().message);
-  return 1;
+  auto policies = simtool::policy_names(wish.policies);
+  if (!policies) return complain(policies.error(), kUsage);
+  auto done = simulate(wish, *policies);
+  return done ? 0 : complain(done.error(), kFailed);
 }
 
 }  // namespace
@@ -71,6 +76,6 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const std::exception& error) {
     fmt::print(stderr, "amalgam: sim: {}\n", error.what());
-    return 1;
+    return kFailed;
   }
 }

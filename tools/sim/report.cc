@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/unique_fd.h"
 #include "base/units.h"
+#include "core/sched/policy.h"
 #include "north/cli/table.h"
 #include "north/cli/text.h"
 
@@ -59,6 +60,7 @@ Result<std::vector<std::string>> policy_names(std::string_view list) {
     if (name.empty()) continue;
     if (std::ranges::find(names, name) != names.end())
       return fail(Code::kInvalidArgument, "policy " + name + " is named twice");
+    if (auto known = core::find_policy(name); !known) return std::unexpected(std::move(known.error()));
     names.push_back(std::move(name));
   }
   if (names.empty()) return fail(Code::kInvalidArgument, "name a policy, for example --policy fair,priority");

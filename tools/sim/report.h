@@ -24,7 +24,7 @@ std::string trace_name(const std::string& path);
 /// The text of a trace: a file, a pipe or standard input. kLimit: over kTraceBytes.
 Result<std::string> read_trace(const std::string& path);
 
-/// "fair,priority" → each; kInvalidArgument if there is none or one twice.
+/// "fair,priority" → each; kInvalidArgument if there is none or one twice, kNotFound if there is no such policy.
 Result<std::vector<std::string>> policy_names(std::string_view list);
 
 /// Each policy over the whole trace. Errors as of core::replay.

@@ -22,6 +22,7 @@ TEST(SimReport, PolicyNamesAreSplit) {
   EXPECT_EQ(*policy_names("fair"), (std::vector<std::string>{"fair"}));
   EXPECT_EQ(*policy_names("fair,deadline,"), (std::vector<std::string>{"fair", "deadline"}));
   EXPECT_EQ(policy_names("fair,fair").error().code, Code::kInvalidArgument);
+  EXPECT_EQ(policy_names("fair,magic").error().code, Code::kNotFound);
   EXPECT_EQ(policy_names(",").error().code, Code::kInvalidArgument);
 }
 

@@ -28,8 +28,8 @@ uint64_t sum_private(const std::vector<pid_t>& members, bool exactly) {
 
 }  // namespace
 
-MemoryAudit::MemoryAudit(Common& common, const SliceRegistry& slices, SessionRegistry& sessions, Ended ended)
-    : common_(common), slices_(slices), sessions_(sessions), ended_(std::move(ended)) {}
+MemoryAudit::MemoryAudit(Common& common, const SliceRegistry& slices, SessionRegistry& sessions)
+    : common_(common), slices_(slices), sessions_(sessions) {}
 
 MemoryAudit::~MemoryAudit() {
   for (auto& [id, account] : accounts_) common_.loop.cancel(account.timer);
@@ -60,9 +60,9 @@ void MemoryAudit::set_quota(const Slice& slice) {
       bound(*session, account);
 }
 
-void MemoryAudit::worker_gone(const SessionRecord& session) {
+void MemoryAudit::worker_gone(SessionRecord& session) const {
   if (!accounts_.contains(session.id) || !session.worker.group.ran_out()) return;
-  ended_(session, "its worker held all the memory that its cgroup may (memory.max), and the kernel ended it");
+  session.blame("its worker held all the memory that its cgroup may (memory.max), and the kernel ended it");
 }
 
 void MemoryAudit::forget(uint64_t session) {
@@ -123,7 +123,6 @@ void MemoryAudit::confirm(uint64_t id) {
   const std::string why = reason(*session, account, charged.error());
   if (session->ends.grants_page.get() != nullptr)
     session->ends.grants_page.get()->ending.store(model::Ending::kOverMemory, std::memory_order_release);
-  ended_(*session, why);
   sessions_.kill(*session, why);
 }
 

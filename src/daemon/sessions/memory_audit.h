@@ -32,9 +32,7 @@ namespace amalgam::daemon {
 
 class MemoryAudit {
  public:
-  /// `ended`: hears why a session is ended, before it is.
-  using Ended = std::function<void(const SessionRecord&, const std::string& why)>;
-  MemoryAudit(Common& common, const SliceRegistry& slices, SessionRegistry& sessions, Ended ended);
+  MemoryAudit(Common& common, const SliceRegistry& slices, SessionRegistry& sessions);
   ~MemoryAudit();
   MemoryAudit(const MemoryAudit&) = delete;
   MemoryAudit& operator=(const MemoryAudit&) = delete;
@@ -46,7 +44,7 @@ class MemoryAudit {
   /// The quota of a slice has changed.
   void set_quota(const Slice& slice);
   /// Its worker has ended: perhaps it was the kernel that ended it.
-  void worker_gone(const SessionRecord& session);
+  void worker_gone(SessionRecord& session) const;
   void forget(uint64_t session);
 
   struct Counted {
@@ -78,7 +76,6 @@ class MemoryAudit {
   Common& common_;
   const SliceRegistry& slices_;
   SessionRegistry& sessions_;
-  Ended ended_;
   std::map<uint64_t, Account> accounts_;
 };
 

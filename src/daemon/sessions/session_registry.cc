@@ -20,7 +20,8 @@ namespace {
 constexpr uint64_t kOrphanMs = 300;  ///< a worker must have ended so long after its client
 constexpr size_t kMaxProgramName = 128;
 constexpr int kPacketsPerTurn = 32;
-constexpr uint64_t kRestMs = 20;  ///< a worker that says too much is not heard for so long
+constexpr std::string_view kOrderly = "exit status 0";  ///< how a worker ends that has seen its client's end
+constexpr uint64_t kRestMs = 20;                        ///< a worker that says too much is not heard for so long
 constexpr Bound kSessions{"sessions", kMaxSessions, kMaxSessionsPerUser, kReservedSessions, "end one, see `amalgam ps`"};
 
 }  // namespace
@@ -313,6 +314,7 @@ void SessionRegistry::on_client_end(uint64_t id) {
 }
 
 void SessionRegistry::kill(SessionRecord& session, const std::string& why) {
+  session.blame(why);
   common_.log.warn("session {}: worker {} is killed: {}", session.id, session.worker.process.pid, why);
   if (session.worker.process.pid != 0) return put_an_end(session.worker);
   refuse(session.id, Error(Code::kUnavailable, why));
@@ -336,6 +338,7 @@ void SessionRegistry::on_worker_end(uint64_t id) {
   session.worker.process.pid = worker.process.pid;
   std::string how = reap(worker.process);
   (void)worker.group.remove();
+  if (how != kOrderly) session.blame("its worker ended: " + how);
   common_.log.info("session {}: {} ended{}", id, session.program,
                    how.empty() || session.client_gone ? "" : ": worker " + how);
   refuse(id, Error(Code::kDeviceLost, "the worker ended while it opened its devices: " + how));
@@ -374,6 +377,7 @@ Result<void> SessionRegistry::save(const SessionRecord& session) const {
 
 void SessionRegistry::end_all(uint64_t ask_ms, uint64_t kill_ms) {
   for (auto& [id, session] : sessions_) {
+    session->blame("the daemon was ended");
     listener.leaving(*session);
     if (session->worker.channel) (void)session->worker.channel.send(protocol::Shutdown{}, 0);
   }
@@ -441,6 +445,7 @@ Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& lau
     session->state = SessionRecord::State::kRejoining;
   }
   auto client = find_process(row.client_pid, row.client_start);
+  session->client_gone = !client;
   if (client) session->client = std::move(*client);
   slices_.session_opened(row.slice);
   common_.ledger.open_session(row.id, row.slice, row.program + ", pid " + std::to_string(row.client_pid));

@@ -51,6 +51,12 @@ struct SessionRecord {
   uint64_t stored_granted = 0;             ///< what the state file says
   uint64_t heap_bytes = 0;                 ///< of address space
   uint64_t staging_bytes = kStagingBytes;  ///< at most
+  std::string end_reason;                  ///< why it was ended, or ended by itself; empty: its program has ended
+
+  /// The first reason is the one; whatever happens to a session whose client has gone is only the end of that.
+  void blame(const std::string& why) {
+    if (end_reason.empty() && !client_gone) end_reason = why;
+  }
 };
 
 /// What the answer to OpenSession is made of.
@@ -73,7 +79,7 @@ class SessionRegistry {
     std::function<Result<void>(SessionRecord&)> live;
     std::function<void(SessionRecord&, const protocol::Packet&)> message;  ///< from a live session's worker
     std::function<void(const SessionRecord&)> leaving;                     ///< its client has gone, its worker is to follow
-    std::function<void(const SessionRecord&)> worker_gone;                 ///< before its number is free again
+    std::function<void(SessionRecord&)> worker_gone;                       ///< before its number is free again
     std::function<void(const SessionRecord&)> ended;                       ///< its numbers are still there
     std::function<void()> returned;                                        ///< a rejoining session is live again, or gone
   };

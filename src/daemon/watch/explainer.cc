@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "daemon/host/event_loop.h"
 
 namespace amalgam::daemon {
 namespace {
@@ -36,6 +37,40 @@ protocol::DecisionEntry entry_of(const core::Record& record, Names& names) {
   for (size_t i = 0; i < std::min<size_t>(record.passed_over, core::Record::kNamed); ++i)
     entry.passed.push_back(names.show(record.passed[i]));
   return entry;
+}
+
+bool sees_all(uid_t asker) { return asker == 0 || asker == ::geteuid(); }
+
+/// Whose it is and what it has.
+EndedSession outline(const SessionRecord& session, const Slice& slice) {
+  EndedSession outline;
+  outline.session = session.id;
+  outline.slice = slice.id;
+  outline.owner = slice.owner;
+  outline.program = session.program;
+  outline.slice_name = slice.name;
+  outline.terms = slice.terms;
+  for (const std::string& id : session.devices) outline.devices.push_back({.id = id});
+  return outline;
+}
+
+protocol::Explanation about(const EndedSession& session, const EndedSession::Device& device) {
+  protocol::Explanation answer;
+  answer.session = session.session;
+  answer.slice = session.slice;
+  answer.program = session.program;
+  answer.slice_name = session.slice_name;
+  answer.devices = static_cast<uint32_t>(session.devices.size());
+  answer.device_id = device.id;
+  answer.terms = session.terms;
+  return answer;
+}
+
+/// Leaves those with numbers over `after`, and of them the `most` newest.
+void trim(Arbitration::Account& account, uint64_t after, uint64_t most) {
+  const uint64_t wanted = std::min(most, account.last_decision - std::min(account.last_decision, after));
+  auto& decisions = account.decisions;
+  if (decisions.size() > wanted) decisions.erase(decisions.begin(), decisions.end() - static_cast<ptrdiff_t>(wanted));
 }
 
 }  // namespace
@@ -85,49 +120,59 @@ void fill(protocol::Explanation& answer, const Arbitration::Account& account, Na
 Result<protocol::Explanation> Explainer::explain(const protocol::Explain& request, uid_t asker) const {
   if (request.version != protocol::kControlVersion)
     return fail(Code::kProtocol, "another control version; restart amalgamd");
-  const SessionRecord* session = sessions_.find(request.session);
-  const Slice* slice = session == nullptr ? nullptr : slices_.find(session->slice);
-  if (std::string end = end_of(request.session, asker); !end.empty()) return fail(Code::kNotFound, std::move(end));
-  if (slice == nullptr)
-    return fail(Code::kNotFound, "there is no session " + std::to_string(request.session) + "; see `amalgam ps`");
-  bool sees_all = asker == 0 || asker == ::geteuid();
-  if (!sees_all && asker != slice->owner)
-    return fail(Code::kPermissionDenied, "session " + std::to_string(request.session) +
-                                             " is somebody else's: its owner, root and the daemon's user may ask");
-  if (request.device >= session->devices.size())
-    return fail(Code::kNotFound,
-                "session " + std::to_string(request.session) + " has no device number " + std::to_string(request.device));
-  protocol::Explanation answer;
-  answer.session = session->id;
-  answer.slice = slice->id;
-  answer.program = session->program;
-  answer.slice_name = slice->name;
-  answer.devices = static_cast<uint32_t>(session->devices.size());
-  answer.device_id = session->devices[request.device];
-  answer.terms = slice->terms;
-  auto account = arbitration_.account(slice->id, answer.device_id, request.after, std::min(request.most, kExplainDecisions));
-  if (!account) {
-    answer.ungoverned = why_not(*session);
+  const std::string name = "session " + std::to_string(request.session);
+  const SessionRecord* living = sessions_.find(request.session);
+  const Slice* slice = living == nullptr ? nullptr : slices_.find(living->slice);
+  const EndedSession* ended = slice == nullptr ? ended_.find(request.session) : nullptr;
+  if (slice == nullptr && ended == nullptr)
+    return fail(Code::kNotFound, "there is no " + name + "; see `amalgam ps`. Of sessions that have ended the last " +
+                                     std::to_string(kEndedSessions) + " are known");
+  const EndedSession session = ended != nullptr ? *ended : outline(*living, *slice);
+  if (!sees_all(asker) && asker != session.owner)
+    return fail(Code::kPermissionDenied, name + " is somebody else's: its owner, root and the daemon's user may ask");
+  if (request.device >= session.devices.size())
+    return fail(Code::kNotFound, name + " has no device number " + std::to_string(request.device));
+  EndedSession::Device device = session.devices[request.device];
+  const uint64_t most = std::min(request.most, kExplainDecisions);
+  if (living != nullptr) device = look(session.slice, device.id, request.after, most);
+  trim(device.account, request.after, most);
+  protocol::Explanation answer = about(session, device);
+  if (ended != nullptr) {
+    answer.ended = true;
+    answer.ended_ago_ms = monotonic_ms() - ended->at_ms;
+    answer.ended_why = ended->reason;
+  }
+  if (!device.governed) {
+    answer.ungoverned = living != nullptr ? why_not(*living) : "it ended before anything was decided about it";
     return answer;
   }
   Names::Known room;
-  Names names([&](core::SliceId of) { return find(of, room); }, asker, sees_all);
-  fill(answer, *account, names);
+  Names names([&](core::SliceId of) { return find(of, room); }, asker, sees_all(asker));
+  fill(answer, device.account, names);
   answer.missed = answer.last_decision - std::min(answer.last_decision, request.after) - answer.decisions.size();
   return answer;
 }
 
-/// Empty: it was not ended, or is none of the asker's business.
-std::string Explainer::end_of(uint64_t session, uid_t asker) const {
-  auto end = ends_.find(session);
-  const bool may_know = end != ends_.end() && (asker == 0 || asker == ::geteuid() || asker == end->second.owner);
-  return may_know ? end->second.text : std::string();
+EndedSession::Device Explainer::look(uint64_t slice, const std::string& device, uint64_t after, uint64_t most) const {
+  auto account = arbitration_.account(slice, device, after, most);
+  if (!account) return {.id = device};
+  return {.id = device, .governed = true, .account = std::move(*account)};
 }
 
-void Explainer::remember_end(const SessionRecord& session, const std::string& why) {
-  if (ends_.size() >= kEndedSessions) ends_.erase(ends_.begin());
-  ends_[session.id] = {session.uid, "session " + std::to_string(session.id) + " (" + session.program + ", pid " +
-                                        std::to_string(session.client.pid) + ") was ended: " + why};
+void Explainer::session_ends(const SessionRecord& session) {
+  std::vector<EndedSession::Device>& devices = ending_[session.id];
+  for (const std::string& id : session.devices) devices.push_back(look(session.slice, id, 0, kEndedDecisions));
+}
+
+void Explainer::session_ended(const SessionRecord& session) {
+  auto accounts = ending_.extract(session.id);
+  const Slice* slice = slices_.find(session.slice);
+  if (slice == nullptr) return;
+  EndedSession ended = outline(session, *slice);
+  if (accounts) ended.devices = std::move(accounts.mapped());
+  ended.at_ms = monotonic_ms();
+  ended.reason = session.end_reason;
+  ended_.add(std::move(ended));
 }
 
 std::string Explainer::why_not(const SessionRecord& session) {

@@ -15,8 +15,10 @@
 #include <string>
 #include <vector>
 
+#include "base/limits.h"
 #include "daemon/sessions/session_registry.h"
 #include "daemon/turns/arbitration.h"
+#include "daemon/watch/ended_sessions.h"
 #include "protocol/control/explain.h"
 
 namespace amalgam::daemon {
@@ -51,16 +53,17 @@ class Explainer {
   Explainer(const SliceRegistry& slices, SessionRegistry& sessions, Arbitration& arbitration)
       : slices_(slices), sessions_(sessions), arbitration_(arbitration) {}
 
-  /// kNotFound: no such session or device; kPermissionDenied: the slice is somebody else's. A session that no arbiter
-  /// governs is answered with the reason.
+  /// kNotFound: no such session or device, or one that ended long ago; kPermissionDenied: the slice is somebody else's. A
+  /// session that no arbiter governs is answered with the reason, one that has ended with why it did.
   Result<protocol::Explanation> explain(const protocol::Explain& request, uid_t asker) const;
   /// A slice has gone: its name is kept, that of the oldest is forgotten.
   void remember(const Slice& slice);
-  /// A session is ended for this reason: whoever asks for it hears of it, the oldest is forgotten.
-  void remember_end(const SessionRecord& session, const std::string& why);
+  /// Before its arbiters forget it, and when it has gone: from then on it is answered as one that has ended.
+  void session_ends(const SessionRecord& session);
+  void session_ended(const SessionRecord& session);
 
  private:
-  std::string end_of(uint64_t session, uid_t asker) const;
+  EndedSession::Device look(uint64_t slice, const std::string& device, uint64_t after, uint64_t most) const;
   static std::string why_not(const SessionRecord& session);
   const Names::Known* find(core::SliceId slice, Names::Known& room) const;
 
@@ -69,11 +72,8 @@ class Explainer {
   Arbitration& arbitration_;
   std::map<uint64_t, Names::Known> gone_;
   std::deque<uint64_t> gone_order_;
-  struct End {
-    uid_t owner = 0;
-    std::string text;
-  };
-  std::map<uint64_t, End> ends_;  // sessions' numbers only grow
+  std::map<uint64_t, std::vector<EndedSession::Device>> ending_;  ///< accounts of sessions whose worker has gone
+  EndedSessions ended_{kEndedSessions};
 };
 
 }  // namespace amalgam::daemon

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "north/cli/child.h"
+#include "north/cli/usage.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -26,10 +27,10 @@ void add_socket(CLI::App& app, Invocation& invocation) {
       ->type_name("PATH");
 }
 
+/// Help was asked for, or something is wrong with the words.
 int parse_failure(const CLI::App& app, const CLI::ParseError& error) {
-  int code = app.exit(error);
-  if (code == 0) return 0;
-  return app.got_subcommand("run") ? kOwnFailure : kUsage;
+  if (error.get_exit_code() == 0) return app.exit(error);
+  return complain(usage_error(app, error), app.got_subcommand("run") ? kOwnFailure : kUsage);
 }
 
 }  // namespace

@@ -48,11 +48,13 @@ std::string decision_line(const Explanation& answer, size_t index) {
   const protocol::DecisionEntry& decision = answer.decisions[index];
   Held holding = held(answer, index);
   std::string how_long = fmt::format("held the device for {}", format_duration(holding.ns));
-  if (holding.now) how_long = "holds the device since then";
+  if (holding.now && answer.ended) how_long += ", up to the end";
+  if (holding.now && !answer.ended) how_long = "holds the device since then";
   if (!holding.known) how_long = "got the device, and has given it up";
   uint64_t ago = answer.now_ns - std::min(answer.now_ns, decision.at_ns);
-  return fmt::format("  {:>9} ago: {} {}{} ({}){}", format_duration(ago), slice_label(answer, decision.slice), how_long,
-                     ending_text(holding.ended), rule_label(answer, decision.rule), passed_text(answer, decision));
+  return fmt::format("  {:>9} {}: {} {}{} ({}){}", format_duration(ago), answer.ended ? "before its end" : "ago",
+                     slice_label(answer, decision.slice), how_long, ending_text(holding.ended),
+                     rule_label(answer, decision.rule), passed_text(answer, decision));
 }
 
 /// A sentence for each rule that was named above.
@@ -119,14 +121,21 @@ Held held(const Explanation& answer, size_t index) {
   return {.ns = until(answer.vacated_ns), .ended = answer.vacated_why, .known = true};
 }
 
+std::string end_line(const Explanation& answer) {
+  if (!answer.ended) return {};
+  return fmt::format("ended {} ago: {}", format_duration(answer.ended_ago_ms * 1'000'000),
+                     answer.ended_why.empty() ? "its program has ended" : printable(answer.ended_why));
+}
+
 std::vector<std::string> explain_lines(const Explanation& answer) {
   std::vector<std::string> lines;
   if (!answer.ungoverned.empty()) {
     lines.push_back(fmt::format("on {}: {}", printable(answer.device_id), printable(answer.ungoverned)));
     return lines;
   }
-  lines.push_back(fmt::format("on {}, policy {}, in the {} since the slice came:", printable(answer.device_id),
-                              printable(answer.policy), format_duration(wall_ns(answer))));
+  lines.push_back(fmt::format("on {}, policy {}, in the {} {}:", printable(answer.device_id), printable(answer.policy),
+                              format_duration(wall_ns(answer)),
+                              answer.ended ? "from when the slice came to the session's end" : "since the slice came"));
   if (!answer.goal.empty()) lines.push_back("  goal: " + printable(answer.goal));
   lines.push_back(part_line(answer, "  ", "ran", answer.ran_ns));
   lines.push_back(part_line(answer, "  ", "waited", answer.waited_ns));
@@ -149,6 +158,11 @@ std::vector<std::string> explain_lines(const Explanation& answer) {
 nlohmann::json explain_json(const Explanation& answer) {
   nlohmann::json json = {{"session", answer.session}, {"slice", answer.slice},      {"slice_name", answer.slice_name},
                          {"program", answer.program}, {"device", answer.device_id}, {"governed", answer.ungoverned.empty()}};
+  json["ended"] = answer.ended;
+  if (answer.ended) {
+    json["ended_ago_ms"] = answer.ended_ago_ms;
+    json["ended_why"] = answer.ended_why.empty() ? nlohmann::json() : nlohmann::json(answer.ended_why);
+  }
   if (!answer.ungoverned.empty()) {
     json["why"] = answer.ungoverned;
     return json;

@@ -31,6 +31,8 @@ struct Held {
 };
 Held held(const protocol::Explanation& answer, size_t index);
 
+/// When the session ended, and why; empty if it has not.
+std::string end_line(const protocol::Explanation& answer);
 /// One device of the session; the last decisions are all that the answer has.
 std::vector<std::string> explain_lines(const protocol::Explanation& answer);
 nlohmann::json explain_json(const protocol::Explanation& answer);

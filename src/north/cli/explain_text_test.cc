@@ -78,6 +78,24 @@ TEST(ExplainText, ALastDecisionThatHoldsNoLongerSaysSo) {
   EXPECT_EQ(explain_json(over)["decisions"][1]["holds"], false);
 }
 
+TEST(ExplainText, AnEndedSessionSaysWhenAndWhy) {
+  auto gone = answer();
+  EXPECT_EQ(end_line(gone), "");
+  EXPECT_FALSE(explain_json(gone)["ended"]);
+  gone.ended = true;
+  gone.ended_ago_ms = 5000;
+  EXPECT_EQ(end_line(gone), "ended 5 s ago: its program has ended");
+  EXPECT_TRUE(explain_json(gone)["ended_why"].is_null());
+  gone.ended_why = "its worker ended: signal 11";
+  EXPECT_EQ(end_line(gone), "ended 5 s ago: its worker ended: signal 11");
+  EXPECT_EQ(explain_json(gone)["ended_why"], gone.ended_why);
+  EXPECT_EQ(explain_json(gone)["ended_ago_ms"], 5000);
+  const std::string text = joined(gone);
+  EXPECT_NE(text.find("in the 100 ms from when the slice came to the session's end:"), std::string::npos) << text;
+  EXPECT_NE(text.find("9 ms before its end: urgent held the device for 9 ms, up to the end (alone)"), std::string::npos)
+      << text;
+}
+
 TEST(ExplainText, NamesThatAreNotUniqueCarryTheirNumber) {
   auto same = answer();
   same.slices[1].name = "urgent";

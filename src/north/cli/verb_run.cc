@@ -12,8 +12,11 @@
 
 #include "north/cli/child.h"
 #include "north/cli/places.h"
+#include "north/cli/program_file.h"
 #include "north/cli/starter.h"
 #include "north/cli/terms_options.h"
+#include "north/cli/text.h"
+#include "north/cli/usage.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -64,6 +67,7 @@ Result<Ended> run(const Invocation& invocation, const RunOptions& options, const
   if (!client) return fail(std::move(client.error()));
   auto slice = client->create_slice(wish);
   if (!slice) return fail(std::move(slice.error()).within("make a slice"));
+  if (std::string blind = why_blind(find_program(program[0])); !blind.empty()) complain(Error(Code::kUnsupported, blind));
   return run_child(program, environment(*places, *client, *slice));
 }
 
@@ -88,9 +92,10 @@ void add_run(CLI::App& app, Invocation& invocation) {
     std::vector<std::string> program = verb->remaining();
     program.insert(program.end(), invocation.program.begin(), invocation.program.end());
     if (program.empty() || program[0].starts_with('-')) {
-      Error usage(Code::kInvalidArgument, program.empty()
-                                              ? "run: name a program: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]"
-                                              : "run: unknown option " + program[0] + "; see amalgam run --help");
+      Error usage(Code::kInvalidArgument,
+                  program.empty()
+                      ? "run: name a program: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]"
+                      : "run: there is no option " + printable(program[0]) + ": " + option_advice(*verb, program[0]));
       invocation.status = complain(usage, kOwnFailure);
       return;
     }

@@ -10,6 +10,7 @@
 #include "north/cli/listing.h"
 #include "north/cli/terms_options.h"
 #include "north/cli/text.h"
+#include "north/cli/usage.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -24,14 +25,17 @@ struct SetOptions {
 /// The sessions of the slice after the change; the one that was named first. Empty if it has ended meanwhile.
 using Changed = std::vector<protocol::SessionEntry>;
 
-Result<Changed> set(const Client& client, const SetOptions& options) {
+Result<model::TermsPatch> wanted(const SetOptions& options) {
+  auto terms = read_terms(options.terms);
+  if (terms && terms->given == 0)
+    return fail(Code::kInvalidArgument, "set: name what to change: --share, --cap, --priority, --slo or --memory");
+  return terms;
+}
+
+Result<Changed> set(const Client& client, const SetOptions& options, const model::TermsPatch& terms) {
   protocol::SetSlice request;
   request.session = options.session;
-  auto terms = read_terms(options.terms);
-  if (!terms) return fail(std::move(terms.error()));
-  if (terms->given == 0)
-    return fail(Code::kInvalidArgument, "set: name what to change: --share, --cap, --priority, --slo or --memory");
-  request.terms = *terms;
+  request.terms = terms;
   if (auto done = client.set_slice(request); !done) return fail(std::move(done.error()));
   auto sessions = client.sessions();
   if (!sessions) return fail(std::move(sessions.error()));
@@ -71,15 +75,20 @@ void show(const Changed& changed, bool json) {
 void add_set(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("set", "Change the share, cap, priority, goal or memory of a slice while it runs");
   auto options = std::make_shared<SetOptions>();
-  verb->add_option("SESSION", options->session, "A session of `amalgam ps`; the terms of its slice change")->required();
+  add_session_argument(*verb, options->session, "; the terms of its slice change");
   add_terms_options(*verb, options->terms);
   verb->add_flag("--json", options->json, "Raw numbers");
   verb->footer(
       "All sessions of that slice are changed. The change is made at once and as a whole, or refused with the reason; what\n"
       "is not named stays. Your own slices only, unless you are root.");
   verb->callback([&invocation, options] {
+    auto terms = wanted(*options);
+    if (!terms) {
+      invocation.status = complain(terms.error(), kUsage);
+      return;
+    }
     invocation.status = ask_and_show(
-        invocation, [&](const Client& client) { return set(client, *options); },
+        invocation, [&](const Client& client) { return set(client, *options, *terms); },
         [&](const Changed& changed) { show(changed, options->json); });
   });
 }

@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "north/cli/console.h"
 #include "north/cli/timeline.h"
+#include "north/cli/usage.h"
 #include "north/cli/verbs.h"
 #include "protocol/link/ring.h"
 
@@ -48,8 +49,9 @@ class Endings {
   sigset_t set_{}, before_{};
 };
 
-/// What was decided since the last time. kNotFound: the session has ended.
-Result<void> poll(const Client& client, const TraceOptions& options, uint32_t devices, Timeline& timeline) {
+/// What was decided since the last time. False: the session has ended, and this was all.
+Result<bool> poll(const Client& client, const TraceOptions& options, uint32_t devices, Timeline& timeline) {
+  bool ended = false;
   protocol::Explain question;
   question.session = options.session;
   question.most = kExplainDecisions;
@@ -58,12 +60,14 @@ Result<void> poll(const Client& client, const TraceOptions& options, uint32_t de
     auto answer = client.explanation(question);
     if (!answer) return fail(std::move(answer.error()));
     timeline.add(question.device, *answer);
+    ended = ended || answer->ended;
   }
+  if (ended) return false;
   auto sessions = client.sessions();
   if (!sessions) return fail(std::move(sessions.error()));
   auto own = std::ranges::find(*sessions, options.session, &protocol::SessionEntry::session);
   if (own != sessions->end()) timeline.sample(protocol::monotonic_ns(), *own);
-  return {};
+  return true;
 }
 
 /// Until the end; why it came.
@@ -74,8 +78,8 @@ Result<std::string> record(const Client& client, const TraceOptions& options, ui
   for (;;) {
     uint64_t before_ns = protocol::monotonic_ns();
     auto polled = poll(client, options, devices, timeline);
-    if (!polled && polled.error().code == Code::kNotFound) return "the session has ended";
     if (!polled) return fail(std::move(polled.error()));
+    if (!*polled) return "the session has ended";
     timeline.settle(before_ns);
     if (timeline.events() >= kTimelineEvents) return "the file is full (timeline-events of `amalgam limits`)";
     uint64_t now = protocol::monotonic_ns();
@@ -92,6 +96,10 @@ int trace(const Invocation& invocation, const TraceOptions& options) {
   if (!client) return complain(client.error());
   auto first = client->explanations(options.session, 1);
   if (!first) return complain(first.error());
+  const bool over = std::ranges::any_of(*first, &protocol::Explanation::ended);
+  if (over)
+    return complain(
+        Error(Code::kNotFound, fmt::format("session {0} has ended; see `amalgam explain {0}`", options.session)));
   std::ofstream out(options.file, std::ios::binary | std::ios::trunc);
   if (!out) return complain(system_error("open " + options.file, errno));
   Timeline timeline([&](std::string_view part) { out << part; });
@@ -115,7 +123,7 @@ int trace(const Invocation& invocation, const TraceOptions& options) {
 void add_trace(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("trace", "Record who held a session's devices and who waited, for Perfetto");
   auto options = std::make_shared<TraceOptions>();
-  verb->add_option("SESSION", options->session, "A session of `amalgam ps`")->required();
+  add_session_argument(*verb, options->session);
   verb->add_option("-o,--output", options->file, "The file to write (Trace Event Format, JSON)")
       ->type_name("FILE")
       ->required();

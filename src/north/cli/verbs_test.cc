@@ -144,10 +144,10 @@ TEST_F(Verbs, SetSendsWhatIsNamedAndSaysWhatItChanged) {
 
 TEST_F(Verbs, SetSaysWhyNot) {
   std::string path = socket();
-  auto complaint = [&](std::vector<const char*> words) {
+  auto complaint = [&](std::vector<const char*> words, int status = kUsage) {
     words.insert(words.end(), {"--socket", path.c_str()});
     Said said = amalgam(words);
-    EXPECT_EQ(said.status, kFailed);
+    EXPECT_EQ(said.status, status);
     EXPECT_TRUE(said.out.empty()) << said.out;
     return said.err;
   };
@@ -155,7 +155,7 @@ TEST_F(Verbs, SetSaysWhyNot) {
   EXPECT_EQ(complaint({"set", "7", "--share", "130%"}), "amalgam: --share 130%: between 1% and 100%, or none\n");
   EXPECT_EQ(daemon.last_change.session, 0u) << "what is wrong here is not sent";
   daemon.refusal = "the moon is full";
-  EXPECT_EQ(complaint({"set", "7", "--share", "30%"}), "amalgam: the moon is full\n");
+  EXPECT_EQ(complaint({"set", "7", "--share", "30%"}, kFailed), "amalgam: the moon is full\n");
   EXPECT_EQ(amalgam({"set", "--share", "30%"}).status, kUsage);
   EXPECT_EQ(amalgam({"set", "seven", "--share", "30%"}).status, kUsage);
 }
@@ -234,6 +234,24 @@ TEST_F(Verbs, ErrorsSayWhatToDo) {
   EXPECT_NE(said.err.find("amalgam run"), std::string::npos) << said.err;
   EXPECT_TRUE(said.out.empty());
   EXPECT_EQ(amalgam({"unheard-of"}).status, kUsage);
+  const std::pair<std::vector<const char*>, const char*> slips[] = {
+      {{"expalin", "7"}, "there is no verb \"expalin\": did you mean \"explain\"?"},
+      {{"unheard-of"}, "there is no verb \"unheard-of\": use one of run, set, devices, "},
+      {{"ps", "--jsno"}, "ps: there is no option --jsno: did you mean \"--json\"? `amalgam ps --help` says more"},
+      {{"--scoket=/x", "ps"}, "there is no option --scoket=/x: did you mean \"--socket\"?"},
+      {{"ps", "7"}, "ps: \"7\" is one word too many; `amalgam ps --help` says more"},
+      {{"explain"}, "explain: SESSION is required; `amalgam explain --help` says more"},
+      {{"explain", "-1"}, "\"-1\" is no session: give a number of `amalgam ps`"},
+      {{"explain", "0"}, "\"0\" is no session: give a number of `amalgam ps`"},
+      {{}, "name a verb; `amalgam --help` says more"},
+  };
+  for (const auto& [words, text] : slips) {
+    Said slip = amalgam(words);
+    EXPECT_EQ(slip.status, kUsage) << text;
+    EXPECT_NE(slip.err.find(std::string("amalgam: ")), std::string::npos) << slip.err;
+    EXPECT_NE(slip.err.find(text), std::string::npos) << slip.err;
+    EXPECT_EQ(std::ranges::count(slip.err, '\n'), 1) << slip.err;
+  }
   EXPECT_EQ(amalgam({"top", "--interval", "0"}).status, kUsage);
 }
 
@@ -241,6 +259,9 @@ TEST_F(Verbs, RunRefusesBadUsageWith125) {
   std::string path = socket();
   EXPECT_EQ(amalgam({"run"}).status, kOwnFailure);
   EXPECT_EQ(amalgam({"run", "--nonsense", "--", "true"}).status, kOwnFailure);
+  EXPECT_NE(amalgam({"run", "--shaer", "30%", "--", "true"})
+                .err.find("run: there is no option --shaer: did you mean \"--share\"?"),
+            std::string::npos);
   Said said = amalgam({"run", "--memory", "lots", "--socket", path.c_str(), "--", "true"});
   EXPECT_EQ(said.status, kOwnFailure);
   EXPECT_NE(said.err.find("512MiB"), std::string::npos) << said.err;

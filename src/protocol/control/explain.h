@@ -98,11 +98,14 @@ struct Explanation {
   std::vector<RuleName> rules;
   uint64_t vacated_ns = 0;  ///< where nobody holds the device: when the last decision's slice stopped; 0: not known
   std::string vacated_why;  ///< why: as previous_ended
+  bool ended = false;       ///< the session has gone; all times are those of its end
+  uint64_t ended_ago_ms = 0;
+  std::string ended_why;  ///< why it was ended, or ended by itself; empty: its program has ended
   template <typename A>
   void fields(A& a) {
     a(session, slice, program, slice_name, devices, device_id, terms, policy, goal, ungoverned, now_ns, holder, ran_ns,
       waited_ns, throttled_ns, idle_ns, lent_ns, quanta, preemptions, waits, last_decision, missed, decisions, slices, rules,
-      vacated_ns, vacated_why);
+      vacated_ns, vacated_why, ended, ended_ago_ms, ended_why);
   }
 };
 
