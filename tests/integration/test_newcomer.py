@@ -98,6 +98,44 @@ class Sockets(Front):
             self.assertNotIn("gone away", said.stderr)
 
 
+class Unreachable(unittest.TestCase):
+    """A program that was given the pool, and lost its way there: a chroot, or dropped rights."""
+
+    def test_it_is_told_once(self):
+        with Pool() as pool:
+            walled = pool.folder / "walled"
+            walled.mkdir(mode=0o700)
+            for socket in (pool.folder / "gone.sock", walled / "d.sock"):
+                said = pool.run(["env", f"AMALGAM_SOCKET={socket}", CL_CASES, "rect_after_kernels"], check=False)
+                self.assertNotEqual(said.returncode, 0)
+                self.assertEqual(said.stderr.count("amalgam: no device of the pool: "), 1, said.stderr)
+                self.assertIn(f"connect {socket}: ", said.stderr)
+
+    def test_a_program_of_another_width_is_warned_of(self):
+        with Pool() as pool:
+            narrow = pool.folder / "narrow"
+            narrow.write_bytes(b"\x7fELF\x01\x01\x01" + bytes(57))
+            narrow.chmod(0o755)
+            said = pool.run([narrow], check=False)
+            self.assertIn(f"amalgam: {narrow} is a 32-bit program and cannot load the pool's 64-bit library", said.stderr)
+            self.assertNotIn(said.returncode, (0, 125), "it was tried all the same")
+
+
+class FewDescriptors(unittest.TestCase):
+    def test_it_works_or_says_why_not(self):
+        def run(limit):
+            return pool.run(["sh", "-c", f"ulimit -n {limit}; exec {CL_CASES} rect_after_kernels"], check=False)
+
+        with Pool() as pool:
+            self.assertIn("ok rect_after_kernels", run(32).stdout)
+            few = run(7)
+            self.assertNotEqual(few.returncode, 0)
+            self.assertEqual(few.stderr.count("amalgam: no device of the pool: "), 1, few.stderr)
+            self.assertIn("too few free descriptors", few.stderr)
+            self.assertIn("ulimit -n", few.stderr)
+            pool.settled()
+
+
 class Homeless(Front):
     """Accounts of services have homes that are not there."""
 

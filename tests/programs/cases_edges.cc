@@ -186,6 +186,31 @@ kernel void value(global int* out) { out[0] = VALUE; })";
   std::filesystem::remove_all(folder);
 }
 
+/// Far beyond CL_DEVICE_MAX_PARAMETER_SIZE, which drivers of processors do not look at.
+void large_struct_argument() {
+  constexpr size_t kNumbers = 9000;
+  Fixture f;
+  cl_kernel k = f.kernel(
+      "struct Large { int v[9000]; };\n"
+      "__kernel void k(__global int* out, struct Large large) { out[0] = large.v[0] + large.v[8999]; }",
+      "k");
+  std::vector<int> large(kNumbers);
+  large.front() = 3;
+  large.back() = 4;
+  cl_mem out = f.buffer(sizeof(int));
+  CHECK_CL(clSetKernelArg(k, 0, sizeof out, &out));
+  if (clSetKernelArg(k, 1, kNumbers * sizeof(int), large.data()) == CL_INVALID_ARG_SIZE)
+    throw Skip{"the driver takes no argument of 36 KB"};
+  launch(f.queue, k, 1);
+  CHECK_EQ(f.read_ints(out, 1)[0], 7);
+  large.front() = 30;
+  CHECK_CL(clSetKernelArg(k, 1, kNumbers * sizeof(int), large.data()));
+  launch(f.queue, k, 1);
+  CHECK_EQ(f.read_ints(out, 1)[0], 34);
+  clReleaseMemObject(out);
+  clReleaseKernel(k);
+}
+
 constexpr Case kCases[] = {
     {"row_of_events_let_go", row_of_events_let_go},
     {"many_behind_a_user_event", many_behind_a_user_event},
@@ -195,6 +220,7 @@ constexpr Case kCases[] = {
     {"descriptors_closed_by_the_program", descriptors_closed_by_the_program},
     {"memory_locked_whole", memory_locked_whole},
     {"headers_are_asked_for", headers_are_asked_for},
+    {"large_struct_argument", large_struct_argument},
 };
 
 }  // namespace

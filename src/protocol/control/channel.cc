@@ -128,6 +128,11 @@ Result<Packet> Channel::receive(int timeout_ms, Passengers passengers) const {
     }
   }
   if (got == 0) return fail(Code::kUnavailable, "the peer hung up");
+  // What the kernel could not put into our table of descriptors it leaves out.
+  if ((message.msg_flags & MSG_CTRUNC) != 0 && packet.fds.size() < kMaxControlFds)
+    return fail(
+        Code::kLimit,
+        "this process has too few free descriptors to take those of a message; close some, or raise the limit (ulimit -n)");
   if (got < static_cast<ssize_t>(kHeadBytes) || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
     return fail(Code::kProtocol, "malformed control message");
   std::memcpy(&packet.type_, packet.bytes_.get(), sizeof packet.type_);

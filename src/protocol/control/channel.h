@@ -113,8 +113,9 @@ class Channel {
     return send_encoded(message, {fds, count}, patience_ms);
   }
 
-  /// Waits up to timeout_ms (-1: for ever) for one message. kTimeout; kUnavailable: the peer hung up; kProtocol: oversized,
-  /// or with descriptors that are not to be taken; then nothing more can be received.
+  /// Waits up to timeout_ms (-1: for ever) for one message. kTimeout; kUnavailable: the peer hung up; kLimit: its
+  /// descriptors find no room in this process, and the message is gone; kProtocol: oversized, or with descriptors that are
+  /// not to be taken; then nothing more can be received.
   Result<Packet> receive(int timeout_ms, Passengers passengers = Passengers::kTake) const;
 
   /// send, then receive as R.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -133,6 +134,25 @@ TEST(Channel, ClosesDescriptorsOfAPeerThatSendsTooMany) {
   EXPECT_FALSE(packet);
   EXPECT_EQ(packet.error().code, Code::kProtocol);
   EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST(Channel, AFullTableOfDescriptorsIsSaidSo) {
+  auto [left, right] = channel_pair();
+  ASSERT_TRUE(
+      left.send_with(SessionOpened{5, 6, 7, 8, {"opencl:0"}},
+                     {.worker = left.fd(), .ring = left.fd(), .heap = left.fd(), .grants = left.fd(), .knock = left.fd()}));
+  const int before = open_descriptors();
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const UniqueFd next(::dup(STDERR_FILENO));
+  const rlimit low{static_cast<rlim_t>(next.get()) + 2, limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  auto packet = right.receive(-1);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  ASSERT_FALSE(packet);
+  EXPECT_EQ(packet.error().code, Code::kLimit);
+  EXPECT_NE(packet.error().message.find("ulimit -n"), std::string::npos);
+  EXPECT_EQ(open_descriptors(), before + 1) << "what came is closed";
 }
 
 TEST(Channel, OversizedMessagesAreRefusedOnBothSides) {
