@@ -137,7 +137,7 @@ class Explain(unittest.TestCase):
             never = pool.amalgam("explain", 4000, check=False)
             self.assertEqual(never.returncode, 1)
             self.assertIn("there is no session 4000; see `amalgam ps`", never.stderr)
-            for verb, more in (("explain", []), ("set", ["--share", "10%"]), ("trace", ["-o", "/dev/null"])):
+            for verb, more in (("explain", []), ("set", ["--share", "10%"]), ("trace", ["-o", "/dev/null"]), ("migrate", ["--to", "opencl:0"])):
                 for word in ("-1", "0", "seven", "99999999999999999999"):
                     said = pool.amalgam(verb, word, *more, check=False)
                     self.assertEqual(said.returncode, 2, (verb, word))

@@ -338,7 +338,10 @@ void SessionRegistry::on_worker_end(uint64_t id) {
   session.worker.process.pid = worker.process.pid;
   std::string how = reap(worker.process);
   (void)worker.group.remove();
-  if (how != kOrderly) session.blame("its worker ended: " + how);
+  // Of a worker that an earlier daemon has started nobody hears how it ended.
+  const bool client_lives = session.client.start_time != 0 && start_time_of(session.client.pid) == session.client.start_time;
+  if (!how.empty() && how != kOrderly) session.blame("its worker ended: " + how);
+  if (how.empty() && client_lives) session.blame("its worker ended");
   common_.log.info("session {}: {} ended{}", id, session.program,
                    how.empty() || session.client_gone ? "" : ": worker " + how);
   refuse(id, Error(Code::kDeviceLost, "the worker ended while it opened its devices: " + how));

@@ -161,6 +161,7 @@ EndedSession::Device Explainer::look(uint64_t slice, const std::string& device, 
 
 void Explainer::session_ends(const SessionRecord& session) {
   std::vector<EndedSession::Device>& devices = ending_[session.id];
+  devices.clear();  // of a worker that it had before
   for (const std::string& id : session.devices) devices.push_back(look(session.slice, id, 0, kEndedDecisions));
 }
 

@@ -6,6 +6,7 @@
 #include "north/cli/console.h"
 #include "north/cli/listing.h"
 #include "north/cli/text.h"
+#include "north/cli/usage.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -49,7 +50,7 @@ void show(const MigrateOptions& options, const protocol::SessionMoved& moved) {
 void add_migrate(CLI::App& app, Invocation& invocation) {
   CLI::App* verb = app.add_subcommand("migrate", "Move a session to another device while its program runs");
   auto options = std::make_shared<MigrateOptions>();
-  verb->add_option("SESSION", options->session, "A session of `amalgam ps`")->required();
+  add_session_argument(*verb, options->session);
   verb->add_option("--to", options->to, "A device of `amalgam devices`; the session's own: it gets a new worker")
       ->required();
   verb->add_flag("--dry-run", options->dry_run, "Only make its objects there, and say whether that works");

@@ -236,7 +236,7 @@ TEST_F(Verbs, ErrorsSayWhatToDo) {
   EXPECT_EQ(amalgam({"unheard-of"}).status, kUsage);
   const std::pair<std::vector<const char*>, const char*> slips[] = {
       {{"expalin", "7"}, "there is no verb \"expalin\": did you mean \"explain\"?"},
-      {{"unheard-of"}, "there is no verb \"unheard-of\": use one of run, set, devices, "},
+      {{"unheard-of"}, "there is no verb \"unheard-of\": use one of run, set, "},
       {{"ps", "--jsno"}, "ps: there is no option --jsno: did you mean \"--json\"? `amalgam ps --help` says more"},
       {{"--scoket=/x", "ps"}, "there is no option --scoket=/x: did you mean \"--socket\"?"},
       {{"ps", "7"}, "ps: \"7\" is one word too many; `amalgam ps --help` says more"},
