@@ -90,7 +90,7 @@ int run(const Options& options) {
   auto log = daemon::Log::start(config->log_file);
   if (!log) return complain(log.error());
   (*log)->outlive_traps();
-  (*log)->logger().set_level(spdlog::level::from_str(config->log_level));
+  (*log)->logger().set_level(config->log_level);
   auto daemon = daemon::Daemon::create(std::move(*config), (*log)->logger(), open_files,
                                        [&options] { return configuration(options); });
   if (!daemon) return complain(daemon.error());

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <spdlog/details/log_msg_buffer.h>
+#include <spdlog/logger.h>
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
@@ -149,7 +150,7 @@ class Log::Entrance : public spdlog::sinks::sink {
 Log::Log(spdlog::sink_ptr target) : queue_(std::make_shared<Queue>()) {
   target->set_pattern(kPattern);
   queue_->target = std::move(target);
-  logger_ = std::make_unique<spdlog::logger>(kName, std::make_shared<Entrance>(queue_));
+  logger_ = std::make_unique<Logger>(std::make_unique<spdlog::logger>(kName, std::make_shared<Entrance>(queue_)));
   std::thread([queue = queue_] { queue->run(); }).detach();
 }
 

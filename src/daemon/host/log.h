@@ -12,13 +12,14 @@
 // a thread: who forks without exec may use no memory from then on (guardian_process.h).
 #pragma once
 
-#include <spdlog/logger.h>
+#include <spdlog/common.h>
 
 #include <filesystem>
 #include <memory>
 #include <string>
 
 #include "base/error.h"
+#include "daemon/host/logger.h"
 
 namespace amalgam::daemon {
 
@@ -32,7 +33,7 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  spdlog::logger& logger() { return *logger_; }
+  Logger& logger() { return *logger_; }
   /// Waits until all that was logged so far is written. False: not within that time.
   bool flush(uint64_t patience_ms);
   /// Waits for what is left, at most kLogFlushMs. False: it cannot be written, and the thread may hold the lock of standard
@@ -45,7 +46,7 @@ class Log {
   struct Queue;
   class Entrance;
   std::shared_ptr<Queue> queue_;  ///< the thread's too: it may be stuck when we end
-  std::unique_ptr<spdlog::logger> logger_;
+  std::unique_ptr<Logger> logger_;
 };
 
 }  // namespace amalgam::daemon
