@@ -22,9 +22,7 @@ Result<Pool> ask(const Client& client) {
 void show(const Pool& pool, bool json) {
   const auto& devices = pool.devices;
   if (json) {
-    nlohmann::json list = nlohmann::json::array();
-    for (const auto& entry : devices) list.push_back(to_json(entry));
-    write_out(json_text(list));
+    write_out(devices_json(devices));
   } else if (devices.empty()) {
     write_out(
         "The pool has no devices: no OpenCL driver is installed (Debian: pocl-opencl-icd makes one of the processor).\n");

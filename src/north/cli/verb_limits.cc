@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <nlohmann/json.hpp>
-
 #include "base/limit_list.h"
 #include "base/units.h"
 #include "north/cli/console.h"
@@ -16,17 +14,12 @@ std::string value_text(const NamedLimit& limit) {
 }
 
 void show(bool json) {
-  nlohmann::json list = nlohmann::json::array();
+  if (json) return write_out(limits_json());
   Table table({{"LIMIT"}, {"VALUE", true}, {"MEANING", false, true}});
   for (const NamedLimit& limit : kLimits) {
-    list.push_back({{"name", limit.name}, {"value", limit.value}, {"meaning", limit.meaning}});
     table.add({limit.name, value_text(limit), limit.meaning});
   }
-  if (json) {
-    write_out(json_text(list));
-  } else {
-    write_lines(table.lines(console_size().columns));
-  }
+  write_lines(table.lines(console_size().columns));
 }
 
 }  // namespace

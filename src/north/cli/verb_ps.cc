@@ -8,9 +8,7 @@ namespace {
 
 void show(const std::vector<protocol::SessionEntry>& sessions, bool json) {
   if (json) {
-    nlohmann::json list = nlohmann::json::array();
-    for (const auto& entry : sessions) list.push_back(to_json(entry));
-    write_out(json_text(list));
+    write_out(sessions_json(sessions));
   } else {
     write_lines(session_lines(sessions, console_size().columns));
   }

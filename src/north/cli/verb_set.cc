@@ -51,13 +51,7 @@ std::string others_text(const Changed& changed) {
 }
 
 void show(const Changed& changed, bool json) {
-  if (json) {
-    nlohmann::json sessions = nlohmann::json::array();
-    for (const auto& entry : changed) sessions.push_back(entry.session);
-    nlohmann::json text = changed.empty() ? nlohmann::json::object() : terms_json(changed[0]);
-    text["sessions"] = std::move(sessions);
-    return write_out(json_text(text));
-  }
+  if (json) return write_out(terms_json(changed));
   if (changed.empty()) return write_out("changed, but the session has ended meanwhile\n");
   const protocol::SessionEntry& entry = changed[0];
   write_out(fmt::format("slice {} \"{}\" of session {}{}:\n  share {}, cap {}, priority {}, slo {}, memory {}\n",

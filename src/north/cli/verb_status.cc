@@ -11,7 +11,7 @@ namespace amalgam::cli {
 namespace {
 
 void show(const protocol::StatusReport& report, bool json) {
-  if (json) return write_out(json_text(to_json(report)));
+  if (json) return write_out(status_json(report));
   write_out(
       fmt::format("amalgamd {}, pid {}, up {}\n  socket    {}\n  config    {}\n  metrics   {}\n  devices   {}\n  slices    "
                   "{}\n  sessions  {}\n",
