@@ -192,6 +192,19 @@ std::string status_json(const protocol::StatusReport& report) {
                     {"confinement", to_json(report.confinement)}});
 }
 
+std::string moved_json(uint64_t session, bool dry_run, const protocol::SessionMoved& moved) {
+  return json_text({{"session", session},
+                    {"from", moved.from},
+                    {"to", moved.to},
+                    {"dry_run", dry_run},
+                    {"objects", moved.objects},
+                    {"prepare_us", moved.prepare_us},
+                    {"pause_us", moved.pause_us},
+                    {"copied_bytes", moved.copied_bytes},
+                    {"pending_commands", moved.pending},
+                    {"worker_pid", moved.worker_pid}});
+}
+
 std::string limits_json() {
   nlohmann::json list = nlohmann::json::array();
   for (const NamedLimit& limit : kLimits)

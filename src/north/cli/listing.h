@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "protocol/control/control.h"
+#include "protocol/control/move.h"
 
 namespace amalgam::cli {
 
@@ -30,6 +31,7 @@ std::string cap_text(const protocol::SessionEntry& entry);
 std::string devices_json(const std::vector<protocol::DeviceEntry>& devices);
 std::string sessions_json(const std::vector<protocol::SessionEntry>& sessions);
 std::string status_json(const protocol::StatusReport& report);
+std::string moved_json(uint64_t session, bool dry_run, const protocol::SessionMoved& moved);
 /// Every named bound.
 std::string limits_json();
 /// The terms of the slice of these sessions, which is one, and their numbers: cap_percent and slo_p99_ms are null where

@@ -34,12 +34,12 @@ void show(const Pool& pool, bool json) {
 
 }  // namespace
 
-void add_devices(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("devices", "What the pool has: drivers, compute units, memory, what is free, health");
+void add_devices(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("devices", "What the pool has: drivers, compute units, memory, what is free, health");
   auto json = std::make_shared<bool>(false);
-  verb->add_flag("--json", *json, "Raw numbers");
-  verb->callback([&invocation, json] {
-    invocation.status = ask_and_show(
+  verb.flag("--json", *json, "Raw numbers");
+  verb.does([&invocation, json] {
+    return ask_and_show(
         invocation, [](const Client& client) { return ask(client); }, [&](const Pool& pool) { show(pool, *json); });
   });
 }

@@ -24,13 +24,13 @@ void show(bool json) {
 
 }  // namespace
 
-void add_limits(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("limits", "Every named bound, and what happens at it");
+void add_limits(CommandLine& line, const Invocation&) {
+  const Verb verb = line.verb("limits", "Every named bound, and what happens at it");
   auto json = std::make_shared<bool>(false);
-  verb->add_flag("--json", *json, "Raw numbers");
-  verb->callback([&invocation, json] {
+  verb.flag("--json", *json, "Raw numbers");
+  verb.does([json] {
     show(*json);
-    invocation.status = 0;
+    return 0;
   });
 }
 

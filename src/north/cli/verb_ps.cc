@@ -16,13 +16,13 @@ void show(const std::vector<protocol::SessionEntry>& sessions, bool json) {
 
 }  // namespace
 
-void add_ps(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb =
-      app.add_subcommand("ps", "Sessions: program, user, slice and its terms, device time, memory, commands, queue depth");
+void add_ps(CommandLine& line, const Invocation& invocation) {
+  const Verb verb =
+      line.verb("ps", "Sessions: program, user, slice and its terms, device time, memory, commands, queue depth");
   auto json = std::make_shared<bool>(false);
-  verb->add_flag("--json", *json, "Raw numbers");
-  verb->callback([&invocation, json] {
-    invocation.status = ask_and_show(
+  verb.flag("--json", *json, "Raw numbers");
+  verb.does([&invocation, json] {
+    return ask_and_show(
         invocation, [](const Client& client) { return client.sessions(); },
         [&](const auto& sessions) { show(sessions, *json); });
   });

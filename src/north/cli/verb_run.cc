@@ -71,38 +71,32 @@ Result<Ended> run(const Invocation& invocation, const RunOptions& options, const
 
 }  // namespace
 
-void add_run(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("run", "Run any program that uses OpenCL, unchanged, on a slice of the pool");
+void add_run(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("run", "Run any program that uses OpenCL, unchanged, on a slice of the pool");
   auto options = std::make_shared<RunOptions>();
-  verb->add_option("--device", options->devices, "A device of the slice (repeat it for more); default: all")
-      ->type_name("ID")
-      ->allow_extra_args(false);
-  add_terms_options(*verb, options->terms);
-  verb->add_option("--class", options->class_name, "A class of the daemon's files; it gives what the options above do not")
-      ->type_name("NAME");
-  verb->add_option("--name", options->name, "What listings call the slice; default: the program's name")->type_name("NAME");
-  verb->prefix_command();
-  verb->footer(
+  verb.option("--device", options->devices, "A device of the slice (repeat it for more); default: all").type("ID");
+  add_terms_options(verb, options->terms);
+  verb.option("--class", options->class_name, "A class of the daemon's files; it gives what the options above do not")
+      .type("NAME");
+  verb.option("--name", options->name, "What listings call the slice; default: the program's name").type("NAME");
+  verb.takes_program();
+  verb.footer(
       "Usage: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]\n"
       "Exit status: the program's own, 128 + signal if it was killed; 125 we failed, 126 it cannot be executed, "
       "127 there is none.");
-  verb->callback([verb, &invocation, options] {
-    std::vector<std::string> program = verb->remaining();
+  verb.does([verb, &invocation, options] {
+    std::vector<std::string> program = verb.program();
     program.insert(program.end(), invocation.program.begin(), invocation.program.end());
     if (program.empty() || program[0].starts_with('-')) {
       Error usage(Code::kInvalidArgument, program.empty()
                                               ? "run: name a program: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]"
                                               : "run: unknown option " + program[0] + "; see amalgam run --help");
-      invocation.status = complain(usage, kOwnFailure);
-      return;
+      return complain(usage, kOwnFailure);
     }
     auto ended = run(invocation, *options, program);
-    if (!ended) {
-      invocation.status = complain(ended.error(), kOwnFailure);
-      return;
-    }
+    if (!ended) return complain(ended.error(), kOwnFailure);
     if (!ended->problem.empty()) complain(Error(Code::kNotFound, ended->problem));
-    invocation.status = ended->status;
+    return ended->status;
   });
 }
 

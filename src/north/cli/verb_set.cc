@@ -62,17 +62,17 @@ void show(const Changed& changed, bool json) {
 
 }  // namespace
 
-void add_set(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("set", "Change the share, cap, priority, goal or memory of a slice while it runs");
+void add_set(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("set", "Change the share, cap, priority, goal or memory of a slice while it runs");
   auto options = std::make_shared<SetOptions>();
-  verb->add_option("SESSION", options->session, "A session of `amalgam ps`; the terms of its slice change")->required();
-  add_terms_options(*verb, options->terms);
-  verb->add_flag("--json", options->json, "Raw numbers");
-  verb->footer(
+  verb.option("SESSION", options->session, "A session of `amalgam ps`; the terms of its slice change").required();
+  add_terms_options(verb, options->terms);
+  verb.flag("--json", options->json, "Raw numbers");
+  verb.footer(
       "All sessions of that slice are changed. The change is made at once and as a whole, or refused with the reason; what\n"
       "is not named stays. Your own slices only, unless you are root.");
-  verb->callback([&invocation, options] {
-    invocation.status = ask_and_show(
+  verb.does([&invocation, options] {
+    return ask_and_show(
         invocation, [&](const Client& client) { return set(client, *options); },
         [&](const Changed& changed) { show(changed, options->json); });
   });

@@ -3,16 +3,13 @@
 
 namespace amalgam::cli {
 
-void add_shutdown(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("shutdown", "End the daemon in order: sessions are told, then it leaves");
-  verb->callback([&invocation] {
+void add_shutdown(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("shutdown", "End the daemon in order: sessions are told, then it leaves");
+  verb.does([&invocation] {
     auto client = Client::connect(invocation.socket);
-    if (!client) {
-      invocation.status = complain(client.error());
-      return;
-    }
+    if (!client) return complain(client.error());
     auto done = client->shutdown();
-    invocation.status = done ? 0 : complain(done.error());
+    return done ? 0 : complain(done.error());
   });
 }
 

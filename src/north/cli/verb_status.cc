@@ -24,12 +24,12 @@ void show(const protocol::StatusReport& report, bool json) {
 
 }  // namespace
 
-void add_status(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("status", "The daemon: since when, where, with what");
+void add_status(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("status", "The daemon: since when, where, with what");
   auto json = std::make_shared<bool>(false);
-  verb->add_flag("--json", *json, "Raw numbers");
-  verb->callback([&invocation, json] {
-    invocation.status = ask_and_show(
+  verb.flag("--json", *json, "Raw numbers");
+  verb.does([&invocation, json] {
+    return ask_and_show(
         invocation, [](const Client& client) { return client.status(); }, [&](const auto& report) { show(report, *json); });
   });
 }
