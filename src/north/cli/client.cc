@@ -12,15 +12,16 @@ constexpr int kGoneMs = 10'000;
 
 Result<Client> Client::connect(const std::string& socket) {
   std::string path = socket.empty() ? protocol::default_socket_path() : socket;
+  const bool named = !socket.empty() || ::getenv("AMALGAM_SOCKET") != nullptr;
   auto channel = protocol::Channel::connect(path);
-  if (!channel && socket.empty() && ::getenv("AMALGAM_SOCKET") == nullptr && path != protocol::user_socket_path()) {
+  if (!channel && !named && path != protocol::user_socket_path()) {
     path = protocol::user_socket_path();
     channel = protocol::Channel::connect(path);
   }
   if (channel) return Client(std::move(*channel), std::move(path));
   Error error = std::move(channel.error());
   if (error.code == Code::kNotFound || error.code == Code::kUnavailable)
-    return fail(error.code,
+    return fail(named ? Code::kUnavailable : Code::kNotFound,
                 "no daemon answers at " + path +
                     "; `amalgam run -- PROGRAM` starts one, or start amalgamd and name its socket with --socket");
   return fail(std::move(error));

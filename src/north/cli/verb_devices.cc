@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "north/cli/console.h"
 #include "north/cli/listing.h"
+#include "north/cli/starter.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -40,7 +41,8 @@ void add_devices(CommandLine& line, const Invocation& invocation) {
   verb.flag("--json", *json, "Raw numbers");
   verb.does([&invocation, json] {
     return ask_and_show(
-        invocation, [](const Client& client) { return ask(client); }, [&](const Pool& pool) { show(pool, *json); });
+        connect_or_start(invocation.socket), [](const Client& client) { return ask(client); },
+        [&](const Pool& pool) { show(pool, *json); });
   });
 }
 

@@ -22,8 +22,14 @@ void add_ps(CommandLine& line, const Invocation& invocation) {
   auto json = std::make_shared<bool>(false);
   verb.flag("--json", *json, "Raw numbers");
   verb.does([&invocation, json] {
+    auto client = Client::connect(invocation.socket);
+    if (!client && client.error().code == Code::kNotFound) {
+      write_out(*json ? sessions_json({})
+                      : "No daemon runs, so there are no sessions; `amalgam run -- PROGRAM` starts both.\n");
+      return 0;
+    }
     return ask_and_show(
-        invocation, [](const Client& client) { return client.sessions(); },
+        client, [](const Client& daemon) { return daemon.sessions(); },
         [&](const auto& sessions) { show(sessions, *json); });
   });
 }

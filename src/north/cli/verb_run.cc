@@ -25,20 +25,6 @@ struct RunOptions {
   TermsOptions terms;
 };
 
-Result<Client> connect_or_start(const Invocation& invocation, const std::filesystem::path& exe_folder) {
-  auto client = Client::connect(invocation.socket);
-  if (client) return client;
-  // A socket that was named by hand belongs to a daemon that somebody else looks after.
-  bool named = !invocation.socket.empty() || ::getenv("AMALGAM_SOCKET") != nullptr;
-  bool absent = client.error().code == Code::kNotFound || client.error().code == Code::kUnavailable;
-  if (named && absent)
-    return fail(client.error().code, "no daemon answers at the socket that was named: " + client.error().message);
-  if (!absent) return client;
-  auto daemon = Places::find_daemon(exe_folder);
-  if (!daemon) return fail(std::move(daemon.error()));
-  return start_daemon(*daemon, protocol::user_socket_path(), state_folder() / "amalgamd.log");
-}
-
 std::vector<Setting> environment(const Places& places, const Client& client, const protocol::SliceCreated& slice) {
   std::error_code ignored;
   // Older loaders glue folder and file name together without a slash.
@@ -62,7 +48,7 @@ Result<Ended> run(const Invocation& invocation, const RunOptions& options, const
   if (!folder) return fail(std::move(folder.error()));
   auto places = Places::find(*folder, std::filesystem::path(protocol::user_socket_path()).parent_path());
   if (!places) return fail(std::move(places.error()));
-  auto client = connect_or_start(invocation, *folder);
+  auto client = connect_or_start(invocation.socket);
   if (!client) return fail(std::move(client.error()));
   auto slice = client->create_slice(wish);
   if (!slice) return fail(std::move(slice.error()).within("make a slice"));

@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "north/cli/console.h"
 #include "north/cli/listing.h"
+#include "north/cli/starter.h"
 #include "north/cli/text.h"
 #include "north/cli/verbs.h"
 
@@ -30,7 +31,8 @@ void add_status(CommandLine& line, const Invocation& invocation) {
   verb.flag("--json", *json, "Raw numbers");
   verb.does([&invocation, json] {
     return ask_and_show(
-        invocation, [](const Client& client) { return client.status(); }, [&](const auto& report) { show(report, *json); });
+        connect_or_start(invocation.socket), [](const Client& client) { return client.status(); },
+        [&](const auto& report) { show(report, *json); });
   });
 }
 

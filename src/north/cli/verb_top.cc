@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "north/cli/screen.h"
+#include "north/cli/starter.h"
 #include "north/cli/verbs.h"
 #include "protocol/link/ring.h"
 
@@ -27,7 +28,7 @@ Result<Snapshot> take_snapshot(const Client& client) {
 }
 
 int run_once(const Invocation& invocation) {
-  auto client = Client::connect(invocation.socket);
+  auto client = connect_or_start(invocation.socket);
   if (!client) return complain(client.error());
   auto before = take_snapshot(*client);
   if (!before) return complain(before.error());
@@ -90,7 +91,7 @@ bool obey(char key, SortBy& sort) {
 }
 
 int run_live(const Invocation& invocation, double interval_s) {
-  auto client = Client::connect(invocation.socket);
+  auto client = connect_or_start(invocation.socket);
   if (!client) return complain(client.error());
   auto screen = Screen::open();
   if (!screen) return complain(screen.error(), kUsage);

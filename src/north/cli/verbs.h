@@ -44,15 +44,19 @@ int amalgam_main(int argc, const char* const* argv);
 
 /// Prints "amalgam: …" and returns `status`.
 int complain(const Error& error, int status = kFailed);
-/// Connects, gets an answer with `ask(client)` and shows it with `show(answer)`; the exit status.
+/// Gets an answer with `ask(client)` and shows it with `show(answer)`; the exit status.
 template <typename Ask, typename Show>
-int ask_and_show(const Invocation& invocation, Ask ask, Show show) {
-  auto client = Client::connect(invocation.socket);
+int ask_and_show(const Result<Client>& client, Ask ask, Show show) {
   if (!client) return complain(client.error());
   auto answer = ask(*client);
   if (!answer) return complain(answer.error());
   show(*answer);
   return 0;
+}
+/// The same of a daemon that runs already.
+template <typename Ask, typename Show>
+int ask_and_show(const Invocation& invocation, Ask ask, Show show) {
+  return ask_and_show(Client::connect(invocation.socket), ask, show);
 }
 
 }  // namespace amalgam::cli
