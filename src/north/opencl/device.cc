@@ -27,7 +27,7 @@ bool matches(cl_device_id device, cl_device_type type) {
 bool is_device_type(cl_device_type type) {
   constexpr cl_device_type kAny =
       CL_DEVICE_TYPE_DEFAULT | CL_DEVICE_TYPE_CPU | CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_ACCELERATOR | CL_DEVICE_TYPE_CUSTOM;
-  return type == CL_DEVICE_TYPE_ALL || (type & ~kAny) == 0;
+  return type == CL_DEVICE_TYPE_ALL || (type != 0 && (type & ~kAny) == 0);
 }
 
 /// The two clocks of the device's driver at one moment.

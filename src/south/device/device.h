@@ -76,6 +76,8 @@ class Region {
   virtual Result<std::unique_ptr<Region>> create_sub(uint64_t flags, uint64_t offset, uint64_t size) = 0;
   /// Images: the driver's answer to an image parameter; regions: to a memory-object parameter.
   virtual Result<Bytes> query(protocol::QueryTarget target, uint32_t param) = 0;
+  /// Bytes of the device that an image over a region takes all the same.
+  virtual uint64_t hidden_bytes() const { return 0; }
 };
 
 class Sampler {

@@ -31,6 +31,23 @@ Result<void> ClKernel::set_handle(uint32_t index, uint64_t size, const void* han
   return AMALGAM_CL(*platform_, this->handle(), clSetKernelArg, this->handle(), index, size, padded.data());
 }
 
+Result<void> ClKernel::set_region(const Argument& arg) {
+  AMALGAM_TRY(set_handle(arg.index, arg.size, handle_of(arg.region)), "set argument");
+  const TwinPtr twin = arg.region != nullptr ? static_cast<ClRegion*>(arg.region)->twin() : nullptr;
+  if (twin != nullptr)
+    twins_[arg.index] = twin;
+  else
+    twins_.erase(arg.index);
+  return {};
+}
+
+Twins ClKernel::twins() const {
+  Twins all;
+  for (const auto& [index, twin] : twins_)
+    if (std::ranges::find(all, twin) == all.end()) all.push_back(twin);
+  return all;
+}
+
 Result<void> ClKernel::set_arg(const Argument& arg) {
   switch (arg.kind) {
     case ArgKind::kBytes:
@@ -38,7 +55,7 @@ Result<void> ClKernel::set_arg(const Argument& arg) {
         return fail(Code::kInvalidArgument, "set argument: too few bytes", CL_INVALID_ARG_SIZE);
       return AMALGAM_CL(*platform_, handle(), clSetKernelArg, handle(), arg.index, arg.size, arg.bytes.data());
     case ArgKind::kLocal: return AMALGAM_CL(*platform_, handle(), clSetKernelArg, handle(), arg.index, arg.size, nullptr);
-    case ArgKind::kRegion: return set_handle(arg.index, arg.size, handle_of(arg.region));
+    case ArgKind::kRegion: return set_region(arg);
     case ArgKind::kSampler:
       return set_handle(arg.index, arg.size,
                         arg.sampler != nullptr ? static_cast<ClSampler*>(arg.sampler)->handle() : nullptr);
@@ -51,6 +68,10 @@ Result<void> ClKernel::set_arg(const Argument& arg) {
 }
 
 Result<void> ClKernel::set_exec_info(uint32_t param, std::span<const std::byte> value) {
+  // The pointers lie in memory that is ours. Some drivers refuse what they did not allocate themselves, and none has to be
+  // told: the residency probe has seen that kernels follow plain addresses there.
+  const bool are_pointers = !value.empty() && value.size() % sizeof(void*) == 0;
+  if (param == CL_KERNEL_EXEC_INFO_SVM_PTRS && are_pointers) return {};
   return AMALGAM_CL(*platform_, handle(), clSetKernelExecInfo, handle(), param, value.size(),
                     value.empty() ? nullptr : value.data());
 }
@@ -58,7 +79,9 @@ Result<void> ClKernel::set_exec_info(uint32_t param, std::span<const std::byte> 
 Result<std::unique_ptr<Kernel>> ClKernel::clone() {
   auto copy = AMALGAM_CL_CREATE(*platform_, handle(), clCloneKernel, handle());
   if (!copy) return fail(std::move(copy.error()));
-  return std::make_unique<ClKernel>(platform_, *copy);
+  auto kernel = std::make_unique<ClKernel>(platform_, *copy);
+  kernel->twins_ = twins_;
+  return kernel;
 }
 
 Result<Bytes> ClKernel::query(QueryTarget target, Device* device, uint32_t param, uint32_t index,
