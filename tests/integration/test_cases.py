@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 import unittest
 
-from pool import CL_CASES, PROGRAMS, Pool, bare_environment
+from pool import CL_CASES, PROGRAMS, STAGED, Pool, bare_environment
 
 # Notes that may differ, with the reason.
 DIFFERENT = {
@@ -51,7 +51,7 @@ class Cases(unittest.TestCase):
 
     def test_cl_cases_staged(self):
         """The same device as if it had memory of its own: every byte passes through staging."""
-        self.compare(CL_CASES, without=("native_kernel", "svm_"), configuration="[memory]\nshared = false\n")
+        self.compare(CL_CASES, without=("native_kernel", "svm_"), configuration=STAGED)
 
     def test_dlopen(self):
         self.compare(PROGRAMS / "cl_dlopen")
