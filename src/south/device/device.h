@@ -106,7 +106,8 @@ class Kernel {
   virtual Result<void> set_arg(const Argument& arg) = 0;
   virtual Result<void> set_exec_info(uint32_t param, std::span<const std::byte> value) = 0;
   virtual Result<std::unique_ptr<Kernel>> clone() = 0;
-  /// target: kKernel, kKernelArg (index), kKernelWorkGroup, kKernelSubGroup (device, input), kKernelSuggestedLocal.
+  /// target: kKernel, kKernelArg (index), kKernelWorkGroup, kKernelSubGroup (device, input; index: the bytes that the
+  /// program has room for, where the answer's size depends on it), kKernelSuggestedLocal.
   virtual Result<Bytes> query(protocol::QueryTarget target, Device* device, uint32_t param, uint32_t index,
                               std::span<const std::byte> input) = 0;
 };

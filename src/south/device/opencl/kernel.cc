@@ -96,20 +96,30 @@ Result<Bytes> ClKernel::query(QueryTarget target, Device* device, uint32_t param
     case QueryTarget::kKernelArg: return AMALGAM_CL_QUERY(*platform_, handle(), clGetKernelArgInfo, handle(), index, param);
     case QueryTarget::kKernelWorkGroup:
       return AMALGAM_CL_QUERY(*platform_, handle(), clGetKernelWorkGroupInfo, handle(), id, param);
-    case QueryTarget::kKernelSubGroup: return query_sub_group(id, param, input);
+    case QueryTarget::kKernelSubGroup: return query_sub_group(id, param, index, input);
     case QueryTarget::kKernelSuggestedLocal: return suggest_local(device, input);
     default: return fail(Code::kInvalidArgument, "query kernel: not a kernel's", CL_INVALID_VALUE);
   }
 }
 
-Result<Bytes> ClKernel::query_sub_group(cl_device_id device, uint32_t param, std::span<const std::byte> input) {
+Result<Bytes> ClKernel::query_sub_group(cl_device_id device, uint32_t param, uint32_t room,
+                                        std::span<const std::byte> input) {
+  constexpr uint32_t kMaxRoom = 3 * sizeof(size_t);
   auto get = platform_->entry(handle(), &cl_icd_dispatch::clGetKernelSubGroupInfo);
   if (get == nullptr) {
     get = reinterpret_cast<cl_api_clGetKernelSubGroupInfo>(platform_->extension("clGetKernelSubGroupInfoKHR"));
   }
   if (get == nullptr) return fail(missing_entry("clGetKernelSubGroupInfo"));
-  return query_bytes("clGetKernelSubGroupInfo", get, handle(), device, param, input.size(),
-                     static_cast<const void*>(input.empty() ? nullptr : input.data()));
+  const void* data = input.empty() ? nullptr : input.data();
+  if (param != CL_KERNEL_LOCAL_SIZE_FOR_SUB_GROUP_COUNT || room == 0)
+    return query_bytes("clGetKernelSubGroupInfo", get, handle(), device, param, input.size(), data);
+  Bytes bytes(std::min(room, kMaxRoom));
+  size_t size = 0;
+  AMALGAM_TRY(checked("clGetKernelSubGroupInfo",
+                      get(handle(), device, param, input.size(), data, bytes.size(), bytes.data(), &size)),
+              "query kernel");
+  bytes.resize(std::min(size, bytes.size()));
+  return bytes;
 }
 
 Result<Bytes> ClKernel::suggest_local(Device* device, std::span<const std::byte> input) {

@@ -28,7 +28,7 @@ class ClKernel final : public Kernel {
  private:
   Result<void> set_region(const Argument& arg);
   Result<void> set_handle(uint32_t index, uint64_t size, const void* handle);
-  Result<Bytes> query_sub_group(cl_device_id device, uint32_t param, std::span<const std::byte> input);
+  Result<Bytes> query_sub_group(cl_device_id device, uint32_t param, uint32_t room, std::span<const std::byte> input);
   Result<Bytes> suggest_local(Device* device, std::span<const std::byte> input);
 
   PlatformPtr platform_;
