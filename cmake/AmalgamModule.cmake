@@ -12,6 +12,9 @@ if(AMALGAM_WERROR)
 endif()
 add_compile_options(${AMALGAM_WARNINGS})
 
+# Of tests' own code: to optimise it takes longer than to run it, but for a fuzzer's.
+set(AMALGAM_TEST_OPTIONS $<$<NOT:$<BOOL:${AMALGAM_FUZZ}>>:-Og>)
+
 function(amalgam_module NAME)
   cmake_parse_arguments(ARG "FOREIGN" "" "DEPS;LIBS" ${ARGN})
   file(GLOB SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
@@ -43,6 +46,7 @@ function(amalgam_module NAME)
   if(AMALGAM_TESTS AND TESTS)
     add_executable(${NAME}_test ${TESTS})
     target_link_libraries(${NAME}_test PRIVATE amalgam_${NAME} GTest::gtest_main)
+    target_compile_options(${NAME}_test PRIVATE ${AMALGAM_TEST_OPTIONS})
     target_include_directories(${NAME}_test PRIVATE ${CMAKE_SOURCE_DIR})  # what tests share lies in tests/
     add_test(NAME ${NAME}_test COMMAND ${NAME}_test)
     set_tests_properties(${NAME}_test PROPERTIES LABELS unit TIMEOUT 120)

@@ -6,9 +6,11 @@
   conformance.py PROGRAMS --suite api --suite svm  these alone
   conformance.py PROGRAMS --again                  what passes bare and did not through the pool, once more through the pool
   conformance.py PROGRAMS --split                  through a pool that cuts every launch into single work-groups
+  conformance.py PROGRAMS --staged                 through a pool whose programs reach no device's memory directly
+  conformance.py PROGRAMS --driver rusticl.icd     on another driver than PoCL: a file of /etc/OpenCL/vendors or the path of one
 
 A verdict is kept as one JSON line in the results file as soon as it is there, and is not asked for again: a run that was
-stopped goes on where it was, and the bare driver is asked once. The Markdown table of all that the file holds goes to stdout.
+stopped goes on where it was, and the bare driver is asked once. Each driver has a file of its own. The Markdown table of all that the file holds goes to stdout.
 
 One subtest runs at a time, in the suite's short mode where it has one, since two that share the processors change each
 other's times, and some subtests measure time. A pool lives for one suite. After the suite nothing may be left in it.
@@ -88,7 +90,7 @@ def verdict(returncode, results, subtest):
 
 
 class Results:
-    """Verdicts by (suite, subtest, how), kept in a file that only grows. The last line of a key counts."""
+    """Verdicts of one driver by (suite, subtest, how), kept in a file that only grows. The last line of a key counts."""
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
@@ -116,7 +118,7 @@ class Results:
         return [s for (of, s, how) in self.entries if of == suite and how == "bare"]
 
     def wanted(self, suite, how, again):
-        """Subtests that have to run through the pool, as it is or as one that splits."""
+        """Subtests that have to run through the pool, as it is, as one that splits or as one that stages."""
         done = ("pass",) if again else ("pass", "fail", "skip", "crash", "silent", "slow")
         return [s for s in self.names(suite)
                 if self.verdict(suite, s, "bare") == "pass" and self.verdict(suite, s, how) not in done]
@@ -230,23 +232,29 @@ def main():
     parser.add_argument("--build", default=SOURCE / "build/dev", help="build folder of Amalgam")
     parser.add_argument("--suite", action="append", choices=list(SUITES), help="may be given several times; default: all")
     parser.add_argument("--limit", type=float, default=300, help="seconds that one subtest may take")
-    parser.add_argument("--results", default="conformance.jsonl", help="file of verdicts; grows")
+    parser.add_argument("--results", help="file of verdicts; grows; default: conformance-DRIVER.jsonl")
+    parser.add_argument("--driver", default="pocl.icd", help="the .icd file of the driver; default: pocl.icd")
     parser.add_argument("--again", action="store_true", help="run what differed through the pool once more")
-    parser.add_argument("--split", action="store_true", help="cut every launch into single work-groups")
+    special = parser.add_mutually_exclusive_group()
+    special.add_argument("--split", action="store_true", help="cut every launch into single work-groups")
+    special.add_argument("--staged", action="store_true", help="every byte passes through staging")
     arguments = parser.parse_args()
 
     # The tests' pool reads this when it is imported.
     os.environ["AMALGAM_BUILD"] = str(pathlib.Path(arguments.build).resolve())
     sys.path.insert(0, str(SOURCE / "tests/integration"))
     import pool
-    how, new_pool = "pool", pool.Pool
+    how, configuration = "pool", ""
     if arguments.split:
-        how, new_pool = "split", functools.partial(pool.Pool, configuration=pool.SINGLE_GROUPS)
+        how, configuration = "split", pool.SINGLE_GROUPS
+    if arguments.staged:
+        how, configuration = "staged", pool.STAGED
+    new_pool = functools.partial(pool.Pool, icds=(arguments.driver,), configuration=configuration)
 
-    results = Results(arguments.results)
+    results = Results(arguments.results or f"conformance-{pathlib.Path(arguments.driver).stem}.jsonl")
     with tempfile.TemporaryDirectory(prefix="amalgam-conformance-") as scratch:
         runner = Runner(arguments.programs, arguments.limit, scratch)
-        environment = pool.bare_environment(scratch)
+        environment = pool.bare_environment(scratch, icd=arguments.driver)
         for suite in arguments.suite or SUITES:
             run_bare(runner, results, suite, environment)
             run_pool(runner, results, suite, how, arguments.again, new_pool)

@@ -95,7 +95,7 @@ int run(const Options& options) {
   auto log = daemon::Log::start(config->log_file);
   if (!log) return complain(log.error());
   (*log)->outlive_traps();
-  (*log)->logger().set_level(spdlog::level::from_str(config->log_level));
+  (*log)->logger().set_level(config->log_level);
   auto daemon = daemon::Daemon::create(
       std::move(*config), (*log)->logger(), open_files,
       {.reload = [&options] { return configuration(options); }, .reopen_log = [&log] { (*log)->reopen(); }});

@@ -28,7 +28,7 @@ uint64_t physical_bytes() {
 
 }  // namespace
 
-Result<std::unique_ptr<Daemon>> Daemon::create(Config config, spdlog::logger& log, uint64_t open_files, Again again) {
+Result<std::unique_ptr<Daemon>> Daemon::create(Config config, Logger& log, uint64_t open_files, Again again) {
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), log, std::move(again)));
   if (auto prepared = daemon->prepare(open_files); !prepared) return std::unexpected(std::move(prepared.error()));
   return daemon;
@@ -419,7 +419,7 @@ void Daemon::take_over(const Config& fresh) {
   config_.policy = fresh.policy;
   common_->expect(arbitration_->set_policy(config_.policy));
   config_.environment = fresh.environment;
-  log_.set_level(spdlog::level::from_str(config_.log_level));
+  log_.set_level(config_.log_level);
   launcher_->set_environment(config_.environment);
   pool_->set_warm(config_.warm_workers);
   // Warm workers have the old environment.

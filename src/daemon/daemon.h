@@ -10,8 +10,6 @@
 // Threads: one loop; nothing in it blocks. SIGTERM, SIGINT and SIGHUP must be blocked before create().
 #pragma once
 
-#include <spdlog/logger.h>
-
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,6 +18,7 @@
 #include "daemon/devices/discovery.h"
 #include "daemon/host/closer.h"
 #include "daemon/host/guardian.h"
+#include "daemon/host/logger.h"
 #include "daemon/requests.h"
 #include "daemon/sessions/memory_audit.h"
 #include "daemon/sessions/mover.h"
@@ -40,7 +39,7 @@ class Daemon {
     std::function<void()> reopen_log;  ///< must not block
   };
   /// Everything but the loop. `open_files`: the soft limit before it was raised for us.
-  static Result<std::unique_ptr<Daemon>> create(Config config, spdlog::logger& log, uint64_t open_files, Again again);
+  static Result<std::unique_ptr<Daemon>> create(Config config, Logger& log, uint64_t open_files, Again again);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -49,8 +48,7 @@ class Daemon {
   void run();
 
  private:
-  Daemon(Config config, spdlog::logger& log, Again again)
-      : config_(std::move(config)), log_(log), again_(std::move(again)) {}
+  Daemon(Config config, Logger& log, Again again) : config_(std::move(config)), log_(log), again_(std::move(again)) {}
   Result<void> prepare(uint64_t open_files);
   Result<void> prepare_parts(Cgroup cgroup, uint64_t open_files);
   Result<void> listen();
@@ -80,7 +78,7 @@ class Daemon {
 
   Config config_;
   std::unique_ptr<Guardian> guardian_;
-  spdlog::logger& log_;
+  Logger& log_;
   Again again_;
   UniqueFd lock_, state_lock_, signals_;
   std::unique_ptr<EventLoop> loop_;

@@ -99,6 +99,54 @@ class Run(Tree):
         self.assertEqual(self.run_amalgam("run", "--", "/").returncode, 126)
 
 
+class WithoutDaemon(Tree):
+    """What a user sees who has started nothing yet."""
+
+    @property
+    def own_socket(self):
+        return os.path.join(self.folder, "run/amalgam/amalgamd.sock")
+
+    def test_looking_at_the_pool_starts_a_daemon(self):
+        for words, seen in ((["devices"], "opencl:0"), (["status"], "pid 42"), (["top", "--once"], "a processor")):
+            done = self.run_amalgam(*words)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), words)
+            self.assertIn(seen, done.stdout)
+            self.assertTrue(os.path.exists(self.own_socket), words)
+            self.end_daemon()
+            os.unlink(self.own_socket)
+
+    def test_there_are_no_sessions(self):
+        done = self.run_amalgam("ps")
+        self.assertEqual((done.returncode, done.stderr, done.stdout.count("\n")), (0, "", 1))
+        self.assertIn("no sessions; `amalgam run -- PROGRAM`", done.stdout)
+        done = self.run_amalgam("ps", "--json")
+        self.assertEqual((done.returncode, done.stderr, done.stdout), (0, "", "[]\n"))
+        self.assertFalse(os.path.exists(self.own_socket))
+
+    def test_there_is_nothing_to_end(self):
+        done = self.run_amalgam("shutdown")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "No daemon runs.\n", ""))
+
+    def test_what_needs_a_session_or_counts_says_in_one_line_what_to_type(self):
+        for words in (["explain", "7"], ["set", "7", "--share", "30%"], ["trace", "7", "-o", "/dev/null"], ["metrics"]):
+            done = self.run_amalgam(*words)
+            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), words)
+            self.assertIn("`amalgam run -- PROGRAM`", done.stderr)
+        self.assertFalse(os.path.exists(self.own_socket))
+
+    def test_what_needs_none_works(self):
+        self.assertIn("sessions", self.run_amalgam("limits").stdout)
+        self.assertFalse(os.path.exists(self.own_socket))
+
+    def test_a_named_socket_must_have_its_daemon(self):
+        for words in (["devices"], ["ps"], ["ps", "--json"], ["status"], ["top", "--once"], ["shutdown"], ["metrics"]):
+            for named in ({"AMALGAM_SOCKET": "/nowhere.sock"}, {}):
+                done = self.run_amalgam(*words, *([] if named else ["--socket", "/nowhere.sock"]), **named)
+                self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), words)
+                self.assertIn("/nowhere.sock", done.stderr)
+        self.assertFalse(os.path.exists(self.own_socket))
+
+
 STRANGER = 54321
 
 

@@ -9,13 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstring>
 #include <random>
 #include <thread>
 
 #include "core/session/execute/executor.h"
-#include "protocol/control/attach.h"
 #include "south/device/sim/sim.h"
 #include "tests/client/worker.h"
 #include "worker/control.h"
@@ -25,35 +22,33 @@ namespace {
 
 constexpr uint64_t kQuota = Worker::kHeapBytes - kStagingBytes;
 
-/// One message with descriptors over a socket pair; what is received replaces `fds`. False if nobody is there any more.
-bool send_with(int socket, uint64_t word, std::span<const int> fds) {
-  iovec part{&word, sizeof word};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 4)] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  protocol::attach(message, control, fds);
-  return ::sendmsg(socket, &message, MSG_NOSIGNAL) == sizeof word;
-}
-
-bool receive_with(int socket, uint64_t& word, std::span<UniqueFd> fds) {
-  iovec part{&word, sizeof word};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 4)] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != sizeof word) return false;
-  const cmsghdr* head = CMSG_FIRSTHDR(&message);
-  if (head == nullptr || head->cmsg_len != CMSG_LEN(sizeof(int) * fds.size())) return false;
-  for (size_t i = 0; i < fds.size(); ++i) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(head) + i * sizeof fd, sizeof fd);
-    fds[i].reset(fd);
+/// A test asks its foreman for a worker.
+struct Hire {
+  static constexpr protocol::ControlType kType = protocol::ControlType::kAdopt;
+  template <typename Fd>
+  struct Descriptors {
+    Fd ring{}, heap{}, client{};
+    template <typename A>
+    void fields(A& a) {
+      a(ring, heap, client);
+    }
+  };
+  uint64_t seed = 0;
+  template <typename A>
+  void fields(A& a) {
+    a(seed);
   }
-  return true;
-}
+};
+struct Hired : protocol::Bare<protocol::ControlType::kSessionReady> {
+  template <typename Fd>
+  struct Descriptors {
+    Fd process{};
+    template <typename A>
+    void fields(A& a) {
+      a(process);
+    }
+  };
+};
 
 south::SimConfig world(uint64_t seed, bool shared) {
   south::SimConfig config;
@@ -124,22 +119,23 @@ void be_clock(south::SimController& world, uint64_t seed) {
   ::_exit(0);
 }
 
-[[noreturn]] void be_foreman(int test) {
+[[noreturn]] void be_foreman(protocol::Channel test) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (;;) {
-    uint64_t seed = 0;
-    std::array<UniqueFd, 3> fds;
-    if (!receive_with(test, seed, fds)) ::_exit(0);
+    auto packet = test.receive(-1);
+    if (!packet) ::_exit(0);
+    auto hire = packet->as<Hire>();
+    auto given = packet->take<Hire>();
+    if (!hire || !given) ::_exit(1);
     const pid_t child = ::fork();
     if (child == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      ::close(test);
-      work(std::move(fds[0]), std::move(fds[1]), std::move(fds[2]), seed);
+      test = {};
+      work(std::move(given->ring), std::move(given->heap), std::move(given->client), hire->seed);
     }
     // It is not waited for before its descriptor is there, so the number is its own.
-    const int process = static_cast<int>(::syscall(SYS_pidfd_open, child, 0));
-    if (!send_with(test, 0, {&process, 1})) ::_exit(0);
-    ::close(process);
+    const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+    if (!test.send_with(Hired{}, {process.get()})) ::_exit(0);
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {
     }
   }
@@ -170,23 +166,22 @@ Crew::Crew() {
   pid_ = ::fork();
   if (pid_ == 0) {
     ::close(ends[0]);
-    be_foreman(ends[1]);
+    be_foreman(protocol::Channel(UniqueFd(ends[1])));
   }
-  foreman_.reset(ends[0]);
+  foreman_ = protocol::Channel(UniqueFd(ends[0]));
   ::close(ends[1]);
 }
 
 Crew::~Crew() {
-  foreman_.reset();
+  foreman_ = {};
   ::waitpid(pid_, nullptr, 0);
 }
 
 Hand Crew::hire(int ring, int heap, int client, uint64_t seed) const {
-  const int fds[] = {ring, heap, client};
-  uint64_t word = 0;
-  std::array<UniqueFd, 1> process;
-  if (!send_with(foreman_.get(), seed, fds) || !receive_with(foreman_.get(), word, process)) __builtin_trap();
-  return Hand(std::move(process[0]));
+  if (!foreman_.send_with(Hire{seed}, {ring, heap, client})) __builtin_trap();
+  auto packet = foreman_.receive(-1);
+  if (!packet || !packet->as<Hired>()) __builtin_trap();
+  return Hand(std::move(packet->take<Hired>().value().process));
 }
 
 }  // namespace amalgam::liar

@@ -49,7 +49,7 @@ class Crew {
   Hand hire(int ring, int heap, int client, uint64_t seed) const;
 
  private:
-  UniqueFd foreman_;
+  protocol::Channel foreman_;
   int pid_ = 0;
 };
 

@@ -97,7 +97,6 @@ struct OldServer : testing::Test {
   OldServer() {
     char name[] = "/tmp/amalgam-server-XXXXXX";
     folder = ::mkdtemp(name);
-    log.set_level(spdlog::level::off);
     path = folder / "s";
     auto listening = Server::listen(*loop, log, closer, {.path = path, .forbids_descriptors = false});
     EXPECT_TRUE(listening) << listening.error().text();
@@ -120,7 +119,7 @@ struct OldServer : testing::Test {
     return channel && channel->call<protocol::Done>(protocol::GetStatus{}, kSoonMs);
   }
   std::filesystem::path folder, path;
-  spdlog::logger log{"test"};
+  Logger log;
   std::unique_ptr<EventLoop> loop = std::move(EventLoop::create().value());
   Closer closer;
   std::unique_ptr<Server> server;

@@ -26,7 +26,10 @@ PROGRAMS = BUILD / "tests/programs"
 CL_CASES = PROGRAMS / "cl_cases"
 CL_QUOTA = PROGRAMS / "cl_quota"
 HOSTILE = BUILD / "tests/hostile/hostile"
+VENDORS = pathlib.Path("/etc/OpenCL/vendors")
 WAIT_S = 30.0
+# A configuration in which programs reach no device's memory directly.
+STAGED = "[memory]\nshared = false\n"
 # A configuration that cuts every launch as small as it goes.
 SINGLE_GROUPS = '[scheduling]\nsplit = "always"\npiece_us = 1\n'
 PRELOAD = os.environ.get("AMALGAM_PRELOAD")  # a sanitizer's runtime that only programs that are not ours need
@@ -82,10 +85,11 @@ def kill_now(pid):
 
 
 def bare_environment(folder, icd="pocl.icd", **extra):
-    """The environment of a program that finds one vendor's driver and nothing else."""
+    """The environment of a program that finds one vendor's driver and nothing else. `icd`: a file of the system's folder of
+    vendors, or the path of one."""
     vendors = pathlib.Path(folder) / "vendors"
     vendors.mkdir(exist_ok=True)
-    shutil.copy(f"/etc/OpenCL/vendors/{icd}", vendors)
+    shutil.copy(VENDORS / icd, vendors)
     return {**clean_environment(), "OCL_ICD_VENDORS": f"{vendors}/", **extra}
 
 
@@ -106,7 +110,7 @@ class Pool:
         vendors = self.folder / "driver-vendors"
         vendors.mkdir()
         for icd in icds:
-            shutil.copy(f"/etc/OpenCL/vendors/{icd}", vendors)
+            shutil.copy(VENDORS / icd, vendors)
         self.environment = {
             **clean_environment(),
             "OCL_ICD_VENDORS": f"{vendors}/",

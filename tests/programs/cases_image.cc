@@ -213,6 +213,102 @@ void image_from_buffer() {
   clReleaseKernel(kernel);
 }
 
+cl_mem image_over(const Fixture& f, cl_mem buffer, cl_image_desc desc, cl_mem_flags flags = CL_MEM_READ_WRITE) {
+  desc.mem_object = buffer;
+  cl_int code = 0;
+  cl_mem made = clCreateImage(f.context, flags, &kRgba8, &desc, nullptr, &code);
+  CHECK_CL(code);
+  return made;
+}
+
+const char* const kOverBufferSource = R"(
+__kernel void from_image(__read_only image1d_buffer_t in, __global uint* out) {
+  int i = (int)get_global_id(0);
+  uint4 c = read_imageui(in, i);
+  out[i] = c.x | (c.y << 8) | (c.z << 16) | (c.w << 24);
+}
+__kernel void plus(__global uint* data) { data[get_global_id(0)] += 1u; }
+__kernel void from_plane(__read_only image2d_t in, __global uint* out, uint width) {
+  int i = (int)get_global_id(0);
+  uint4 c = read_imageui(in, (int2)(i % width, i / width));
+  out[i] = c.x | (c.y << 8) | (c.z << 16) | (c.w << 24);
+}
+)";
+
+/// An image over a buffer shows what the buffer has now, whoever wrote it: a kernel, a transfer, a map.
+void image_follows_its_buffer() {
+  need_images();
+  constexpr size_t kCount = 512, kBytes = kCount * 4;
+  Fixture f;
+  std::vector<uint32_t> wanted = numbered(kCount), got(kCount);
+  cl_mem buffer = f.buffer(kBytes, CL_MEM_COPY_HOST_PTR, wanted.data()), seen = f.buffer(kBytes);
+  cl_image_desc desc = {};
+  desc.image_type = CL_MEM_OBJECT_IMAGE1D_BUFFER;
+  desc.image_width = kCount;
+  cl_mem first = image_over(f, buffer, desc), second = image_over(f, buffer, desc);
+  cl_kernel from_image = f.kernel(kOverBufferSource, "from_image"), plus = f.kernel(kOverBufferSource, "plus");
+  auto check = [&] {
+    for (cl_mem one : {first, second}) {
+      set_args(from_image, one, seen);
+      launch(f.queue, from_image, kCount);
+      CHECK_CL(clEnqueueReadBuffer(f.queue, seen, CL_TRUE, 0, kBytes, got.data(), 0, nullptr, nullptr));
+      CHECK(got == wanted);
+    }
+    CHECK_CL(clEnqueueReadBuffer(f.queue, buffer, CL_TRUE, 0, kBytes, got.data(), 0, nullptr, nullptr));
+    CHECK(got == wanted);
+  };
+  check();
+  for (int round = 0; round < 3; ++round) {
+    set_args(plus, buffer);
+    launch(f.queue, plus, kCount);
+    for (uint32_t& word : wanted) ++word;
+    check();
+  }
+  wanted = numbered(kCount, 20);
+  CHECK_CL(clEnqueueWriteBuffer(f.queue, buffer, CL_TRUE, 0, kBytes, wanted.data(), 0, nullptr, nullptr));
+  check();
+  wanted = numbered(kCount, 30);
+  cl_int code = 0;
+  void* mapped =
+      clEnqueueMapBuffer(f.queue, buffer, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, kBytes, 0, nullptr, nullptr, &code);
+  CHECK_CL(code);
+  std::memcpy(mapped, wanted.data(), kBytes);
+  CHECK_CL(clEnqueueUnmapMemObject(f.queue, buffer, mapped, 0, nullptr, nullptr));
+  check();
+  for (cl_mem mem : {first, second, buffer, seen}) CHECK_CL(clReleaseMemObject(mem));
+  for (cl_kernel one : {from_image, plus}) CHECK_CL(clReleaseKernel(one));
+}
+
+/// A plane over a buffer, where the device has cl_khr_image2d_from_buffer.
+void image_2d_from_buffer() {
+  need_images();
+  if (device_string(first_device(), CL_DEVICE_EXTENSIONS).find("cl_khr_image2d_from_buffer") == std::string::npos)
+    throw Skip{"no planes over buffers"};
+  Fixture f;
+  const size_t alignment = device_info<cl_uint>(f.device, CL_DEVICE_IMAGE_PITCH_ALIGNMENT);
+  const cl_uint width = static_cast<cl_uint>(alignment == 0 ? 16 : alignment), height = 8;
+  std::vector<uint32_t> data = numbered(size_t{width} * height);
+  cl_mem buffer = f.buffer(data.size() * 4, CL_MEM_COPY_HOST_PTR, data.data()), out = f.buffer(data.size() * 4);
+  cl_image_desc desc = {};
+  desc.image_type = CL_MEM_OBJECT_IMAGE2D;
+  desc.image_width = width;
+  desc.image_height = height;
+  desc.image_row_pitch = size_t{width} * 4;
+  cl_mem plane = image_over(f, buffer, desc, CL_MEM_READ_ONLY);
+  note_layout(plane);
+  cl_mem under = nullptr;
+  CHECK_CL(clGetImageInfo(plane, CL_IMAGE_BUFFER, sizeof(cl_mem), &under, nullptr));
+  CHECK(under == buffer);
+  cl_kernel kernel = f.kernel(kOverBufferSource, "from_plane");
+  set_args(kernel, plane, out, width);
+  launch(f.queue, kernel, data.size());
+  std::vector<uint32_t> got(data.size());
+  CHECK_CL(clEnqueueReadBuffer(f.queue, out, CL_TRUE, 0, got.size() * 4, got.data(), 0, nullptr, nullptr));
+  CHECK(got == data);
+  for (cl_mem mem : {plane, buffer, out}) CHECK_CL(clReleaseMemObject(mem));
+  CHECK_CL(clReleaseKernel(kernel));
+}
+
 void image_queries_and_errors() {
   need_images();
   Fixture f;
@@ -260,6 +356,8 @@ constexpr Case kCases[] = {
     {"image_and_buffer_copies", image_and_buffer_copies},
     {"sampler_in_kernel", sampler_in_kernel},
     {"image_from_buffer", image_from_buffer},
+    {"image_follows_its_buffer", image_follows_its_buffer},
+    {"image_2d_from_buffer", image_2d_from_buffer},
     {"image_queries_and_errors", image_queries_and_errors},
 };
 

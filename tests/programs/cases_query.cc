@@ -117,6 +117,52 @@ void kernel_queries() {
   clReleaseProgram(program);
 }
 
+/// The local size for a number of sub-groups has as many dimensions as there is room for.
+void kernel_sub_group_queries() {
+  cl_uint most = 0;
+  if (clGetDeviceInfo(first_device(), CL_DEVICE_MAX_NUM_SUB_GROUPS, sizeof most, &most, nullptr) != CL_SUCCESS || most == 0)
+    throw Skip{"no sub-groups"};
+  Fixture f;
+  cl_kernel kernel = f.kernel(kBasicSource, "iota");
+  const size_t groups = 2;
+  for (size_t dimensions = 1; dimensions <= 3; ++dimensions) {
+    size_t local[3] = {0, 0, 0}, size = 0, count = 0, items = 1;
+    CHECK_CL(clGetKernelSubGroupInfo(kernel, f.device, CL_KERNEL_LOCAL_SIZE_FOR_SUB_GROUP_COUNT, sizeof groups, &groups,
+                                     dimensions * sizeof(size_t), local, &size));
+    CHECK_EQ(size, dimensions * sizeof(size_t));
+    for (size_t i = 0; i < dimensions; ++i) items *= local[i];
+    note("items of two sub-groups", static_cast<long long>(items));
+    if (items == 0) continue;
+    CHECK_CL(clGetKernelSubGroupInfo(kernel, f.device, CL_KERNEL_SUB_GROUP_COUNT_FOR_NDRANGE, dimensions * sizeof(size_t),
+                                     local, sizeof count, &count, nullptr));
+    CHECK_EQ(count, groups);
+  }
+  clReleaseKernel(kernel);
+}
+
+/// cl_khr_spirv_queries: the answers are pointers to texts, and a list of numbers.
+void device_spirv_queries() {
+  cl_device_id device = first_device();
+  if (device_string(device, CL_DEVICE_EXTENSIONS).find("cl_khr_spirv_queries") == std::string::npos)
+    throw Skip{"no cl_khr_spirv_queries"};
+  constexpr cl_device_info kInstructionSets = 0x12B9, kExtensions = 0x12BA, kCapabilities = 0x12BB;
+  for (cl_device_info param : {kInstructionSets, kExtensions}) {
+    size_t size = 0;
+    CHECK_CL(clGetDeviceInfo(device, param, 0, nullptr, &size));
+    std::vector<const char*> texts(size / sizeof(const char*));
+    CHECK_CL(clGetDeviceInfo(device, param, size, texts.data(), nullptr));
+    for (const char* text : texts) note(text, static_cast<long long>(std::strlen(text)));
+    if (!texts.empty()) CHECK_CODE(clGetDeviceInfo(device, param, size - 1, texts.data(), nullptr), CL_INVALID_VALUE);
+  }
+  size_t size = 0;
+  CHECK_CL(clGetDeviceInfo(device, kCapabilities, 0, nullptr, &size));
+  std::vector<cl_uint> numbers(size / sizeof(cl_uint));
+  CHECK_CL(clGetDeviceInfo(device, kCapabilities, size, numbers.data(), nullptr));
+  long long sum = 0;
+  for (cl_uint number : numbers) sum += number;
+  note("sum of the capabilities", sum);
+}
+
 void platform_queries() {
   cl_platform_id platform = first_platform();
   char text[4096] = {};
@@ -137,6 +183,8 @@ constexpr Case kCases[] = {
     {"context_queries", context_queries},
     {"device_queries", device_queries},
     {"kernel_queries", kernel_queries},
+    {"kernel_sub_group_queries", kernel_sub_group_queries},
+    {"device_spirv_queries", device_spirv_queries},
     {"platform_queries", platform_queries},
 };
 

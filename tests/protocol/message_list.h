@@ -45,7 +45,8 @@ using ControlMessages =
     MessageList<Refused, Done, ListDevices, DeviceList, OpenSession, SessionOpened, CreateSlice, SliceCreated, ListSessions,
                 SessionList, GetStatus, StatusReport, Shutdown, GetMetrics, MetricsText, WorkerHello, Adopt, SessionReady,
                 Reserve, Granted, Return, Reclaim, BindThreads, SetSlice, Explain, Explanation, Confine, Rejoin, Held, Keep,
-                Forget, MoveSession, SessionMoved, HandOver, HandedOver, TakeOver, TookOver, Serve, Stay>;
+                Forget, MoveSession, SessionMoved, HandOver, HandedOver, TakeOver, TookOver, Serve, Stay, ClientGone,
+                KeepServing>;
 
 template <typename... A, typename... B, typename... C>
 MessageList<A..., B..., C...> join(MessageList<A...>, MessageList<B...>, MessageList<C...>);

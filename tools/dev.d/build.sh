@@ -21,11 +21,14 @@ configure() {
   rm -f "$log"
 }
 
+# compile PRESET: what the preset is for.
+compile() { nice -n 5 cmake --build --preset "$1" -j "$(jobs)"; }
+
 verb_build() {
   local preset="${1:-dev}"
   verb_deps
   configure "$preset"
-  nice -n 5 cmake --build --preset "$preset" -j "$(jobs)"
+  compile "$preset"
 }
 
 # Without arguments everything but what the nightly run repeats for longer.
@@ -47,7 +50,9 @@ verb_install() {
     esac
   done
   prefix="$(realpath -m "$prefix")"
-  verb_build release
+  verb_deps demo install
+  configure release
+  compile release
   cmake --install build/release --prefix "$prefix" --strip >/dev/null
   echo "installed under $prefix; try: $prefix/bin/amalgam run -- clinfo"
   case "$prefix" in

@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing of tools/packages.txt. Touches apt only if something is.
 
+# missing_packages SECTION…: of these sections, or of all.
 missing_packages() {
   local package
-  grep -vE '^[[:space:]]*(#|$)' tools/packages.txt | while read -r package; do
+  awk -v wanted=" $* " '{ sub(/[[:space:]]*#.*/, "") }
+    /^\[.*\]$/ { within = wanted == "  " || index(wanted, " " substr($0, 2, length - 2) " "); next }
+    within && NF' tools/packages.txt | while read -r package; do
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
   done
 }
 
+# verb_deps [SECTION…]
 verb_deps() {
   if ! command -v dpkg-query >/dev/null; then
     echo "dev: this is not Debian; install what tools/packages.txt names with your own package manager" >&2
     return
   fi
   local missing=()
-  mapfile -t missing < <(missing_packages)
+  mapfile -t missing < <(missing_packages "$@")
   [ "${#missing[@]}" -eq 0 ] && return
   echo "dev: installing ${missing[*]}"
   local as_root=()

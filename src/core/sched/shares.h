@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/limits.h"
 #include "model/terms.h"
 
 namespace amalgam::core {

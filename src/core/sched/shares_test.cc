@@ -5,6 +5,8 @@
 
 #include <random>
 
+#include "base/limits.h"
+
 namespace amalgam::core {
 namespace {
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/limits.h"
+
 namespace amalgam::core {
 namespace {
 

@@ -66,7 +66,7 @@ Result<Config> parse_config(std::string_view text, const std::string& name);
 
 /// Checks "127.0.0.1:9464": an address of this machine's loopback and a port; "off" and "" are off.
 Result<std::string> parse_metrics_address(std::string_view text);
-/// Whether spdlog knows the level.
+/// Whether Logger knows the level.
 bool is_log_level(std::string_view text);
 
 }  // namespace amalgam::daemon

@@ -11,8 +11,6 @@
 // Threads: the loop's. Lifetime: probes still running end with the object, and `found` is not called then.
 #pragma once
 
-#include <spdlog/logger.h>
-
 #include <deque>
 #include <functional>
 #include <list>
@@ -21,6 +19,7 @@
 
 #include "daemon/host/event_loop.h"
 #include "daemon/host/launcher.h"
+#include "daemon/host/logger.h"
 #include "model/device.h"
 
 namespace amalgam::daemon {
@@ -28,7 +27,7 @@ namespace amalgam::daemon {
 class Discovery {
  public:
   using Found = std::function<void(std::vector<model::Device>)>;
-  Discovery(EventLoop& loop, spdlog::logger& log, Launcher& launcher) : loop_(loop), log_(log), launcher_(launcher) {}
+  Discovery(EventLoop& loop, Logger& log, Launcher& launcher) : loop_(loop), log_(log), launcher_(launcher) {}
   ~Discovery();
   Discovery(const Discovery&) = delete;
   Discovery& operator=(const Discovery&) = delete;
@@ -58,7 +57,7 @@ class Discovery {
   void conclude(const Task& task, std::vector<model::Device> devices, const std::string& trouble);
 
   EventLoop& loop_;
-  spdlog::logger& log_;
+  Logger& log_;
   Launcher& launcher_;
   std::deque<Task> tasks_;
   std::list<Probe> probes_;

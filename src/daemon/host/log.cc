@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <spdlog/details/log_msg_buffer.h>
+#include <spdlog/logger.h>
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
@@ -166,7 +167,7 @@ Log::Log(spdlog::sink_ptr target, std::function<spdlog::sink_ptr()> again) : que
   queue_->again = std::move(again);
   target->set_pattern(kPattern);
   queue_->target = std::move(target);
-  logger_ = std::make_unique<spdlog::logger>(kName, std::make_shared<Entrance>(queue_));
+  logger_ = std::make_unique<Logger>(std::make_unique<spdlog::logger>(kName, std::make_shared<Entrance>(queue_)));
   std::thread([queue = queue_] { queue->run(); }).detach();
 }
 

@@ -12,7 +12,7 @@
 // a thread: who forks without exec may use no memory from then on (guardian_process.h).
 #pragma once
 
-#include <spdlog/logger.h>
+#include <spdlog/common.h>
 
 #include <filesystem>
 #include <functional>
@@ -20,6 +20,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "daemon/host/logger.h"
 
 namespace amalgam::daemon {
 
@@ -34,7 +35,7 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  spdlog::logger& logger() { return *logger_; }
+  Logger& logger() { return *logger_; }
   /// From the lines that come next on, writes into the file that has its name now. Where it cannot be opened the log goes on
   /// where it is, and says so. Does not wait.
   void reopen();
@@ -50,7 +51,7 @@ class Log {
   struct Queue;
   class Entrance;
   std::shared_ptr<Queue> queue_;  ///< the thread's too: it may be stuck when we end
-  std::unique_ptr<spdlog::logger> logger_;
+  std::unique_ptr<Logger> logger_;
 };
 
 }  // namespace amalgam::daemon

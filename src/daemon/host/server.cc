@@ -25,7 +25,7 @@ uint64_t monotonic_us() { return protocol::monotonic_ns() / 1000; }
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::listen(EventLoop& loop, spdlog::logger& log, Closer& closer, Options options) {
+Result<std::unique_ptr<Server>> Server::listen(EventLoop& loop, Logger& log, Closer& closer, Options options) {
   std::unique_ptr<Server> server(new Server(loop, log, closer, std::move(options)));
   AMALGAM_TRY(server->open_socket(), "listen");
   server->watch_socket();

@@ -14,8 +14,6 @@
 // Threads: the loop's. Nothing blocks. Lifetime: connections are named by id; one that has gone is simply not answered.
 #pragma once
 
-#include <spdlog/logger.h>
-
 #include <deque>
 #include <functional>
 #include <map>
@@ -26,6 +24,7 @@
 #include "daemon/host/allowance.h"
 #include "daemon/host/closer.h"
 #include "daemon/host/event_loop.h"
+#include "daemon/host/logger.h"
 #include "daemon/host/users.h"
 #include "protocol/control/channel.h"
 
@@ -54,7 +53,7 @@ class Server {
     bool forbids_descriptors = true;
   };
   /// Listens at a path, replacing what is left of an earlier socket; the caller holds the socket's lock.
-  static Result<std::unique_ptr<Server>> listen(EventLoop& loop, spdlog::logger& log, Closer& closer, Options options);
+  static Result<std::unique_ptr<Server>> listen(EventLoop& loop, Logger& log, Closer& closer, Options options);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -89,7 +88,7 @@ class Server {
     std::deque<uint64_t> waiting;  ///< connections
     EventLoop::TimerId timer = 0;
   };
-  Server(EventLoop& loop, spdlog::logger& log, Closer& closer, Options options)
+  Server(EventLoop& loop, Logger& log, Closer& closer, Options options)
       : loop_(loop), log_(log), closer_(closer), options_(std::move(options)) {}
   Result<void> open_socket();
   void watch_socket();
@@ -108,7 +107,7 @@ class Server {
   std::unique_ptr<Connection> extract(uint64_t id);
 
   EventLoop& loop_;
-  spdlog::logger& log_;
+  Logger& log_;
   Closer& closer_;
   Options options_;
   UniqueFd socket_;

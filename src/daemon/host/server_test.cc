@@ -22,7 +22,6 @@ struct ServerTest : testing::Test {
   ServerTest() {
     char name[] = "/tmp/amalgam-server-XXXXXX";
     folder = ::mkdtemp(name);
-    log.set_level(spdlog::level::off);
     options.path = folder / "s";
     options.is_privileged = [](uid_t) { return false; };
   }
@@ -60,7 +59,7 @@ struct ServerTest : testing::Test {
     return done ? "" : done.error().text();
   }
   std::filesystem::path folder;
-  spdlog::logger log{"test"};
+  Logger log;
   std::unique_ptr<EventLoop> loop = std::move(EventLoop::create().value());
   Closer closer;
   Server::Options options;

@@ -16,7 +16,7 @@ constexpr size_t kLineBytes = 400;
 
 }  // namespace
 
-WorkerErrors::WorkerErrors(EventLoop& loop, spdlog::logger& log, std::string name, UniqueFd pipe)
+WorkerErrors::WorkerErrors(EventLoop& loop, Logger& log, std::string name, UniqueFd pipe)
     : loop_(loop), log_(log), name_(std::move(name)), pipe_(std::move(pipe)) {
   if (pipe_ && !loop_.watch(pipe_.get(), EPOLLIN, [this](uint32_t) { read_some(); })) pipe_.reset();
 }

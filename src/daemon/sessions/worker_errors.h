@@ -5,18 +5,17 @@
 // Threads: the loop's. Blocking: never; a worker that writes faster than this reads loses what it writes.
 #pragma once
 
-#include <spdlog/logger.h>
-
 #include <string>
 
 #include "base/unique_fd.h"
 #include "daemon/host/event_loop.h"
+#include "daemon/host/logger.h"
 
 namespace amalgam::daemon {
 
 class WorkerErrors {
  public:
-  WorkerErrors(EventLoop& loop, spdlog::logger& log, std::string name, UniqueFd pipe);
+  WorkerErrors(EventLoop& loop, Logger& log, std::string name, UniqueFd pipe);
   ~WorkerErrors();
   WorkerErrors(const WorkerErrors&) = delete;
   WorkerErrors& operator=(const WorkerErrors&) = delete;
@@ -29,7 +28,7 @@ class WorkerErrors {
   void say(std::string_view line);
 
   EventLoop& loop_;
-  spdlog::logger& log_;
+  Logger& log_;
   const std::string name_;
   UniqueFd pipe_;
   std::string begun_;  ///< a line without its end

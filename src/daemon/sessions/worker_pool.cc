@@ -14,7 +14,7 @@ constexpr size_t kMaxWarmUsers = 8;   ///< users for whom warm workers are kept;
 
 }  // namespace
 
-WorkerPool::WorkerPool(EventLoop& loop, spdlog::logger& log, Launcher& launcher, uint64_t warm)
+WorkerPool::WorkerPool(EventLoop& loop, Logger& log, Launcher& launcher, uint64_t warm)
     : loop_(loop), log_(log), launcher_(launcher), warm_(warm) {}
 
 WorkerPool::~WorkerPool() {

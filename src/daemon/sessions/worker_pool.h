@@ -11,14 +11,13 @@
 // Threads: the loop's. Lifetime: callbacks are not called after destruction; workers not taken end with the pool.
 #pragma once
 
-#include <spdlog/logger.h>
-
 #include <deque>
 #include <functional>
 #include <list>
 
 #include "daemon/host/event_loop.h"
 #include "daemon/host/launcher.h"
+#include "daemon/host/logger.h"
 
 namespace amalgam::daemon {
 
@@ -35,7 +34,7 @@ void put_an_end(const Worker& worker);
 class WorkerPool {
  public:
   using Taken = std::function<void(Result<Worker>)>;
-  WorkerPool(EventLoop& loop, spdlog::logger& log, Launcher& launcher, uint64_t warm);
+  WorkerPool(EventLoop& loop, Logger& log, Launcher& launcher, uint64_t warm);
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -77,7 +76,7 @@ class WorkerPool {
   void end(Place spare);
 
   EventLoop& loop_;
-  spdlog::logger& log_;
+  Logger& log_;
   Launcher& launcher_;
   uint64_t warm_;
   std::list<Spare> spares_;

@@ -40,7 +40,6 @@ struct SliceRegistryTest : testing::Test {
     store = std::move(Store::open(folder / "state.sqlite").value());
     devices.update({device("opencl:0", "host"), device("opencl:1", "card")});
     for (const char* pool : {"host", "card"}) ledger.set_pool(pool, kGiB);
-    log.set_level(spdlog::level::off);
     common.emplace(Common{*loop, log, config, ledger, devices, *store});
     EXPECT_TRUE(
         classes.add("[batch]\nshare = \"20%\"\ncap = \"40%\"\npriority = \"low\"\nmemory = \"128MiB\"\n"
@@ -76,7 +75,7 @@ struct SliceRegistryTest : testing::Test {
   std::filesystem::path folder;
   std::unique_ptr<EventLoop> loop;
   std::unique_ptr<Store> store;
-  spdlog::logger log{"test"};
+  Logger log;
   Config config;
   core::Ledger ledger;
   DeviceTable devices;

@@ -4,19 +4,18 @@
 // Threads: the event loop's alone, except where a member says otherwise.
 #pragma once
 
-#include <spdlog/logger.h>
-
 #include "core/memory/ledger.h"
 #include "daemon/config/config.h"
 #include "daemon/devices/device_table.h"
 #include "daemon/host/event_loop.h"
+#include "daemon/host/logger.h"
 #include "daemon/state/store.h"
 
 namespace amalgam::daemon {
 
 struct Common {
   EventLoop& loop;
-  spdlog::logger& log;
+  Logger& log;
   Config& config;
   core::Ledger& ledger;
   DeviceTable& devices;

@@ -49,7 +49,7 @@ uint64_t Arbitration::processors() {
   return known ? static_cast<uint64_t>(CPU_COUNT(&ours)) : std::max(1u, std::thread::hardware_concurrency());
 }
 
-Result<std::unique_ptr<Arbitration>> Arbitration::start(Options options, Guardian& guardian, spdlog::logger& log,
+Result<std::unique_ptr<Arbitration>> Arbitration::start(Options options, Guardian& guardian, Logger& log,
                                                         OnEscape on_escape) {
   std::unique_ptr<Arbitration> made(new Arbitration(std::move(options), guardian, log, std::move(on_escape)));
   if (auto prepared = made->prepare(); !prepared) return fail(std::move(prepared.error()).within("arbitration"));

@@ -32,8 +32,6 @@
 // bell, knock and channel must stay until remove() has returned.
 #pragma once
 
-#include <spdlog/logger.h>
-
 #include <functional>
 #include <map>
 #include <memory>
@@ -48,6 +46,7 @@
 #include "core/sched/arbiter.h"
 #include "core/sched/goals.h"
 #include "daemon/config/config.h"
+#include "daemon/host/logger.h"
 #include "daemon/turns/contenders.h"
 #include "daemon/turns/voices.h"
 
@@ -84,7 +83,7 @@ class Arbitration {
   /// Called in the arbiters' thread: this session's worker runs although it is stopped.
   using OnEscape = std::function<void(uint64_t session)>;
 
-  static Result<std::unique_ptr<Arbitration>> start(Options options, Guardian& guardian, spdlog::logger& log,
+  static Result<std::unique_ptr<Arbitration>> start(Options options, Guardian& guardian, Logger& log,
                                                     OnEscape on_escape = {});
   ~Arbitration();
   Arbitration(const Arbitration&) = delete;
@@ -146,7 +145,7 @@ class Arbitration {
     uint64_t wake_ns = UINT64_MAX;
   };
 
-  Arbitration(Options options, Guardian& guardian, spdlog::logger& log, OnEscape on_escape)
+  Arbitration(Options options, Guardian& guardian, Logger& log, OnEscape on_escape)
       : options_(std::move(options)), guardian_(guardian), log_(log), on_escape_(std::move(on_escape)) {}
   Result<void> prepare();
   void run();
@@ -176,7 +175,7 @@ class Arbitration {
 
   const Options options_;
   Guardian& guardian_;
-  spdlog::logger& log_;
+  Logger& log_;
   const OnEscape on_escape_;
   const uint64_t processors_ = processors();
   UniqueFd epoll_, timer_, wake_;

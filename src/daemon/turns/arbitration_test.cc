@@ -67,7 +67,7 @@ struct Member : StandIn {
 
 struct ArbitrationTest : ::testing::Test {
   TestGuardian guardian;
-  spdlog::logger log{"test"};
+  Logger log;
   std::unique_ptr<Arbitration> arbitration = *Arbitration::start({}, guardian, log);
   Member training{*arbitration, 1, core::Priority::kNormal};
   Member serving{*arbitration, 2, core::Priority::kHigh};
@@ -109,7 +109,7 @@ TEST_F(ArbitrationTest, WhoLeavesWhileItIsNotHeardLeavesNothingBehind) {
 
 TEST(ArbitrationOfTime, WhatAWorkerTakesBackByALieItIsChargedAgain) {
   TestGuardian guardian;
-  spdlog::logger log{"test"};
+  Logger log;
   auto arbitration = *Arbitration::start({}, guardian, log);
   Member liar(*arbitration, 1, core::Priority::kNormal, true);
   liar.run();
@@ -131,7 +131,7 @@ TEST(ArbitrationOfTime, WhatAWorkerTakesBackByALieItIsChargedAgain) {
 
 TEST(ArbitrationOfPieces, AreHalfAsLongWhereSomebodyMoreUrgentMayCome) {
   TestGuardian guardian;
-  spdlog::logger log{"test"};
+  Logger log;
   Arbitration::Options options;
   options.freeze = false;
   options.piece_us = 1000;

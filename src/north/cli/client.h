@@ -21,7 +21,8 @@ inline constexpr int kAnswerMs = 90'000;
 
 class Client {
  public:
-  /// `socket` as the user gave it; empty: default_socket_path(), and where nobody answers there, the user's own.
+  /// `socket` as the user gave it; empty: default_socket_path(), and where nobody answers there, the user's own. kNotFound:
+  /// no socket was named (here or by AMALGAM_SOCKET), and no daemon runs; kUnavailable: nobody answers at the one that was.
   static Result<Client> connect(const std::string& socket);
 
   Result<std::vector<protocol::DeviceEntry>> devices() const;

@@ -86,6 +86,16 @@ bool hung_up(int lifeline) {
 
 }  // namespace
 
+Result<Client> connect_or_start(const std::string& socket) {
+  auto client = Client::connect(socket);
+  if (client || client.error().code != Code::kNotFound) return client;
+  auto folder = own_folder();
+  if (!folder) return fail(std::move(folder.error()));
+  auto daemon = Places::find_daemon(*folder);
+  if (!daemon) return fail(std::move(daemon.error()));
+  return start_daemon(*daemon, protocol::user_socket_path(), state_folder() / "amalgamd.log");
+}
+
 Result<Client> start_daemon(const std::filesystem::path& daemon, const std::string& socket,
                             const std::filesystem::path& log) {
   AMALGAM_TRY(make_private_folder(log.parent_path()), "start a daemon");

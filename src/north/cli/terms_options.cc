@@ -19,18 +19,17 @@ Result<void> take(const char* option, const std::string& text, Parse parse, Set 
 
 }  // namespace
 
-void add_terms_options(CLI::App& verb, TermsOptions& options) {
-  verb.add_option("--share", options.share, "Guaranteed part of each of the slice's devices, e.g. 30% or 12.5%, or none")
-      ->type_name("PERCENT");
-  verb.add_option("--cap", options.cap, "Most that it gets, even of an idle device, e.g. 50%, or none")
-      ->type_name("PERCENT");
-  verb.add_option("--priority", options.priority, "realtime, high, normal, low or idle")->type_name("P");
-  verb.add_option("--slo", options.slo,
-                  "Latency that a part of all launches should keep, p50 to p99.99: p99=5ms for 99 of 100, or none")
-      ->type_name("pN=TIME");
-  verb.add_option("--memory", options.memory,
-                  "The slice's memory, e.g. 512MiB or 2GiB (5GiB and 5G are 5*2^30 bytes, 5GB is 5*10^9), or none: no quota")
-      ->type_name("SIZE");
+void add_terms_options(const Verb& verb, TermsOptions& options) {
+  verb.option("--share", options.share, "Guaranteed part of each of the slice's devices, e.g. 30% or 12.5%, or none")
+      .type("PERCENT");
+  verb.option("--cap", options.cap, "Most that it gets, even of an idle device, e.g. 50%, or none").type("PERCENT");
+  verb.option("--priority", options.priority, "realtime, high, normal, low or idle").type("P");
+  verb.option("--slo", options.slo,
+              "Latency that a part of all launches should keep, p50 to p99.99: p99=5ms for 99 of 100, or none")
+      .type("pN=TIME");
+  verb.option("--memory", options.memory,
+              "The slice's memory, e.g. 512MiB or 2GiB (5GiB and 5G are 5*2^30 bytes, 5GB is 5*10^9), or none: no quota")
+      .type("SIZE");
 }
 
 Result<model::TermsPatch> read_terms(const TermsOptions& options) {

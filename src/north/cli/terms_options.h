@@ -4,11 +4,11 @@
 // Threads: plain values.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "base/error.h"
 #include "model/terms.h"
+#include "north/cli/command_line.h"
 
 namespace amalgam::cli {
 
@@ -18,7 +18,7 @@ struct TermsOptions {
 };
 
 /// Adds the options; `options` outlives the command line.
-void add_terms_options(CLI::App& verb, TermsOptions& options);
+void add_terms_options(const Verb& verb, TermsOptions& options);
 /// What is given and nothing else. The error names the option, what was written, and what would be right; whether a cap
 /// fits to a share is checked too if both are given.
 Result<model::TermsPatch> read_terms(const TermsOptions& options);

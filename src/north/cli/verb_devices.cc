@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "north/cli/console.h"
 #include "north/cli/listing.h"
+#include "north/cli/starter.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -22,9 +23,7 @@ Result<Pool> ask(const Client& client) {
 void show(const Pool& pool, bool json) {
   const auto& devices = pool.devices;
   if (json) {
-    nlohmann::json list = nlohmann::json::array();
-    for (const auto& entry : devices) list.push_back(to_json(entry));
-    write_out(json_text(list));
+    write_out(devices_json(devices));
   } else if (devices.empty()) {
     write_out(
         "The pool has no devices: no OpenCL driver is installed (Debian: pocl-opencl-icd makes one of the processor).\n");
@@ -36,13 +35,14 @@ void show(const Pool& pool, bool json) {
 
 }  // namespace
 
-void add_devices(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("devices", "What the pool has: drivers, compute units, memory, what is free, health");
+void add_devices(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("devices", "What the pool has: drivers, compute units, memory, what is free, health");
   auto json = std::make_shared<bool>(false);
-  verb->add_flag("--json", *json, "Raw numbers");
-  verb->callback([&invocation, json] {
-    invocation.status = ask_and_show(
-        invocation, [](const Client& client) { return ask(client); }, [&](const Pool& pool) { show(pool, *json); });
+  verb.flag("--json", *json, "Raw numbers");
+  verb.does([&invocation, json] {
+    return ask_and_show(
+        connect_or_start(invocation.socket), [](const Client& client) { return ask(client); },
+        [&](const Pool& pool) { show(pool, *json); });
   });
 }
 

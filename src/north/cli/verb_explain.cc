@@ -7,7 +7,6 @@
 #include "north/cli/explain_text.h"
 #include "north/cli/listing.h"
 #include "north/cli/text.h"
-#include "north/cli/usage.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -45,21 +44,18 @@ void show(const Answers& answers, bool json) {
 
 }  // namespace
 
-void add_explain(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb =
-      app.add_subcommand("explain", "Where a session's time went: ran, waited for whom and why; the last decisions");
+void add_explain(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("explain", "Where a session's time went: ran, waited for whom and why; the last decisions");
   auto options = std::make_shared<ExplainOptions>();
-  add_session_argument(*verb, options->session);
-  verb->add_option("--last", options->last, "Decisions of each device to show")
-      ->type_name("N")
-      ->check(CLI::Range(uint64_t{0}, kExplainDecisions));
-  verb->add_flag("--json", options->json, "Raw numbers");
-  verb->footer(
+  verb.session(options->session);
+  verb.option("--last", options->last, "Decisions of each device to show").type("N").between(uint64_t{0}, kExplainDecisions);
+  verb.flag("--json", options->json, "Raw numbers");
+  verb.footer(
       "The numbers are the slice's, whose sessions run together, since it came to the device. Your own slices only, unless\n"
       "you are root or run the daemon; other users' slices are \"another slice\". Of a session that has ended it says why;\n"
       "the daemon remembers so many (ended-sessions of `amalgam limits`).");
-  verb->callback([&invocation, options] {
-    invocation.status = ask_and_show(
+  verb.does([&invocation, options] {
+    return ask_and_show(
         invocation, [&](const Client& client) { return client.explanations(options->session, options->last); },
         [&](const Answers& answers) { show(answers, options->json); });
   });

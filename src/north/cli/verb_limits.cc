@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <nlohmann/json.hpp>
-
 #include "base/limit_list.h"
 #include "base/units.h"
 #include "north/cli/console.h"
@@ -16,28 +14,23 @@ std::string value_text(const NamedLimit& limit) {
 }
 
 void show(bool json) {
-  nlohmann::json list = nlohmann::json::array();
+  if (json) return write_out(limits_json());
   Table table({{"LIMIT"}, {"VALUE", true}, {"MEANING", false, true}});
   for (const NamedLimit& limit : kLimits) {
-    list.push_back({{"name", limit.name}, {"value", limit.value}, {"meaning", limit.meaning}});
     table.add({limit.name, value_text(limit), limit.meaning});
   }
-  if (json) {
-    write_out(json_text(list));
-  } else {
-    write_lines(table.lines(console_size().columns));
-  }
+  write_lines(table.lines(console_size().columns));
 }
 
 }  // namespace
 
-void add_limits(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("limits", "Every named bound, and what happens at it");
+void add_limits(CommandLine& line, const Invocation&) {
+  const Verb verb = line.verb("limits", "Every named bound, and what happens at it");
   auto json = std::make_shared<bool>(false);
-  verb->add_flag("--json", *json, "Raw numbers");
-  verb->callback([&invocation, json] {
+  verb.flag("--json", *json, "Raw numbers");
+  verb.does([json] {
     show(*json);
-    invocation.status = 0;
+    return 0;
   });
 }
 

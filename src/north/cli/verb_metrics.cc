@@ -4,10 +4,10 @@
 
 namespace amalgam::cli {
 
-void add_metrics(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("metrics", "All counters in Prometheus' text format");
-  verb->callback([&invocation] {
-    invocation.status = ask_and_show(
+void add_metrics(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("metrics", "All counters in Prometheus' text format");
+  verb.does([&invocation] {
+    return ask_and_show(
         invocation, [](const Client& client) { return client.metrics(); }, [](const std::string& text) { write_out(text); });
   });
 }

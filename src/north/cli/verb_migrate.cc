@@ -6,7 +6,6 @@
 #include "north/cli/console.h"
 #include "north/cli/listing.h"
 #include "north/cli/text.h"
-#include "north/cli/usage.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -22,19 +21,7 @@ struct MigrateOptions {
 std::string ms_text(uint64_t us) { return fmt::format("{:.1f} ms", static_cast<double>(us) / 1000); }
 
 void show(const MigrateOptions& options, const protocol::SessionMoved& moved) {
-  if (options.json) {
-    const nlohmann::json text{{"session", options.session},
-                              {"from", moved.from},
-                              {"to", moved.to},
-                              {"dry_run", options.dry_run},
-                              {"objects", moved.objects},
-                              {"prepare_us", moved.prepare_us},
-                              {"pause_us", moved.pause_us},
-                              {"copied_bytes", moved.copied_bytes},
-                              {"pending_commands", moved.pending},
-                              {"worker_pid", moved.worker_pid}};
-    return write_out(json_text(text));
-  }
+  if (options.json) return write_out(moved_json(options.session, options.dry_run, moved));
   if (options.dry_run)
     return write_out(fmt::format("session {} can move from {} to {}; its objects were made there in {}\n", options.session,
                                  moved.from, moved.to, ms_text(moved.prepare_us)));
@@ -47,19 +34,18 @@ void show(const MigrateOptions& options, const protocol::SessionMoved& moved) {
 
 }  // namespace
 
-void add_migrate(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("migrate", "Move a session to another device while its program runs");
+void add_migrate(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("migrate", "Move a session to another device while its program runs");
   auto options = std::make_shared<MigrateOptions>();
-  add_session_argument(*verb, options->session);
-  verb->add_option("--to", options->to, "A device of `amalgam devices`; the session's own: it gets a new worker")
-      ->required();
-  verb->add_flag("--dry-run", options->dry_run, "Only make its objects there, and say whether that works");
-  verb->add_flag("--json", options->json, "Raw numbers");
-  verb->footer(
+  verb.session(options->session);
+  verb.option("--to", options->to, "A device of `amalgam devices`; the session's own: it gets a new worker").required();
+  verb.flag("--dry-run", options->dry_run, "Only make its objects there, and say whether that works");
+  verb.flag("--json", options->json, "Raw numbers");
+  verb.footer(
       "The program notices a pause. What the other device lacks is found before anything moves; then, and whatever else\n"
       "fails, the session stays where it is. Your own sessions only, unless you are root.");
-  verb->callback([&invocation, options] {
-    invocation.status = ask_and_show(
+  verb.does([&invocation, options] {
+    return ask_and_show(
         invocation,
         [&](const Client& client) {
           protocol::MoveSession wish;

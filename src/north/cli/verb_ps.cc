@@ -8,9 +8,7 @@ namespace {
 
 void show(const std::vector<protocol::SessionEntry>& sessions, bool json) {
   if (json) {
-    nlohmann::json list = nlohmann::json::array();
-    for (const auto& entry : sessions) list.push_back(to_json(entry));
-    write_out(json_text(list));
+    write_out(sessions_json(sessions));
   } else {
     write_lines(session_lines(sessions, console_size().columns));
   }
@@ -18,14 +16,20 @@ void show(const std::vector<protocol::SessionEntry>& sessions, bool json) {
 
 }  // namespace
 
-void add_ps(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb =
-      app.add_subcommand("ps", "Sessions: program, user, slice and its terms, device time, memory, commands, queue depth");
+void add_ps(CommandLine& line, const Invocation& invocation) {
+  const Verb verb =
+      line.verb("ps", "Sessions: program, user, slice and its terms, device time, memory, commands, queue depth");
   auto json = std::make_shared<bool>(false);
-  verb->add_flag("--json", *json, "Raw numbers");
-  verb->callback([&invocation, json] {
-    invocation.status = ask_and_show(
-        invocation, [](const Client& client) { return client.sessions(); },
+  verb.flag("--json", *json, "Raw numbers");
+  verb.does([&invocation, json] {
+    auto client = Client::connect(invocation.socket);
+    if (!client && client.error().code == Code::kNotFound) {
+      write_out(*json ? sessions_json({})
+                      : "No daemon runs, so there are no sessions; `amalgam run -- PROGRAM` starts both.\n");
+      return 0;
+    }
+    return ask_and_show(
+        client, [](const Client& daemon) { return daemon.sessions(); },
         [&](const auto& sessions) { show(sessions, *json); });
   });
 }

@@ -16,7 +16,6 @@
 #include "north/cli/starter.h"
 #include "north/cli/terms_options.h"
 #include "north/cli/text.h"
-#include "north/cli/usage.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -27,18 +26,6 @@ struct RunOptions {
   std::string name, class_name;
   TermsOptions terms;
 };
-
-Result<Client> connect_or_start(const Invocation& invocation, const std::filesystem::path& exe_folder) {
-  auto client = Client::connect(invocation.socket);
-  if (client) return client;
-  // A socket that was named by hand belongs to a daemon that somebody else looks after.
-  bool named = !invocation.socket.empty() || ::getenv("AMALGAM_SOCKET") != nullptr;
-  bool absent = client.error().code == Code::kNotFound || client.error().code == Code::kUnavailable;
-  if (named || !absent) return client;
-  auto daemon = Places::find_daemon(exe_folder);
-  if (!daemon) return fail(std::move(daemon.error()));
-  return start_daemon(*daemon, protocol::user_socket_path(), state_folder() / "amalgamd.log");
-}
 
 std::vector<Setting> environment(const Places& places, const Client& client, const protocol::SliceCreated& slice) {
   std::error_code ignored;
@@ -63,7 +50,7 @@ Result<Ended> run(const Invocation& invocation, const RunOptions& options, const
   if (!folder) return fail(std::move(folder.error()));
   auto places = Places::find(*folder, std::filesystem::path(protocol::user_socket_path()).parent_path());
   if (!places) return fail(std::move(places.error()));
-  auto client = connect_or_start(invocation, *folder);
+  auto client = connect_or_start(invocation.socket);
   if (!client) return fail(std::move(client.error()));
   auto slice = client->create_slice(wish);
   if (!slice) return fail(std::move(slice.error()).within("make a slice"));
@@ -73,39 +60,33 @@ Result<Ended> run(const Invocation& invocation, const RunOptions& options, const
 
 }  // namespace
 
-void add_run(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("run", "Run any program that uses OpenCL, unchanged, on a slice of the pool");
+void add_run(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("run", "Run any program that uses OpenCL, unchanged, on a slice of the pool");
   auto options = std::make_shared<RunOptions>();
-  verb->add_option("--device", options->devices, "A device of the slice (repeat it for more); default: all")
-      ->type_name("ID")
-      ->allow_extra_args(false);
-  add_terms_options(*verb, options->terms);
-  verb->add_option("--class", options->class_name, "A class of the daemon's files; it gives what the options above do not")
-      ->type_name("NAME");
-  verb->add_option("--name", options->name, "What listings call the slice; default: the program's name")->type_name("NAME");
-  verb->prefix_command();
-  verb->footer(
+  verb.option("--device", options->devices, "A device of the slice (repeat it for more); default: all").type("ID");
+  add_terms_options(verb, options->terms);
+  verb.option("--class", options->class_name, "A class of the daemon's files; it gives what the options above do not")
+      .type("NAME");
+  verb.option("--name", options->name, "What listings call the slice; default: the program's name").type("NAME");
+  verb.takes_program();
+  verb.footer(
       "Usage: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]\n"
       "Exit status: the program's own, 128 + signal if it was killed; 125 we failed, 126 it cannot be executed, "
       "127 there is none.");
-  verb->callback([verb, &invocation, options] {
-    std::vector<std::string> program = verb->remaining();
+  verb.does([verb, &invocation, options] {
+    std::vector<std::string> program = verb.program();
     program.insert(program.end(), invocation.program.begin(), invocation.program.end());
     if (program.empty() || program[0].starts_with('-')) {
       Error usage(Code::kInvalidArgument,
                   program.empty()
                       ? "run: name a program: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]"
-                      : "run: there is no option " + printable(program[0]) + ": " + option_advice(*verb, program[0]));
-      invocation.status = complain(usage, kOwnFailure);
-      return;
+                      : "run: there is no option " + printable(program[0]) + ": " + verb.advice(program[0]));
+      return complain(usage, kOwnFailure);
     }
     auto ended = run(invocation, *options, program);
-    if (!ended) {
-      invocation.status = complain(ended.error(), kOwnFailure);
-      return;
-    }
+    if (!ended) return complain(ended.error(), kOwnFailure);
     if (!ended->problem.empty()) complain(Error(Code::kNotFound, ended->problem));
-    invocation.status = ended->status;
+    return ended->status;
   });
 }
 

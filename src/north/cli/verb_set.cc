@@ -10,7 +10,6 @@
 #include "north/cli/listing.h"
 #include "north/cli/terms_options.h"
 #include "north/cli/text.h"
-#include "north/cli/usage.h"
 #include "north/cli/verbs.h"
 
 namespace amalgam::cli {
@@ -55,13 +54,7 @@ std::string others_text(const Changed& changed) {
 }
 
 void show(const Changed& changed, bool json) {
-  if (json) {
-    nlohmann::json sessions = nlohmann::json::array();
-    for (const auto& entry : changed) sessions.push_back(entry.session);
-    nlohmann::json text = changed.empty() ? nlohmann::json::object() : terms_json(changed[0]);
-    text["sessions"] = std::move(sessions);
-    return write_out(json_text(text));
-  }
+  if (json) return write_out(terms_json(changed));
   if (changed.empty()) return write_out("changed, but the session has ended meanwhile\n");
   const protocol::SessionEntry& entry = changed[0];
   write_out(fmt::format("slice {} \"{}\" of session {}{}:\n  share {}, cap {}, priority {}, slo {}, memory {}\n",
@@ -72,22 +65,19 @@ void show(const Changed& changed, bool json) {
 
 }  // namespace
 
-void add_set(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("set", "Change the share, cap, priority, goal or memory of a slice while it runs");
+void add_set(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("set", "Change the share, cap, priority, goal or memory of a slice while it runs");
   auto options = std::make_shared<SetOptions>();
-  add_session_argument(*verb, options->session, "; the terms of its slice change");
-  add_terms_options(*verb, options->terms);
-  verb->add_flag("--json", options->json, "Raw numbers");
-  verb->footer(
+  verb.session(options->session, "; the terms of its slice change");
+  add_terms_options(verb, options->terms);
+  verb.flag("--json", options->json, "Raw numbers");
+  verb.footer(
       "All sessions of that slice are changed. The change is made at once and as a whole, or refused with the reason; what\n"
       "is not named stays. Your own slices only, unless you are root.");
-  verb->callback([&invocation, options] {
+  verb.does([&invocation, options] {
     auto terms = wanted(*options);
-    if (!terms) {
-      invocation.status = complain(terms.error(), kUsage);
-      return;
-    }
-    invocation.status = ask_and_show(
+    if (!terms) return complain(terms.error(), kUsage);
+    return ask_and_show(
         invocation, [&](const Client& client) { return set(client, *options, *terms); },
         [&](const Changed& changed) { show(changed, options->json); });
   });

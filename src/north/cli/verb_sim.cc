@@ -39,18 +39,17 @@ int become(const SimOptions& options) {
 
 }  // namespace
 
-void add_sim(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("sim", "Replay a recorded trace in virtual time, and compare policies");
+void add_sim(CommandLine& line, const Invocation&) {
+  const Verb verb = line.verb("sim", "Replay a recorded trace in virtual time, and compare policies");
   auto options = std::make_shared<SimOptions>();
-  verb->add_option("TRACE", options->trace, "JSON lines: launches and terms, see docs/using.md; -: standard input")
-      ->required();
-  verb->add_option("--policy", options->policies, "Policies to compare")->type_name("NAME[,NAME]…")->capture_default_str();
-  verb->add_option("--quantum-ms", options->quantum, "Longest time of one turn")->type_name("N");
-  verb->add_flag("--no-freeze", options->whole,
-                 "A launch that runs is not interrupted, as on devices other than processors");
-  verb->add_flag("--json", options->json, "Raw numbers");
-  verb->footer("It needs no daemon and no device.");
-  verb->callback([&invocation, options] { invocation.status = become(*options); });
+  verb.option("TRACE", options->trace, "JSON lines: launches and terms, see docs/using.md; -: standard input")
+      .required();
+  verb.option("--policy", options->policies, "Policies to compare").type("NAME[,NAME]…").shows_default();
+  verb.option("--quantum-ms", options->quantum, "Longest time of one turn").type("N");
+  verb.flag("--no-freeze", options->whole, "A launch that runs is not interrupted, as on devices other than processors");
+  verb.flag("--json", options->json, "Raw numbers");
+  verb.footer("It needs no daemon and no device.");
+  verb.does([options] { return become(*options); });
 }
 
 }  // namespace amalgam::cli

@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "north/cli/console.h"
 #include "north/cli/listing.h"
+#include "north/cli/starter.h"
 #include "north/cli/text.h"
 #include "north/cli/verbs.h"
 
@@ -11,7 +12,7 @@ namespace amalgam::cli {
 namespace {
 
 void show(const protocol::StatusReport& report, bool json) {
-  if (json) return write_out(json_text(to_json(report)));
+  if (json) return write_out(status_json(report));
   write_out(
       fmt::format("amalgamd {}, pid {}, up {}\n  socket    {}\n  config    {}\n  metrics   {}\n  devices   {}\n  slices    "
                   "{}\n  sessions  {}\n",
@@ -24,13 +25,14 @@ void show(const protocol::StatusReport& report, bool json) {
 
 }  // namespace
 
-void add_status(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("status", "The daemon: since when, where, with what");
+void add_status(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("status", "The daemon: since when, where, with what");
   auto json = std::make_shared<bool>(false);
-  verb->add_flag("--json", *json, "Raw numbers");
-  verb->callback([&invocation, json] {
-    invocation.status = ask_and_show(
-        invocation, [](const Client& client) { return client.status(); }, [&](const auto& report) { show(report, *json); });
+  verb.flag("--json", *json, "Raw numbers");
+  verb.does([&invocation, json] {
+    return ask_and_show(
+        connect_or_start(invocation.socket), [](const Client& client) { return client.status(); },
+        [&](const auto& report) { show(report, *json); });
   });
 }
 

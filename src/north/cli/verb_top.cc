@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "north/cli/screen.h"
+#include "north/cli/starter.h"
 #include "north/cli/verbs.h"
 #include "protocol/link/ring.h"
 
@@ -27,7 +28,7 @@ Result<Snapshot> take_snapshot(const Client& client) {
 }
 
 int run_once(const Invocation& invocation) {
-  auto client = Client::connect(invocation.socket);
+  auto client = connect_or_start(invocation.socket);
   if (!client) return complain(client.error());
   auto before = take_snapshot(*client);
   if (!before) return complain(before.error());
@@ -90,7 +91,7 @@ bool obey(char key, SortBy& sort) {
 }
 
 int run_live(const Invocation& invocation, double interval_s) {
-  auto client = Client::connect(invocation.socket);
+  auto client = connect_or_start(invocation.socket);
   if (!client) return complain(client.error());
   auto screen = Screen::open();
   if (!screen) return complain(screen.error(), kUsage);
@@ -115,16 +116,13 @@ int run_live(const Invocation& invocation, double interval_s) {
 
 }  // namespace
 
-void add_top(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("top", "The pool live: per device and per session; q quits, t m c sort");
+void add_top(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("top", "The pool live: per device and per session; q quits, t m c sort");
   auto interval = std::make_shared<double>(1.0);
   auto once = std::make_shared<bool>(false);
-  verb->add_option("--interval", *interval, "Seconds between pictures")
-      ->type_name("S")
-      ->check(CLI::Range(kShortest, kLongest));
-  verb->add_flag("--once", *once, "Print one picture and leave");
-  verb->callback(
-      [&invocation, interval, once] { invocation.status = *once ? run_once(invocation) : run_live(invocation, *interval); });
+  verb.option("--interval", *interval, "Seconds between pictures").type("S").between(kShortest, kLongest);
+  verb.flag("--once", *once, "Print one picture and leave");
+  verb.does([&invocation, interval, once] { return *once ? run_once(invocation) : run_live(invocation, *interval); });
 }
 
 }  // namespace amalgam::cli

@@ -13,7 +13,6 @@
 #include "base/units.h"
 #include "north/cli/console.h"
 #include "north/cli/timeline.h"
-#include "north/cli/usage.h"
 #include "north/cli/verbs.h"
 #include "protocol/link/ring.h"
 
@@ -120,19 +119,17 @@ int trace(const Invocation& invocation, const TraceOptions& options) {
 
 }  // namespace
 
-void add_trace(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand("trace", "Record who held a session's devices and who waited, for Perfetto");
+void add_trace(CommandLine& line, const Invocation& invocation) {
+  const Verb verb = line.verb("trace", "Record who held a session's devices and who waited, for Perfetto");
   auto options = std::make_shared<TraceOptions>();
-  add_session_argument(*verb, options->session);
-  verb->add_option("-o,--output", options->file, "The file to write (Trace Event Format, JSON)")
-      ->type_name("FILE")
-      ->required();
-  verb->add_option("--seconds", options->seconds, "How long; default: until the session ends, or Ctrl-C")
-      ->type_name("S")
-      ->check(CLI::Range(0.001, 1e6));
-  verb->footer(
+  verb.session(options->session);
+  verb.option("-o,--output", options->file, "The file to write (Trace Event Format, JSON)").type("FILE").required();
+  verb.option("--seconds", options->seconds, "How long; default: until the session ends, or Ctrl-C")
+      .type("S")
+      .between(0.001, 1e6);
+  verb.footer(
       "Open the file in Perfetto or chrome://tracing. Launches themselves are not in it: the daemon is not on their way.");
-  verb->callback([&invocation, options] { invocation.status = trace(invocation, *options); });
+  verb.does([&invocation, options] { return trace(invocation, *options); });
 }
 
 }  // namespace amalgam::cli

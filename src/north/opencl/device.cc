@@ -2,6 +2,7 @@
 // Devices: listing, queries, clocks. Sub-devices are made in sub_device.cc.
 #include <cstring>
 
+#include "north/opencl/shapes.h"
 #include "north/opencl/sub_device.h"
 #include "north/opencl/util.h"
 
@@ -27,7 +28,7 @@ bool matches(cl_device_id device, cl_device_type type) {
 bool is_device_type(cl_device_type type) {
   constexpr cl_device_type kAny =
       CL_DEVICE_TYPE_DEFAULT | CL_DEVICE_TYPE_CPU | CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_ACCELERATOR | CL_DEVICE_TYPE_CUSTOM;
-  return type == CL_DEVICE_TYPE_ALL || (type & ~kAny) == 0;
+  return type == CL_DEVICE_TYPE_ALL || (type != 0 && (type & ~kAny) == 0);
 }
 
 /// The two clocks of the device's driver at one moment.
@@ -45,6 +46,15 @@ cl_int read_clocks(cl_device_id device, cl_ulong (&clocks)[2]) {
   if (payload->size() < sizeof clocks) return CL_OUT_OF_RESOURCES;
   std::memcpy(clocks, payload->data(), sizeof clocks);
   return CL_SUCCESS;
+}
+
+/// Pointers to texts that lie one after the other, each with its zero. They live as long as the device.
+std::vector<const char*> pointers_to(const std::vector<uint8_t>& texts) {
+  std::vector<const char*> pointers;
+  const char* end = reinterpret_cast<const char*>(texts.data() + texts.size());
+  for (const char* at = reinterpret_cast<const char*>(texts.data()); at < end; at += std::strlen(at) + 1)
+    pointers.push_back(at);
+  return pointers;
 }
 
 }  // namespace
@@ -84,6 +94,10 @@ cl_int clGetDeviceInfo(cl_device_id device, cl_device_info param, size_t room, v
   }
   const std::vector<uint8_t>* value = device_property(device, param);
   if (value == nullptr) return CL_INVALID_VALUE;
+  if (device_shape(param).kind == Shape::Kind::kTexts) {
+    const std::vector<const char*> texts = pointers_to(*value);
+    return answer(texts.data(), texts.size() * sizeof(char*), room, out, size_ret);
+  }
   return answer(value->data(), value->size(), room, out, size_ret);
 }
 

@@ -153,6 +153,9 @@ cl_int clGetKernelSubGroupInfo(cl_kernel kernel, cl_device_id device, cl_kernel_
   if (input_size > kMaxInput) return CL_INVALID_VALUE;
   protocol::Query query;
   query.target = protocol::QueryTarget::kKernelSubGroup;
+  // A local size has as many dimensions as the program gives room for.
+  if (param == CL_KERNEL_LOCAL_SIZE_FOR_SUB_GROUP_COUNT && out != nullptr)
+    query.index = static_cast<cl_uint>(std::min(room, kMaxInput));
   query.device = device->id;
   query.param = param;
   if (input != nullptr) query.input = {static_cast<const std::byte*>(input), input_size};

@@ -12,8 +12,11 @@ namespace {
 using Kind = Shape::Kind;
 
 constexpr Shape kFour{Kind::kFixed, 4}, kEight{Kind::kFixed, 8}, kThree{Kind::kFixed, 24}, kWords{Kind::kList, 8},
-    kText{Kind::kText}, kVersions{Kind::kVersions};
+    kText{Kind::kText}, kTexts{Kind::kTexts}, kVersions{Kind::kVersions};
 static_assert(sizeof(size_t) == 8);
+
+// cl_khr_spirv_queries, which is younger than the headers of the distributions.
+constexpr uint32_t kSpirvInstructionSets = 0x12B9, kSpirvExtensions = 0x12BA, kSpirvCapabilities = 0x12BB;
 
 struct Row {
   uint32_t param;
@@ -134,6 +137,9 @@ constexpr Row kDevice[] = {
     {CL_DEVICE_LUID_VALID_KHR, kFour},
     {CL_DEVICE_LUID_KHR, {Kind::kFixed, CL_LUID_SIZE_KHR}},
     {CL_DEVICE_NODE_MASK_KHR, kFour},
+    {kSpirvInstructionSets, kTexts},
+    {kSpirvExtensions, kTexts},
+    {kSpirvCapabilities, {Kind::kList, 4}},
     {CL_DEVICE_PCI_BUS_INFO_KHR, {Kind::kFixed, sizeof(cl_device_pci_bus_info_khr)}},
 };
 
@@ -216,13 +222,14 @@ bool fits(Shape shape, size_t bytes) {
     case Kind::kList: return bytes % shape.bytes == 0;
     case Kind::kVersions: return bytes % sizeof(cl_name_version) == 0;
     case Kind::kAny:
-    case Kind::kText: break;
+    case Kind::kText:
+    case Kind::kTexts: break;
   }
   return true;
 }
 
 void end_texts(Shape shape, std::span<std::byte> value) {
-  if (shape.kind == Kind::kText && !value.empty()) value.back() = std::byte{0};
+  if ((shape.kind == Kind::kText || shape.kind == Kind::kTexts) && !value.empty()) value.back() = std::byte{0};
   if (shape.kind != Kind::kVersions) return;
   constexpr size_t kLast = offsetof(cl_name_version, name) + sizeof(cl_name_version::name) - 1;
   for (size_t at = 0; at + sizeof(cl_name_version) <= value.size(); at += sizeof(cl_name_version))

@@ -18,7 +18,7 @@
 namespace amalgam::opencl {
 
 struct Shape {
-  enum class Kind : uint8_t { kAny, kFixed, kList, kText, kVersions };
+  enum class Kind : uint8_t { kAny, kFixed, kList, kText, kTexts, kVersions };
   Kind kind = Kind::kAny;
   uint8_t bytes = 0;  ///< kFixed: of the value; kList: of an element
   bool operator==(const Shape&) const = default;
@@ -31,7 +31,8 @@ Shape shape_of(const protocol::Query& query);
 
 /// Whether a value of so many bytes can be of this shape.
 bool fits(Shape shape, size_t bytes);
-/// Puts a zero at the end of a text, or of each name in a cl_name_version list.
+/// Puts a zero at the end of a text, of the last of several (kTexts: one after the other, programs get an array of pointers
+/// to them), or of each name in a cl_name_version list.
 void end_texts(Shape shape, std::span<std::byte> value);
 
 }  // namespace amalgam::opencl

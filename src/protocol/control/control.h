@@ -75,6 +75,16 @@ enum class ControlType : uint16_t {
 
 using Token = std::array<uint64_t, 2>;  ///< all zero: the user's default slice (every device, no quota)
 
+/// A message that says all by its type.
+template <ControlType type>
+struct Bare {
+  static constexpr ControlType kType = type;
+  template <typename A>
+  void fields(A& a) {
+    a();
+  }
+};
+
 /// The answer that says no.
 struct Refused {
   static constexpr ControlType kType = ControlType::kRefused;
@@ -85,13 +95,7 @@ struct Refused {
     a(code, message);
   }
 };
-struct Done {
-  static constexpr ControlType kType = ControlType::kDone;
-  template <typename A>
-  void fields(A& a) {
-    a();
-  }
-};
+struct Done : Bare<ControlType::kDone> {};
 
 /// The devices of a slice (or of the whole pool for the null token). Answer: DeviceList, a page at a time.
 struct ListDevices {
@@ -246,13 +250,7 @@ struct SessionList {
   }
 };
 
-struct GetStatus {
-  static constexpr ControlType kType = ControlType::kGetStatus;
-  template <typename A>
-  void fields(A& a) {
-    a();
-  }
-};
+struct GetStatus : Bare<ControlType::kGetStatus> {};
 struct StatusReport {
   static constexpr ControlType kType = ControlType::kStatusReport;
   int32_t pid = 0;
@@ -267,20 +265,8 @@ struct StatusReport {
   }
 };
 /// Orderly end: no new sessions, workers are told, the daemon leaves when they have. Owner or root only. Answer: Done.
-struct Shutdown {
-  static constexpr ControlType kType = ControlType::kShutdown;
-  template <typename A>
-  void fields(A& a) {
-    a();
-  }
-};
-struct GetMetrics {
-  static constexpr ControlType kType = ControlType::kGetMetrics;
-  template <typename A>
-  void fields(A& a) {
-    a();
-  }
-};
+struct Shutdown : Bare<ControlType::kShutdown> {};
+struct GetMetrics : Bare<ControlType::kGetMetrics> {};
 struct MetricsText {
   static constexpr ControlType kType = ControlType::kMetricsText;
   std::string text;  ///< Prometheus exposition format
@@ -290,8 +276,7 @@ struct MetricsText {
   }
 };
 
-// ---- worker and daemon
-// ------------------------------------------------------------------------------------------------------
+// ---- worker and daemon ----
 
 /// First message to a worker and to a probe, before it touches anything: what it gives up, for good. It still has the
 /// daemon's rights.
@@ -386,13 +371,7 @@ struct Return {
   }
 };
 /// Somebody else is short: return what is reserved and unused.
-struct Reclaim {
-  static constexpr ControlType kType = ControlType::kReclaim;
-  template <typename A>
-  void fields(A& a) {
-    a();
-  }
-};
+struct Reclaim : Bare<ControlType::kReclaim> {};
 /// Where the threads of a processor's driver may run. Later ones win where a session has several devices.
 enum class Binding : uint8_t {
   kFree = 0,  ///< anywhere
@@ -412,30 +391,12 @@ struct BindThreads {
 
 /// A daemon has come back. Whatever was said before the answer is forgotten; what waits for an answer is asked again after
 /// it.
-struct Rejoin {
-  static constexpr ControlType kType = ControlType::kRejoin;
-  template <typename A>
-  void fields(A& a) {
-    a();
-  }
-};
+struct Rejoin : Bare<ControlType::kRejoin> {};
 /// The client's socket has hung up. It has ended, or become another program; or it has closed descriptors that it does not
 /// know.
-struct ClientGone {
-  static constexpr ControlType kType = ControlType::kClientGone;
-  template <typename A>
-  void fields(A& a) {
-    a();
-  }
-};
+struct ClientGone : Bare<ControlType::kClientGone> {};
 /// The answer if it is still there: who ends now is the daemon's to see.
-struct KeepServing {
-  static constexpr ControlType kType = ControlType::kKeepServing;
-  template <typename A>
-  void fields(A& a) {
-    a();
-  }
-};
+struct KeepServing : Bare<ControlType::kKeepServing> {};
 /// What the session holds in the ledger.
 struct Held {
   static constexpr ControlType kType = ControlType::kHeld;

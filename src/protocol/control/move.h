@@ -78,19 +78,7 @@ struct TookOver {
     a(code, message, objects);
   }
 };
-struct Serve {
-  static constexpr ControlType kType = ControlType::kServe;
-  template <typename A>
-  void fields(A& a) {
-    a();
-  }
-};
-struct Stay {
-  static constexpr ControlType kType = ControlType::kStay;
-  template <typename A>
-  void fields(A& a) {
-    a();
-  }
-};
+struct Serve : Bare<ControlType::kServe> {};
+struct Stay : Bare<ControlType::kStay> {};
 
 }  // namespace amalgam::protocol

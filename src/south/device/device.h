@@ -76,6 +76,8 @@ class Region {
   virtual Result<std::unique_ptr<Region>> create_sub(uint64_t flags, uint64_t offset, uint64_t size) = 0;
   /// Images: the driver's answer to an image parameter; regions: to a memory-object parameter.
   virtual Result<Bytes> query(protocol::QueryTarget target, uint32_t param) = 0;
+  /// Bytes of the device that an image over a region takes all the same.
+  virtual uint64_t hidden_bytes() const { return 0; }
 };
 
 class Sampler {
@@ -104,7 +106,8 @@ class Kernel {
   virtual Result<void> set_arg(const Argument& arg) = 0;
   virtual Result<void> set_exec_info(uint32_t param, std::span<const std::byte> value) = 0;
   virtual Result<std::unique_ptr<Kernel>> clone() = 0;
-  /// target: kKernel, kKernelArg (index), kKernelWorkGroup, kKernelSubGroup (device, input), kKernelSuggestedLocal.
+  /// target: kKernel, kKernelArg (index), kKernelWorkGroup, kKernelSubGroup (device, input; index: the bytes that the
+  /// program has room for, where the answer's size depends on it), kKernelSuggestedLocal.
   virtual Result<Bytes> query(protocol::QueryTarget target, Device* device, uint32_t param, uint32_t index,
                               std::span<const std::byte> input) = 0;
 };

@@ -217,7 +217,7 @@ Result<protocol::ImageReply> Executor::execute(const protocol::CreateImage& m) {
   }
   if (auto made = allocate_image(m, *image, spec); !made) return std::unexpected(std::move(made.error()));
   protocol::ImageReply answer{{image->heap_offset, residency_byte(false), image->size}, image_facts(*image->region)};
-  auto settled = m.buffer == 0 ? settle_image_quota(*image, answer.facts.bytes) : Result<void>();
+  auto settled = settle_image_quota(*image, m.buffer == 0 ? answer.facts.bytes : image->region->hidden_bytes());
   if (!settled) return std::unexpected(std::move(settled.error()));
   if (auto inserted = table_.insert(m.id, std::move(image)); !inserted) return std::unexpected(std::move(inserted.error()));
   return answer;

@@ -87,6 +87,79 @@ TEST_F(ImageSuite, ColoursFill) {
   EXPECT_EQ(got[3 * kWidth], 0u);
 }
 
+/// Images over a region in memory of ours, which some drivers do not make. What a command on the image does is seen in the
+/// memory when the command has ended, and the reverse.
+class OverRegions : public ImageSuite {
+ protected:
+  static constexpr uint64_t kWords = 1024;
+  static constexpr std::array<uint64_t, 3> kWhole{kWords, 1, 1};
+
+  void SetUp() override {
+    ImageSuite::SetUp();
+    if (IsSkipped()) return;
+    AMALGAM_REQUIRE(Feature::kMappedRegions);
+    if (bench().devices[0].residency != model::Residency::kShared) GTEST_SKIP() << "the probe found staged memory";
+    region_ = make_region(kWords * sizeof(uint32_t), reinterpret_cast<std::byte*>(memory_));
+    ASSERT_NE(region_, nullptr);
+    ImageSpec over = spec();
+    over.image_type = CL_MEM_OBJECT_IMAGE1D_BUFFER;
+    over.width = kWords;
+    over.height = 0;
+    over.buffer = region_.get();
+    for (auto* image : {&first_, &second_}) {
+      auto made = context_->create_image(over);
+      ASSERT_FINE(made);
+      *image = std::move(*made);
+    }
+  }
+  Words memory() const { return {memory_, memory_ + kWords}; }
+
+  alignas(4096) uint32_t memory_[kWords] = {};
+  std::unique_ptr<Region> region_, first_, second_;
+};
+
+TEST_F(OverRegions, WritesAreOnTheRegion) {
+  Words words = counting(kWords, 5);
+  finish(*stream_, stream_->transfer(heap(words.data()), pixels(*first_), true, kWhole, {}));
+  EXPECT_EQ(memory(), words);
+}
+
+TEST_F(OverRegions, ReadsAreOfTheRegion) {
+  std::iota(memory_, memory_ + kWords, 500u);
+  Words got(kWords, 0);
+  finish(*stream_, stream_->transfer(pixels(*second_), heap(got.data()), true, kWhole, {}));
+  EXPECT_EQ(got, counting(kWords, 500));
+}
+
+TEST_F(OverRegions, FillsAreOnTheRegion) {
+  std::iota(memory_, memory_ + kWords, 500u);
+  const uint32_t colour[] = {1, 2, 3, 4};
+  finish(*stream_, stream_->fill(pixels(*first_), {4, 1, 1}, std::as_bytes(std::span(colour)), {}));
+  EXPECT_EQ(memory_[3], 0x04030201u);
+  EXPECT_EQ(memory_[4], 504u);
+}
+
+TEST_F(OverRegions, KernelsReadAndWriteTheRegion) {
+  AMALGAM_REQUIRE(Feature::kUserEvents);
+  auto kernel = make_kernel("swap_bytes");
+  ASSERT_NE(kernel, nullptr);
+  std::iota(memory_, memory_ + kWords, 0u);
+  ASSERT_FINE(kernel->set_arg(region_arg(0, first_.get())));
+  ASSERT_FINE(kernel->set_arg(region_arg(1, second_.get())));
+  // Nothing happens before the event that the launch waits for.
+  auto gate = context_->create_user_event();
+  ASSERT_FINE(gate);
+  Event* const waits[] = {gate->get()};
+  auto event = stream_->launch(*kernel, range(kWords), waits);
+  memory_[2] = 0x01020304;
+  ASSERT_FINE((*gate)->signal(0));
+  Outcome outcome = finish(*stream_, event);
+  EXPECT_GE(outcome.times.ended, outcome.times.started);
+  EXPECT_EQ(memory_[1], 0x01000000u);
+  EXPECT_EQ(memory_[2], 0x04030201u);
+  EXPECT_EQ(memory_[kWords - 1], 0xff030000u);
+}
+
 TEST_F(ImageSuite, ImagesSayWhatTheyAre) {
   auto image = make_image();
   auto width = image->query(protocol::QueryTarget::kImage, CL_IMAGE_WIDTH);

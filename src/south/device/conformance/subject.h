@@ -53,7 +53,8 @@ struct Subject {
   bool required = false;  ///< absent is a failure and not a skip
   std::string library;    ///< what discover() is asked for
   std::function<std::unique_ptr<Backend>()> make;
-  /// Modules in the subject's own language with the kernels fill_index, add, copy, scale, reverse, is_null.
+  /// Modules in the subject's own language with the kernels fill_index, add, copy, scale, reverse, is_null; for images
+  /// sample, swap_bytes.
   std::string source;
   std::string broken_source;     ///< does not build; the log says something
   std::string including_source;  ///< kernel "scale", needs header "shared.h"

@@ -43,6 +43,10 @@ kernel void sample(read_only image2d_t image, sampler_t sampler, global uint* ou
   uint4 p = read_imageui(image, sampler, at);
   out[at.y * get_global_size(0) + at.x] = p.x | (p.y << 8) | (p.z << 16) | (p.w << 24);
 }
+kernel void swap_bytes(read_only image1d_buffer_t from, write_only image1d_buffer_t to) {
+  int at = (int)get_global_id(0);
+  write_imageui(to, at, read_imageui(from, at).wzyx);
+}
 )";
 
 Subject make_subject(const std::string& name, const std::string& library) {
@@ -75,6 +79,10 @@ Subject pocl(const std::string& name) {
   subject.required = true;
   if (subject.library.empty()) subject.absent = "no .icd file names libpocl";
   subject.unsupported = {{Feature::kTimers, "PoCL 3.1 has no device timer (CL_INVALID_OPERATION)"}};
+  subject.driver_bugs = {
+      {"OverRegions.FillsAreOnTheRegion", "PoCL 3.1 fills elsewhere where an image lies over a buffer"},
+      {"OverRegions.KernelsReadAndWriteTheRegion", "PoCL 3.1 crashes on kernels that write to an image over a buffer"},
+  };
   return subject;
 }
 
@@ -89,6 +97,8 @@ Subject rusticl() {
   subject.driver_bugs = {
       {"StreamSuite.ImpossiblePropertiesAreRefused", "rusticl 22.3 takes queue properties that nobody knows"},
       {"MemorySuite.ImpossibleSubRegionsAreRefused", "rusticl 22.3 takes misaligned sub-buffers"},
+      {"OverRegions.WritesAreOnTheRegion", "rusticl 22.3 writes a quarter of what it shall to an image over a buffer"},
+      {"OverRegions.FillsAreOnTheRegion", "rusticl 22.3 fills elsewhere where an image lies over a buffer"},
       {"ModuleSuite.NonsenseIsNotABinary", "rusticl 22.3 panics on what is no binary of its own"},
   };
   return subject;

@@ -50,7 +50,7 @@ Result<std::unique_ptr<Region>> ClContext::create_region(uint64_t flags, uint64_
     flags &= ~uint64_t{CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR};
   auto region = AMALGAM_CL_CREATE(*platform_, handle(), clCreateBuffer, handle(), flags, size, memory);
   if (!region) return fail(std::move(region.error()));
-  return std::make_unique<ClRegion>(platform_, *region);
+  return std::make_unique<ClRegion>(platform_, *region, memory != nullptr);
 }
 
 Result<std::unique_ptr<Region>> ClContext::create_image(const ImageSpec& spec) {
@@ -63,15 +63,26 @@ Result<std::unique_ptr<Region>> ClContext::create_image(const ImageSpec& spec) {
   desc.image_array_size = spec.array_size;
   desc.num_mip_levels = spec.mip_levels;
   desc.num_samples = spec.samples;
-  desc.mem_object = handle_of(spec.buffer);
   desc.image_row_pitch = spec.row_pitch;
   desc.image_slice_pitch = spec.slice_pitch;
   uint64_t flags = spec.flags & ~kHostPointerFlags;
   if (spec.host_data != nullptr) flags |= CL_MEM_COPY_HOST_PTR;
   auto* data = const_cast<std::byte*>(spec.host_data);  // COPY_HOST_PTR only reads it
-  auto image = AMALGAM_CL_CREATE(*platform_, handle(), clCreateImage, handle(), flags, &format, &desc, data);
+  auto make = [&](cl_mem under) {
+    desc.mem_object = under;
+    return AMALGAM_CL_CREATE(*platform_, handle(), clCreateImage, handle(), flags, &format, &desc, data);
+  };
+  auto* under = static_cast<ClRegion*>(spec.buffer);
+  auto image = make(handle_of(under));
+  TwinPtr twin;
+  if (!image && under != nullptr && under->in_given_memory()) {
+    auto made = under->twin_for_images(handle());
+    if (!made) return fail(std::move(made.error()));
+    twin = std::move(*made);
+    image = make(twin->handle());
+  }
   if (!image) return fail(std::move(image.error()));
-  return std::make_unique<ClRegion>(platform_, *image);
+  return std::make_unique<ClRegion>(platform_, *image, std::move(twin));
 }
 
 Result<std::unique_ptr<Sampler>> ClContext::create_sampler(std::span<const uint64_t> properties) {

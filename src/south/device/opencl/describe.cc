@@ -17,7 +17,7 @@ struct Span {
 // carries what younger headers name in it; a driver refuses what it does not know.
 constexpr Span kDeviceParams[] = {
     {0x1000, 0x107F},                                      // core and the KHR extensions that joined it
-    {0x12A9, 0x12B1},                                      // command buffers
+    {0x12A9, 0x12B1}, {0x12B9, 0x12BB},                    // command buffers; SPIR-V
     {0x2031, 0x2031}, {0x2035, 0x2035},                    // termination, named barriers
     {0x204C, 0x204F}, {0x2052, 0x2052},                    // semaphores, external memory
     {0x4000, 0x4009},                                      // NVIDIA: compute capability … device class
@@ -27,12 +27,15 @@ constexpr Span kDeviceParams[] = {
     {0x4104, 0x4108}, {0x410B, 0x410D}, {0x410F, 0x410F},  // Intel, PCI bus
     {0x417E, 0x417F}, {0x418B, 0x418B}, {0x4190, 0x4194},  // Intel
     {0x41E0, 0x41EE},                                      // Arm
-    {0x4230, 0x4231}, {0x4250, 0x4257},                    // C++ for OpenCL, atomics; Intel
+    {0x4230, 0x4233}, {0x4250, 0x4257},                    // C++ for OpenCL, atomics; Intel
 };
 constexpr Span kPlatformParams[] = {{0x0900, 0x0909}, {0x0920, 0x0921}, {0x2044, 0x2046}, {0x2036, 0x2038}};
 
 // Addresses of this process and counts of our references: the front door has its own.
 constexpr uint32_t kHandles[] = {CL_DEVICE_PLATFORM, CL_DEVICE_PARENT_DEVICE, CL_DEVICE_REFERENCE_COUNT};
+
+// Lists of pointers to texts of the driver's: CL_DEVICE_SPIRV_EXTENDED_INSTRUCTION_SETS_KHR, CL_DEVICE_SPIRV_EXTENSIONS_KHR.
+constexpr uint32_t kTextLists[] = {0x12B9, 0x12BA};
 
 constexpr size_t kMaxPropertyBytes = 64 * kKiB;  // a page of devices must fit control messages
 
@@ -41,6 +44,20 @@ class Asker {
   Asker(const Platform& platform, cl_device_id id) : platform_(platform), id_(id) {}
 
   Result<Bytes> bytes(uint32_t param) const { return AMALGAM_CL_QUERY(platform_, id_, clGetDeviceInfo, id_, param); }
+  /// What travels: the value, or the texts that it points to, each with its zero.
+  Result<Bytes> property(uint32_t param) const {
+    auto got = bytes(param);
+    if (!got || std::ranges::find(kTextLists, param) == std::end(kTextLists)) return got;
+    Bytes texts;
+    for (size_t at = 0; at + sizeof(char*) <= got->size(); at += sizeof(char*)) {
+      const char* text = nullptr;
+      std::memcpy(&text, got->data() + at, sizeof text);
+      if (text == nullptr) continue;
+      const auto* first = reinterpret_cast<const std::byte*>(text);
+      texts.insert(texts.end(), first, first + std::strlen(text) + 1);
+    }
+    return texts;
+  }
   template <typename T>
   T value(uint32_t param, T otherwise = {}) const {
     auto got = bytes(param);
@@ -74,7 +91,7 @@ void add_properties(const Platform& platform, const Asker& ask, model::Device& d
   for (Span span : kDeviceParams) {
     for (uint32_t key = span.first; key <= span.last; ++key) {
       if (std::find(std::begin(kHandles), std::end(kHandles), key) == std::end(kHandles)) {
-        add_property(device, Interface::kOpenCl, key, ask.bytes(key));
+        add_property(device, Interface::kOpenCl, key, ask.property(key));
       }
     }
   }

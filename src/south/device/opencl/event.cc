@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "south/device/opencl/event.h"
 
+#include <algorithm>
 #include <memory>
 
 namespace amalgam::south::opencl {
@@ -48,20 +49,24 @@ Result<void> ClEvent::signal(int32_t status) {
 
 Outcome ClEvent::poll() { return outcome(status_now()); }
 
-int32_t ClEvent::status_now() const {
+int32_t ClEvent::status_now() const { return status_of(handle()); }
+
+int32_t ClEvent::status_of(cl_event event) const {
   cl_int status = CL_QUEUED;
-  auto get = platform_->entry(handle(), &cl_icd_dispatch::clGetEventInfo);
-  cl_int code = get(handle(), CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, nullptr);
+  auto get = platform_->entry(event, &cl_icd_dispatch::clGetEventInfo);
+  cl_int code = get(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, nullptr);
   return code == CL_SUCCESS ? status : code;
 }
 
 Outcome ClEvent::outcome(int32_t status) const {
   Outcome result{status, {}};
   if (status != CL_COMPLETE || is_user_) return result;
-  auto get = platform_->entry(handle(), &cl_icd_dispatch::clGetEventProfilingInfo);
+  cl_event main = main_.get() != nullptr ? main_.get() : handle();
+  if (main != handle()) result.status = std::min(status_of(main), CL_COMPLETE);
+  auto get = platform_->entry(main, &cl_icd_dispatch::clGetEventProfilingInfo);
   auto time = [&](cl_profiling_info param) {
     cl_ulong ns = 0;
-    return get(handle(), param, sizeof ns, &ns, nullptr) == CL_SUCCESS ? ns : 0;
+    return get(main, param, sizeof ns, &ns, nullptr) == CL_SUCCESS ? ns : 0;
   };
   result.times = {time(CL_PROFILING_COMMAND_QUEUED), time(CL_PROFILING_COMMAND_SUBMIT), time(CL_PROFILING_COMMAND_START),
                   time(CL_PROFILING_COMMAND_END)};
@@ -69,10 +74,10 @@ Outcome ClEvent::outcome(int32_t status) const {
   return result;
 }
 
-WaitList::WaitList(Waits waits) : count_(static_cast<cl_uint>(waits.size())) {
+WaitList::WaitList(Waits waits, std::span<const cl_event> more) : count_(static_cast<cl_uint>(waits.size() + more.size())) {
   cl_event* out = inline_;
-  if (waits.size() > kInline) {
-    more_.resize(waits.size());
+  if (count_ > kInline) {
+    more_.resize(count_);
     out = more_.data();
   }
   for (Event* event : waits) {
@@ -80,6 +85,7 @@ WaitList::WaitList(Waits waits) : count_(static_cast<cl_uint>(waits.size())) {
     has_user_ |= own->is_user();
     *out++ = own->handle();
   }
+  std::ranges::copy(more, out);
 }
 
 }  // namespace amalgam::south::opencl

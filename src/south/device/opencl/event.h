@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "south/device/opencl/event_poller.h"
@@ -18,6 +19,9 @@ class ClEvent final : public Event, public std::enable_shared_from_this<ClEvent>
  public:
   ClEvent(PlatformPtr platform, cl_event event, bool is_user)
       : platform_(std::move(platform)), event_(event), is_user_(is_user) {}
+  /// A command that has ended with its last part, and whose times are those of `main`, the part that the program asked for.
+  ClEvent(PlatformPtr platform, Owned<cl_event> last, Owned<cl_event> main)
+      : platform_(std::move(platform)), event_(std::move(last)), main_(std::move(main)), is_user_(false) {}
 
   void on_complete(std::function<void(const Outcome&)> done) override;
   void on_status(int32_t status, std::function<void(int32_t)> reached) override;
@@ -30,17 +34,19 @@ class ClEvent final : public Event, public std::enable_shared_from_this<ClEvent>
  private:
   Outcome outcome(int32_t status) const;
   int32_t status_now() const;
+  int32_t status_of(cl_event event) const;
   void watch(int32_t status, std::function<void(int32_t)> reached);
 
   PlatformPtr platform_;
   Owned<cl_event> event_;
+  Owned<cl_event> main_;  ///< null: `event_` is all there is
   const bool is_user_;
 };
 
 /// The handles of a wait list, in the driver's form. Short lists allocate nothing.
 class WaitList {
  public:
-  explicit WaitList(Waits waits);
+  explicit WaitList(Waits waits, std::span<const cl_event> more = {});
   cl_uint count() const { return count_; }
   /// Whether a user event is among them.
   bool has_user() const { return has_user_; }

@@ -31,6 +31,23 @@ Result<void> ClKernel::set_handle(uint32_t index, uint64_t size, const void* han
   return AMALGAM_CL(*platform_, this->handle(), clSetKernelArg, this->handle(), index, size, padded.data());
 }
 
+Result<void> ClKernel::set_region(const Argument& arg) {
+  AMALGAM_TRY(set_handle(arg.index, arg.size, handle_of(arg.region)), "set argument");
+  const TwinPtr twin = arg.region != nullptr ? static_cast<ClRegion*>(arg.region)->twin() : nullptr;
+  if (twin != nullptr)
+    twins_[arg.index] = twin;
+  else
+    twins_.erase(arg.index);
+  return {};
+}
+
+Twins ClKernel::twins() const {
+  Twins all;
+  for (const auto& [index, twin] : twins_)
+    if (std::ranges::find(all, twin) == all.end()) all.push_back(twin);
+  return all;
+}
+
 Result<void> ClKernel::set_arg(const Argument& arg) {
   switch (arg.kind) {
     case ArgKind::kBytes:
@@ -38,7 +55,7 @@ Result<void> ClKernel::set_arg(const Argument& arg) {
         return fail(Code::kInvalidArgument, "set argument: too few bytes", CL_INVALID_ARG_SIZE);
       return AMALGAM_CL(*platform_, handle(), clSetKernelArg, handle(), arg.index, arg.size, arg.bytes.data());
     case ArgKind::kLocal: return AMALGAM_CL(*platform_, handle(), clSetKernelArg, handle(), arg.index, arg.size, nullptr);
-    case ArgKind::kRegion: return set_handle(arg.index, arg.size, handle_of(arg.region));
+    case ArgKind::kRegion: return set_region(arg);
     case ArgKind::kSampler:
       return set_handle(arg.index, arg.size,
                         arg.sampler != nullptr ? static_cast<ClSampler*>(arg.sampler)->handle() : nullptr);
@@ -51,6 +68,10 @@ Result<void> ClKernel::set_arg(const Argument& arg) {
 }
 
 Result<void> ClKernel::set_exec_info(uint32_t param, std::span<const std::byte> value) {
+  // The pointers lie in memory that is ours. Some drivers refuse what they did not allocate themselves, and none has to be
+  // told: the residency probe has seen that kernels follow plain addresses there.
+  const bool are_pointers = !value.empty() && value.size() % sizeof(void*) == 0;
+  if (param == CL_KERNEL_EXEC_INFO_SVM_PTRS && are_pointers) return {};
   return AMALGAM_CL(*platform_, handle(), clSetKernelExecInfo, handle(), param, value.size(),
                     value.empty() ? nullptr : value.data());
 }
@@ -58,7 +79,9 @@ Result<void> ClKernel::set_exec_info(uint32_t param, std::span<const std::byte> 
 Result<std::unique_ptr<Kernel>> ClKernel::clone() {
   auto copy = AMALGAM_CL_CREATE(*platform_, handle(), clCloneKernel, handle());
   if (!copy) return fail(std::move(copy.error()));
-  return std::make_unique<ClKernel>(platform_, *copy);
+  auto kernel = std::make_unique<ClKernel>(platform_, *copy);
+  kernel->twins_ = twins_;
+  return kernel;
 }
 
 Result<Bytes> ClKernel::query(QueryTarget target, Device* device, uint32_t param, uint32_t index,
@@ -73,20 +96,30 @@ Result<Bytes> ClKernel::query(QueryTarget target, Device* device, uint32_t param
     case QueryTarget::kKernelArg: return AMALGAM_CL_QUERY(*platform_, handle(), clGetKernelArgInfo, handle(), index, param);
     case QueryTarget::kKernelWorkGroup:
       return AMALGAM_CL_QUERY(*platform_, handle(), clGetKernelWorkGroupInfo, handle(), id, param);
-    case QueryTarget::kKernelSubGroup: return query_sub_group(id, param, input);
+    case QueryTarget::kKernelSubGroup: return query_sub_group(id, param, index, input);
     case QueryTarget::kKernelSuggestedLocal: return suggest_local(device, input);
     default: return fail(Code::kInvalidArgument, "query kernel: not a kernel's", CL_INVALID_VALUE);
   }
 }
 
-Result<Bytes> ClKernel::query_sub_group(cl_device_id device, uint32_t param, std::span<const std::byte> input) {
+Result<Bytes> ClKernel::query_sub_group(cl_device_id device, uint32_t param, uint32_t room,
+                                        std::span<const std::byte> input) {
+  constexpr uint32_t kMaxRoom = 3 * sizeof(size_t);
   auto get = platform_->entry(handle(), &cl_icd_dispatch::clGetKernelSubGroupInfo);
   if (get == nullptr) {
     get = reinterpret_cast<cl_api_clGetKernelSubGroupInfo>(platform_->extension("clGetKernelSubGroupInfoKHR"));
   }
   if (get == nullptr) return fail(missing_entry("clGetKernelSubGroupInfo"));
-  return query_bytes("clGetKernelSubGroupInfo", get, handle(), device, param, input.size(),
-                     static_cast<const void*>(input.empty() ? nullptr : input.data()));
+  const void* data = input.empty() ? nullptr : input.data();
+  if (param != CL_KERNEL_LOCAL_SIZE_FOR_SUB_GROUP_COUNT || room == 0)
+    return query_bytes("clGetKernelSubGroupInfo", get, handle(), device, param, input.size(), data);
+  Bytes bytes(std::min(room, kMaxRoom));
+  size_t size = 0;
+  AMALGAM_TRY(checked("clGetKernelSubGroupInfo",
+                      get(handle(), device, param, input.size(), data, bytes.size(), bytes.data(), &size)),
+              "query kernel");
+  bytes.resize(std::min(size, bytes.size()));
+  return bytes;
 }
 
 Result<Bytes> ClKernel::suggest_local(Device* device, std::span<const std::byte> input) {

@@ -4,7 +4,9 @@
 // Threads: dispatcher. Lifetime: enqueued launches keep the arguments that they were enqueued with; the driver sees to it.
 #pragma once
 
-#include "south/device/opencl/owned.h"
+#include <map>
+
+#include "south/device/opencl/image_twin.h"
 
 namespace amalgam::south::opencl {
 
@@ -20,14 +22,18 @@ class ClKernel final : public Kernel {
                       std::span<const std::byte> input) override;
 
   cl_kernel handle() const { return kernel_.get(); }
+  /// Of the images among the arguments.
+  Twins twins() const;
 
  private:
+  Result<void> set_region(const Argument& arg);
   Result<void> set_handle(uint32_t index, uint64_t size, const void* handle);
-  Result<Bytes> query_sub_group(cl_device_id device, uint32_t param, std::span<const std::byte> input);
+  Result<Bytes> query_sub_group(cl_device_id device, uint32_t param, uint32_t room, std::span<const std::byte> input);
   Result<Bytes> suggest_local(Device* device, std::span<const std::byte> input);
 
   PlatformPtr platform_;
   Owned<cl_kernel> kernel_;
+  std::map<uint32_t, TwinPtr> twins_;  ///< by argument
 };
 
 }  // namespace amalgam::south::opencl

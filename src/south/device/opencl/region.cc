@@ -20,7 +20,15 @@ Result<std::unique_ptr<Region>> ClRegion::create_sub(uint64_t flags, uint64_t of
   auto sub =
       AMALGAM_CL_CREATE(*platform_, handle(), clCreateSubBuffer, handle(), flags, CL_BUFFER_CREATE_TYPE_REGION, &range);
   if (!sub) return fail(std::move(sub.error()));
-  return std::make_unique<ClRegion>(platform_, *sub);
+  return std::make_unique<ClRegion>(platform_, *sub, in_given_memory_);
+}
+
+Result<TwinPtr> ClRegion::twin_for_images(cl_context context) {
+  if (TwinPtr has = of_images_.lock()) return has;
+  auto made = ImageTwin::make(*platform_, context, handle());
+  if (!made) return fail(std::move(made.error()));
+  of_images_ = *made;
+  return TwinPtr(std::move(*made));
 }
 
 Result<Bytes> ClRegion::query(protocol::QueryTarget target, uint32_t param) {

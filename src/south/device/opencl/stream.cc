@@ -70,18 +70,43 @@ Result<EventPtr> ClStream::made(Result<void> verdict, const cl_event& event) {
   return std::make_shared<ClEvent>(platform_, event, false);
 }
 
+Result<EventPtr> ClStream::among_twins(const Twins& twins, Waits waits,
+                                       const std::function<Result<void>(const WaitList&, cl_event*)>& enqueue) {
+  std::vector<Owned<cl_event>> entered;
+  std::vector<cl_event> before;
+  for (const TwinPtr& twin : twins) {
+    WaitList list = list_of(waits);
+    auto copy = twin->enter(*platform_, handle(), list.count(), list.data());
+    if (!copy) return fail(std::move(copy.error()));
+    entered.emplace_back(*copy);
+    before.push_back(*copy);
+  }
+  cl_event event = nullptr;
+  if (auto taken = enqueue(WaitList(waits, before), &event); !taken) return fail(std::move(taken.error()));
+  Owned<cl_event> main(event);
+  // One after the other, so that the last one's end is the end of all.
+  Owned<cl_event> last;
+  for (const TwinPtr& twin : twins) {
+    const cl_event after = last.get() != nullptr ? last.get() : event;
+    auto copy = twin->leave(*platform_, handle(), 1, &after);
+    if (!copy) return fail(std::move(copy.error()));
+    last = Owned<cl_event>(*copy);
+  }
+  return std::make_shared<ClEvent>(platform_, std::move(last), std::move(main));
+}
+
 Result<EventPtr> ClStream::launch(Kernel& kernel, const LaunchRange& range, Waits waits) {
   static_assert(sizeof(size_t) == sizeof(uint64_t));
   if (range.dimensions < 1 || range.dimensions > 3) {
     return fail(driver_error("clEnqueueNDRangeKernel", CL_INVALID_WORK_DIMENSION));
   }
   auto sizes = [](const std::array<uint64_t, 3>& a) { return reinterpret_cast<const size_t*>(a.data()); };
-  WaitList list = list_of(waits);
-  cl_event event = nullptr;
-  return made(AMALGAM_CL(*platform_, handle(), clEnqueueNDRangeKernel, handle(), static_cast<ClKernel&>(kernel).handle(),
-                         cl_uint{range.dimensions}, range.has_offset ? sizes(range.offset) : nullptr, sizes(range.global),
-                         range.has_local ? sizes(range.local) : nullptr, list.count(), list.data(), &event),
-              event);
+  const auto& own = static_cast<ClKernel&>(kernel);
+  return command(own.twins(), waits, [&](const WaitList& list, cl_event* event) {
+    return AMALGAM_CL(*platform_, handle(), clEnqueueNDRangeKernel, handle(), own.handle(), cl_uint{range.dimensions},
+                      range.has_offset ? sizes(range.offset) : nullptr, sizes(range.global),
+                      range.has_local ? sizes(range.local) : nullptr, list.count(), list.data(), event);
+  });
 }
 
 Result<EventPtr> ClStream::marker(protocol::MarkerKind kind, Waits waits) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "south/device/opencl/event.h"
+#include "south/device/opencl/image_twin.h"
 
 namespace amalgam::south::opencl {
 
@@ -35,10 +36,20 @@ class ClStream final : public Stream {
 
   /// `event` is read after the verdict: the call that gave the one filled the other.
   Result<EventPtr> made(Result<void> verdict, const cl_event& event);
-  Result<cl_event> move_buffer(const Move& move);
-  Result<cl_event> move_rect(const Move& move);
-  Result<cl_event> move_image(const Move& move);
-  Result<EventPtr> move_heap(const Move& move, Waits waits);
+  /// Enqueues a command with `enqueue(WaitList, cl_event*)`, between the copies of the twins that its images have.
+  template <typename F>
+  Result<EventPtr> command(const Twins& twins, Waits waits, F enqueue) {
+    if (!twins.empty()) [[unlikely]]
+      return among_twins(twins, waits, enqueue);
+    cl_event event = nullptr;
+    return made(enqueue(list_of(waits), &event), event);
+  }
+  Result<EventPtr> among_twins(const Twins& twins, Waits waits,
+                               const std::function<Result<void>(const WaitList&, cl_event*)>& enqueue);
+  Result<void> move_buffer(const Move& move);
+  Result<void> move_rect(const Move& move);
+  Result<void> move_image(const Move& move);
+  Result<EventPtr> move_heap(const Place& from, const Place& to, uint64_t size, Waits waits);
   /// For drivers without SVM: does `work` on the host at this place of the queue.
   Result<EventPtr> host_work(Waits waits, std::function<void()> work);
 
