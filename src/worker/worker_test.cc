@@ -135,6 +135,8 @@ class Worker : public ::testing::Test {
     counters_fd = UniqueFd(::memfd_create("counters", MFD_CLOEXEC));
     counters = shared<model::Counters>(counters_fd.get());
     UniqueFd grants_fd(::memfd_create("grants", MFD_CLOEXEC)), bell(::eventfd(0, EFD_CLOEXEC));
+    const UniqueFd journal_fd(::memfd_create("journal", MFD_CLOEXEC));
+    ASSERT_EQ(0, ::ftruncate(journal_fd.get(), kJournalBytes));
     grants = shared<model::Grants>(grants_fd.get());
     grants->devices[0].granted = 1;
     Adopt adopt;
@@ -148,7 +150,8 @@ class Worker : public ::testing::Test {
                                                    .heap = client.heap_fd.get(),
                                                    .counters = counters_fd.get(),
                                                    .grants = grants_fd.get(),
-                                                   .bell = bell.get()}));
+                                                   .bell = bell.get(),
+                                                   .journal = journal_fd.get()}));
     client_socket.theirs.reset();
     auto packet = worker->daemon().receive(60'000);
     ASSERT_TRUE(packet);

@@ -21,7 +21,7 @@ class Changes(unittest.TestCase):
     def storm(self, configuration=""):
         with Pool(configuration=configuration) as pool:
             turns = int(pool.run([CL_TENANT, "calibrate"]).stdout)
-            tenants = [subprocess.Popen(pool.command([CL_TENANT, "exact", turns, groups, SECONDS + 1]), env=pool.environment,
+            tenants = [subprocess.Popen(pool.command([CL_TENANT, "exact", turns, groups, SECONDS * 3 // 2 + 2]), env=pool.environment,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for groups in KERNELS]
             for tenant in tenants:
                 self.assertEqual(tenant.stdout.readline(), "ready\n")
