@@ -28,7 +28,8 @@ Result<Client> Client::connect(const std::string& socket) {
   if (channel) return Client(std::move(*channel), std::move(path));
   Error error = std::move(channel.error());
   if (error.code != Code::kNotFound && error.code != Code::kUnavailable) return fail(std::move(error));
-  return fail(named_by.empty() ? Code::kNotFound : Code::kUnavailable, "no daemon answers at " + path + advice(path, named_by));
+  return fail(named_by.empty() ? Code::kNotFound : Code::kUnavailable,
+              "no daemon answers at " + path + advice(path, named_by));
 }
 
 Error Client::say(Error error) const {

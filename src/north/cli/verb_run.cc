@@ -78,9 +78,8 @@ void add_run(CommandLine& line, const Invocation& invocation) {
     program.insert(program.end(), invocation.program.begin(), invocation.program.end());
     if (program.empty() || program[0].starts_with('-')) {
       Error usage(Code::kInvalidArgument,
-                  program.empty()
-                      ? "run: name a program: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]"
-                      : "run: there is no option " + printable(program[0]) + ": " + verb.advice(program[0]));
+                  program.empty() ? "run: name a program: amalgam run [OPTIONS] -- PROGRAM [ARGUMENTS]"
+                                  : "run: there is no option " + printable(program[0]) + ": " + verb.advice(program[0]));
       return complain(usage, kOwnFailure);
     }
     auto ended = run(invocation, *options, program);

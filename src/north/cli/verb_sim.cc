@@ -42,8 +42,7 @@ int become(const SimOptions& options) {
 void add_sim(CommandLine& line, const Invocation&) {
   const Verb verb = line.verb("sim", "Replay a recorded trace in virtual time, and compare policies");
   auto options = std::make_shared<SimOptions>();
-  verb.option("TRACE", options->trace, "JSON lines: launches and terms, see docs/using.md; -: standard input")
-      .required();
+  verb.option("TRACE", options->trace, "JSON lines: launches and terms, see docs/using.md; -: standard input").required();
   verb.option("--policy", options->policies, "Policies to compare").type("NAME[,NAME]…").shows_default();
   verb.option("--quantum-ms", options->quantum, "Longest time of one turn").type("N");
   verb.flag("--no-freeze", options->whole, "A launch that runs is not interrupted, as on devices other than processors");
