@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <map>
 
+#include "base/units.h"
 #include "core/memory/memory_budget.h"
 #include "core/session/execute/executor.h"
 #include "core/split/planner.h"
@@ -119,7 +120,8 @@ Result<void> make_again(const Adopted& adopted, core::Executor& session, bool al
 Result<void> move_in(const protocol::Channel& daemon, const Adopted& adopted, core::Executor& session,
                      core::MemoryBudget& budget, const model::Confinement& confinement) {
   using protocol::ControlType;
-  budget.take_over(adopted.terms.granted_bytes);
+  // Its bytes are the session's already; how many the daemon has granted it is known when the other has stopped.
+  budget.begin_rebuild();
   auto made = make_again(adopted, session, false);
   if (!made) return made;
   AMALGAM_TRY(daemon.send(protocol::SessionReady{Code::kOk, confinement.text()}), "move");
@@ -127,8 +129,10 @@ Result<void> move_in(const protocol::Channel& daemon, const Adopted& adopted, co
   if (!asked) return std::unexpected(std::move(asked.error()));
   auto last = asked->as<protocol::TakeOver>();
   if (!last) return std::unexpected(std::move(last.error()));
-  budget.take_over(last->granted_bytes);
   made = make_again(adopted, session, true);
+  if (made && budget.used() > last->granted_bytes)
+    made = fail(Code::kOutOfMemory, "the session's objects take " + format_bytes(budget.used() - last->granted_bytes) +
+                                        " more there than it holds");
   protocol::TookOver said;
   said.objects = session.objects();
   if (!made) said.code = made.error().code, said.message = made.error().text();

@@ -86,7 +86,7 @@ class Sockets(Front):
             self.assertIn(f"do without {named}", said.stderr)
 
     def test_an_unnamed_socket_without_a_daemon(self):
-        said = self.amalgam("ps")
+        said = self.amalgam("set", "1", "--share", "10%")
         self.assertEqual(said.returncode, 1)
         self.assertIn("`amalgam run -- PROGRAM` starts one for you", said.stderr)
 

@@ -30,6 +30,11 @@ uint64_t MemoryBudget::slack_for(uint64_t bytes) const {
 Result<void> MemoryBudget::take(uint64_t bytes) {
   std::unique_lock lock(mutex_);
   if (bytes > INT64_MAX) return fail(Code::kOutOfMemory, "no pool has so many bytes");
+  if (rebuilds_) {
+    used_ += std::min(bytes, UINT64_MAX - used_);
+    granted_ = std::max(granted_, used_);
+    return {};
+  }
   for (int round = 0; round < kMaxRounds; ++round) {
     uint64_t unused = granted_ - used_;
     if (unused >= bytes) {
@@ -59,7 +64,7 @@ void MemoryBudget::give_back(uint64_t bytes) {
 
 void MemoryBudget::trim() {
   uint64_t unused = granted_ - used_;
-  if (!waiting_.empty() || unused <= 2 * slack_) return;
+  if (rebuilds_ || !waiting_.empty() || unused <= 2 * slack_) return;
   uint64_t surplus = unused - slack_;
   granted_ -= surplus;
   daemon_.send(protocol::Return{surplus, false});
@@ -98,8 +103,14 @@ void MemoryBudget::on_reclaim() {
   daemon_.send(protocol::Return{unused, true});
 }
 
+void MemoryBudget::begin_rebuild() {
+  std::lock_guard lock(mutex_);
+  rebuilds_ = true;
+}
+
 void MemoryBudget::take_over(uint64_t granted) {
   std::lock_guard lock(mutex_);
+  rebuilds_ = false;
   granted_ = std::max(granted, used_);
   publish();
 }

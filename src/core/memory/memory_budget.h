@@ -58,7 +58,9 @@ class MemoryBudget {
   void on_refused(const std::string& reason);
   /// Somebody else is short: returns all that is unused, and always answers.
   void on_reclaim();
-  /// What the daemon has granted the session before this worker took it over.
+  /// From now on, until take_over(), what is taken is the session's already: another worker has it, and nobody is asked.
+  void begin_rebuild();
+  /// The session is this worker's, with what the daemon has granted it.
   void take_over(uint64_t granted);
   /// Another daemon asks what is held: says it, and asks again for what waits.
   void on_rejoin();
@@ -83,6 +85,7 @@ class MemoryBudget {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   uint64_t granted_ = 0, used_ = 0, next_request_ = 0;
+  bool rebuilds_ = false;
   std::map<uint64_t, Request*> waiting_;
 };
 

@@ -163,7 +163,6 @@ Result<void> SessionRegistry::send_adopt(const SessionRecord& session, const Wor
   adopt.staging_bytes = session.staging_bytes;
   adopt.quota_bytes = slice == nullptr ? 0 : slice->quota;
   adopt.rebuild = rebuild;
-  adopt.granted_bytes = rebuild ? common_.ledger.granted(session.id) : 0;
   for (const std::string& id : devices) {
     const model::Device* device = common_.devices.find(id);
     if (device == nullptr) return fail(Code::kUnavailable, "device " + id + " is not there any more");

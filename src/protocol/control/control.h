@@ -324,10 +324,9 @@ struct Adopt {
   uint64_t quota_bytes = 0;            ///< for the capability overlay; the ledger itself is in the daemon
   std::vector<model::Device> devices;  ///< of the slice, without properties, in OpenDevice order
   bool rebuild = false;                ///< another worker serves the session still; its objects are in the journal
-  uint64_t granted_bytes = 0;          ///< then: what the ledger has granted it
   template <typename A>
   void fields(A& a) {
-    a(session, heap_bytes, staging_bytes, quota_bytes, devices, rebuild, granted_bytes);
+    a(session, heap_bytes, staging_bytes, quota_bytes, devices, rebuild);
   }
 };
 /// The worker has opened its drivers and serves the rings.
