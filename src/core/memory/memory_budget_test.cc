@@ -72,7 +72,8 @@ class FakeDaemon : public MemoryBudget::Daemon {
       Message message = queue_.front();
       queue_.pop_front();
       if (auto* held = std::get_if<Held>(&message)) {
-        out_ = held->granted_bytes;
+        // One that nobody waits for any more answers a question of one that has died.
+        if (rejoins_) out_ = held->granted_bytes;
         rejoins_ = false;
       } else if (rejoins_) {
         // It was said to the one that has died.

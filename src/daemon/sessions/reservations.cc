@@ -18,6 +18,8 @@ void Reservations::on_message(SessionRecord& session, const protocol::Packet& pa
     if (auto ask = packet.as<protocol::Reserve>()) return reserve(session, *ask);
   } else if (packet.type() == protocol::ControlType::kReturn) {
     if (auto give = packet.as<protocol::Return>()) return give_back(session, *give);
+  } else if (packet.type() == protocol::ControlType::kHeld) {
+    return;  // two daemons have died in a row, and this answers the first one's question once more
   }
   sessions_.kill(session, "its worker broke the protocol");
 }
