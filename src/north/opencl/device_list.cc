@@ -11,6 +11,7 @@
 #include "north/opencl/complain.h"
 #include "north/opencl/shapes.h"
 #include "protocol/control/channel.h"
+#include "protocol/control/slice_file.h"
 #include "protocol/link/ring.h"
 
 namespace amalgam::opencl {
@@ -54,10 +55,11 @@ bool is_well_formed(const model::Device& device, const model::Property& property
 
 bool slice_token(protocol::Token& token) {
   token = {};
-  const char* text = ::getenv("AMALGAM_SLICE");
-  if (text == nullptr || *text == 0) return true;
-  if (std::strlen(text) != 32) return false;
-  for (int i = 0; i < 32; ++i) {
+  const char* named = ::getenv("AMALGAM_SLICE");
+  const std::string text = named != nullptr && *named != 0 ? named : protocol::read_slice_file().token;
+  if (text.empty()) return true;
+  if (text.size() != 32) return false;
+  for (size_t i = 0; i < 32; ++i) {
     const char c = text[i];
     const int digit = c >= '0' && c <= '9'   ? c - '0'
                       : c >= 'a' && c <= 'f' ? c - 'a' + 10

@@ -10,7 +10,8 @@
 
 namespace amalgam::opencl {
 
-/// $AMALGAM_SLICE: 32 hexadecimal digits, first word first. False if it is there and malformed.
+/// $AMALGAM_SLICE, else what the slice file says: 32 hexadecimal digits, first word first. False if it is there and
+/// malformed.
 bool slice_token(protocol::Token& token);
 
 /// Empty if there is no daemon, or none that we believe. At most kMaxDevices, with values as they came.
