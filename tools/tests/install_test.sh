@@ -36,5 +36,5 @@ if ! amalgam run --memory 512MiB -- env ${AMALGAM_PRELOAD:+"LD_PRELOAD=$AMALGAM_
   exit 1
 fi
 cat "$folder/clinfo.txt"
-grep -q 'Platform #0: Amalgam' "$folder/clinfo.txt"
+grep -q 'Platform #0: Amalgam (Portable Computing Language)' "$folder/clinfo.txt"
 [ "$(grep -c Platform "$folder/clinfo.txt")" = 1 ]
