@@ -8,7 +8,7 @@ import unittest
 
 from pool import AMALGAM, CL_CASES, PRELOAD, Pool, with_runtime
 
-BARE = "Portable Computing Language"
+BARE = "Platform #0: Portable Computing Language"
 CLEAN = ["env", "-i", "PATH=/usr/bin:/bin"]
 SOMEBODY, MIB = 4001, 1 << 20
 AS_SOMEBODY = ["setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups"]
@@ -40,7 +40,7 @@ class Contained(unittest.TestCase):
         cls.pool.__exit__(None, None, None)
 
     def run_on_slice(self, *words, options=(), check=True, **keywords):
-        return subprocess.run([str(w) for w in (AMALGAM, "--socket", self.pool.socket, "run", *options, "--", *words)],
+        return subprocess.run([str(w) for w in (AMALGAM, "--socket", self.pool.socket, "run", "--identity", "amalgam", *options, "--", *words)],
                               env=self.pool.environment, capture_output=True, text=True, check=check, timeout=300, **keywords)
 
     def test_a_clean_environment_leaves_no_slice(self):
@@ -150,7 +150,7 @@ class Unprivileged(unittest.TestCase):
         self.addCleanup(self.pool.__exit__, None, None, None)
 
     def run_there(self, *words, options=()):
-        return subprocess.run([*AS_SOMEBODY, str(AMALGAM), "run", *options, "--", *map(str, words)], env=self.pool.environment,
+        return subprocess.run([*AS_SOMEBODY, str(AMALGAM), "run", "--identity", "amalgam", *options, "--", *map(str, words)], env=self.pool.environment,
                               capture_output=True, text=True, check=False, timeout=120, cwd="/")
 
     def end_daemon(self):
@@ -186,7 +186,7 @@ class Unprivileged(unittest.TestCase):
             {daemon} --config /run/amalgamd.toml --state-dir /run/state >{self.pool.folder}/daemon.log 2>&1 &
             daemon=$!
             trap 'kill $daemon; wait $daemon' EXIT
-            run="{' '.join(AS_SOMEBODY)} {AMALGAM} run --contain --"
+            run="{' '.join(AS_SOMEBODY)} {AMALGAM} run --contain --identity amalgam --"
             until {AMALGAM} status >/dev/null 2>&1; do kill -0 $daemon; sleep 0.1; done
             $run {' '.join(clinfo(*CLEAN))}
             mkdir -m 755 /run/elsewhere

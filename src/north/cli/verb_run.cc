@@ -25,16 +25,18 @@ namespace {
 
 struct RunOptions {
   std::vector<std::string> devices;
-  std::string name, class_name;
+  std::string name, class_name, identity;
   TermsOptions terms;
   bool contain = false, no_contain = false;  ///< neither: if root runs it, and if it can be had
   bool quiet = false;
 };
 
-protocol::SliceFile slice_file(const Client& client, const protocol::SliceCreated& slice) {
+protocol::SliceFile slice_file(const Client& client, const protocol::SliceCreated& slice, const std::string& identity) {
   std::error_code ignored;
+  const char* around = ::getenv("AMALGAM_IDENTITY");
   return {std::filesystem::absolute(client.socket(), ignored).string(),
-          fmt::format("{:016x}{:016x}", slice.token[0], slice.token[1])};
+          fmt::format("{:016x}{:016x}", slice.token[0], slice.token[1]),
+          identity.empty() && around != nullptr ? around : identity};
 }
 
 std::vector<Setting> environment(const Places& places, const protocol::SliceFile& slice) {
@@ -42,6 +44,7 @@ std::vector<Setting> environment(const Places& places, const protocol::SliceFile
   std::string vendors = places.vendors.string() + "/";
   return {{"AMALGAM_SOCKET", slice.socket},
           {"AMALGAM_SLICE", slice.token},
+          {"AMALGAM_IDENTITY", slice.identity, slice.identity.empty()},
           {"OCL_ICD_VENDORS", vendors},
           {"OCL_ICD_FILENAMES", places.opencl.string()},
           {"OPENCL_VENDOR_PATH", "", true}};
@@ -78,6 +81,8 @@ Result<Ended> run(const Invocation& invocation, const RunOptions& options, const
   wish.devices = options.devices;
   wish.name = options.name.empty() ? std::filesystem::path(program[0]).filename().string() : options.name;
   wish.class_name = options.class_name;
+  if (!options.identity.empty() && !model::parse_identity(options.identity))
+    return fail(Code::kInvalidArgument, "--identity " + printable(options.identity) + ": native or amalgam");
   auto terms = read_terms(options.terms);
   if (!terms) return fail(std::move(terms.error()));
   wish.terms = *terms;
@@ -90,7 +95,7 @@ Result<Ended> run(const Invocation& invocation, const RunOptions& options, const
   auto slice = client->create_slice(wish);
   if (!slice) return fail(std::move(slice.error()).within("make a slice"));
   if (std::string blind = why_blind(find_program(program[0])); !blind.empty()) complain(Error(Code::kUnsupported, blind));
-  return run_kept(options, *places, slice_file(*client, *slice), program);
+  return run_kept(options, *places, slice_file(*client, *slice, options.identity), program);
 }
 
 }  // namespace
@@ -103,6 +108,7 @@ void add_run(CommandLine& line, const Invocation& invocation) {
   verb.option("--class", options->class_name, "A class of the daemon's files; it gives what the options above do not")
       .type("NAME");
   verb.option("--name", options->name, "What listings call the slice; default: the program's name").type("NAME");
+  verb.option("--identity", options->identity, "Whose name its platforms have: native (the driver's) or amalgam").type("WHOSE");
   verb.flag("--contain", options->contain,
             "Keep the machine's own drivers from the program, whatever its environment; default for root");
   verb.flag("--no-contain", options->no_contain, "Lead the program to its slice by its environment alone");

@@ -31,6 +31,11 @@ Result<protocol::Channel> find_daemon(bool in_slice) {
   }
 }
 
+std::string told_identity() {
+  const char* named = ::getenv("AMALGAM_IDENTITY");
+  return named != nullptr && *named != 0 ? named : protocol::read_slice_file().identity;
+}
+
 const std::vector<uint8_t>* find(const model::Device& device, uint32_t key) {
   for (const model::Property& property : device.properties)
     if (property.interface == model::Interface::kOpenCl && property.key == key) return &property.value;
@@ -71,35 +76,37 @@ bool slice_token(protocol::Token& token) {
   return true;
 }
 
-std::vector<protocol::DeviceEntry> list_devices() {
-  std::vector<protocol::DeviceEntry> entries;
+DeviceListing list_devices() {
+  DeviceListing listing;
   // Inside a worker the loader finds us too, and we must not find ourselves.
-  if (::getenv("AMALGAM_INSIDE") != nullptr) return entries;
+  if (::getenv("AMALGAM_INSIDE") != nullptr) return listing;
   protocol::ListDevices request;
   request.with_properties = true;
   request.only_usable = true;
   if (!slice_token(request.slice)) {
     complain("AMALGAM_SLICE is malformed");
-    return entries;
+    return listing;
   }
-  auto daemon = find_daemon(request.slice != protocol::Token{});
+  const bool own_slice = request.slice != protocol::Token{};
+  auto daemon = find_daemon(own_slice);
   if (!daemon) {
     complain(daemon.error().text());
-    return entries;
+    return listing;
   }
   const uint64_t end = protocol::monotonic_ns() + kListTimeoutMs * 1'000'000;
   for (uint64_t now = protocol::monotonic_ns(); now < end; now = protocol::monotonic_ns()) {
-    request.first = static_cast<uint32_t>(entries.size());
+    request.first = static_cast<uint32_t>(listing.entries.size());
     auto page = daemon->call<protocol::DeviceList>(request, static_cast<int>((end - now) / 1'000'000));
     if (!page) complain(page.error().text());
-    if (!page || page->entries.empty()) return entries;
+    if (!page || page->entries.empty()) return listing;
+    listing.identity = model::choose_identity(told_identity(), page->identity, own_slice);
     for (protocol::DeviceEntry& entry : page->entries) {
-      if (entries.size() == kMaxDevices) return entries;
-      entries.push_back(std::move(entry));
+      if (listing.entries.size() == kMaxDevices) return listing;
+      listing.entries.push_back(std::move(entry));
     }
-    if (entries.size() >= page->total) return entries;
+    if (listing.entries.size() >= page->total) return listing;
   }
-  return entries;
+  return listing;
 }
 
 void keep_well_formed(protocol::DeviceEntry& entry) {

@@ -14,8 +14,13 @@ namespace amalgam::opencl {
 /// malformed.
 bool slice_token(protocol::Token& token);
 
-/// Empty if there is no daemon, or none that we believe. At most kMaxDevices, with values as they came.
-std::vector<protocol::DeviceEntry> list_devices();
+struct DeviceListing {
+  model::Identity identity = model::Identity::kAmalgam;  ///< under whose name the platforms shall appear
+  std::vector<protocol::DeviceEntry> entries;            ///< at most kMaxDevices, with values as they came
+};
+
+/// Empty if there is no daemon, or none that we believe.
+DeviceListing list_devices();
 
 /// Drops every OpenCL value that is not of its query's shape, and ends the others' texts (shapes.h): for the program such a
 /// value is one that the device does not have.

@@ -88,6 +88,7 @@ struct KernelFacts;  // kernel_facts.h
 struct _cl_platform_id : amalgam::opencl::Handle {
   _cl_platform_id() : Handle(amalgam::opencl::Kind::kPlatform) {}
   std::vector<cl_device_id> devices;  ///< at least one, in the slice's order
+  bool native = false;                ///< it has its driver's own name
 };
 
 struct _cl_device_id : amalgam::opencl::Handle {
@@ -265,7 +266,7 @@ class Runtime {
  private:
   Runtime();
   void ask();
-  void add_device(protocol::DeviceEntry entry);
+  void add_device(protocol::DeviceEntry entry, bool native);
 
   std::mutex mutex_;
   bool asked_ = false;

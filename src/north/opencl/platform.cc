@@ -19,6 +19,9 @@ std::string text_of(const std::vector<uint8_t>* value) {
 
 struct Version {
   unsigned major = 1, minor = 0;
+  std::string text() const {
+    return "OpenCL " + std::to_string(major) + "." + std::to_string(minor) + " Amalgam " AMALGAM_VERSION;
+  }
 };
 
 /// "OpenCL <major>.<minor> …"
@@ -35,6 +38,11 @@ Version parse_version(const std::string& text) {
 /// What the platform's driver says of itself; null if it says nothing.
 const std::vector<uint8_t>* own(cl_platform_id platform, cl_platform_info param) {
   return platform_property(platform->devices[0], param);
+}
+
+std::string name(cl_platform_id platform) {
+  std::string name = text_of(own(platform, CL_PLATFORM_NAME));
+  return platform->native ? name : "Amalgam (" + name + ")";
 }
 
 /// Extensions that every device has, without the loader's own, which no device names.
@@ -94,17 +102,16 @@ cl_int clGetPlatformInfo(cl_platform_id platform, cl_platform_info param, size_t
   if (!valid(platform, Kind::kPlatform)) return CL_INVALID_PLATFORM;
   const Version version = parse_version(text_of(own(platform, CL_PLATFORM_VERSION)));
   switch (param) {
-    case CL_PLATFORM_NAME:
-      return answer_text("Amalgam (" + text_of(own(platform, CL_PLATFORM_NAME)) + ")", room, out, size_ret);
-    case CL_PLATFORM_VENDOR: return answer_text("Amalgam", room, out, size_ret);
+    case CL_PLATFORM_NAME: return answer_text(name(platform), room, out, size_ret);
+    case CL_PLATFORM_VENDOR:
+      return answer_text(platform->native ? text_of(own(platform, param)) : "Amalgam", room, out, size_ret);
     case CL_PLATFORM_PROFILE: return answer_text(text_of(own(platform, CL_PLATFORM_PROFILE)), room, out, size_ret);
+    // Whatever its name is: by this word a platform of the pool can be known.
     case CL_PLATFORM_ICD_SUFFIX_KHR: return answer_text("AMALGAM", room, out, size_ret);
     case CL_PLATFORM_EXTENSIONS: return answer_text(extensions(platform), room, out, size_ret);
     case CL_PLATFORM_HOST_TIMER_RESOLUTION: return answer(timer_resolution(platform), room, out, size_ret);
     case CL_PLATFORM_VERSION:
-      return answer_text(
-          "OpenCL " + std::to_string(version.major) + "." + std::to_string(version.minor) + " Amalgam " AMALGAM_VERSION,
-          room, out, size_ret);
+      return answer_text(platform->native ? text_of(own(platform, param)) : version.text(), room, out, size_ret);
     case CL_PLATFORM_NUMERIC_VERSION:
       return answer(cl_version{CL_MAKE_VERSION(version.major, version.minor, 0)}, room, out, size_ret);
     case CL_PLATFORM_EXTENSIONS_WITH_VERSION: {

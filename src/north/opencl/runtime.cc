@@ -48,13 +48,16 @@ Runtime& Runtime::get() {
   return *runtime;
 }
 
-void Runtime::add_device(protocol::DeviceEntry entry) {
+void Runtime::add_device(protocol::DeviceEntry entry, bool native) {
   overlay(entry);
   keep_well_formed(entry);
   auto platform = std::find_if(platforms_.begin(), platforms_.end(), [&](cl_platform_id known) {
     return same_driver(known->devices[0]->entry.device, entry.device);
   });
-  if (platform == platforms_.end()) platform = platforms_.insert(platform, new _cl_platform_id);
+  if (platform == platforms_.end()) {
+    platform = platforms_.insert(platform, new _cl_platform_id);
+    (*platform)->native = native;
+  }
   auto* device = new _cl_device_id;
   device->entry = std::move(entry);
   device->platform = *platform;
@@ -66,7 +69,9 @@ void Runtime::ask() {
   std::lock_guard lock(mutex_);
   if (asked_) return;
   asked_ = true;
-  for (protocol::DeviceEntry& entry : list_devices()) add_device(std::move(entry));
+  DeviceListing listing = list_devices();
+  for (protocol::DeviceEntry& entry : listing.entries)
+    add_device(std::move(entry), listing.identity == model::Identity::kNative);
 }
 
 const std::vector<cl_platform_id>& Runtime::platforms() {

@@ -23,12 +23,13 @@ std::string take_line(std::string_view& text) {
 
 }  // namespace
 
-std::string slice_file_text(const SliceFile& file) { return file.socket + "\n" + file.token + "\n"; }
+std::string slice_file_text(const SliceFile& file) { return file.socket + "\n" + file.token + "\n" + file.identity + "\n"; }
 
 SliceFile parse_slice_file(std::string_view text) {
   SliceFile file;
   file.socket = take_line(text);
   file.token = take_line(text);
+  file.identity = take_line(text);
   return file;
 }
 

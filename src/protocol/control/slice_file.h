@@ -6,6 +6,7 @@
 //
 //     /run/amalgam/amalgamd.sock
 //     0123456789abcdef0123456789abcdef
+//     native
 //
 // Threads: any. Blocking: one small local file.
 #pragma once
@@ -20,8 +21,9 @@ inline constexpr const char* kVendorsFolder = "/etc/OpenCL/vendors";
 inline constexpr const char* kSliceFile = "/etc/OpenCL/vendors/amalgam.slice";
 
 struct SliceFile {
-  std::string socket;  ///< the daemon's; empty: there is no file
-  std::string token;   ///< as $AMALGAM_SLICE
+  std::string socket;    ///< the daemon's; empty: there is no file
+  std::string token;     ///< as $AMALGAM_SLICE
+  std::string identity;  ///< as $AMALGAM_IDENTITY; empty: nobody has said
 };
 
 std::string slice_file_text(const SliceFile& file);
