@@ -108,7 +108,8 @@ void add_run(CommandLine& line, const Invocation& invocation) {
   verb.option("--class", options->class_name, "A class of the daemon's files; it gives what the options above do not")
       .type("NAME");
   verb.option("--name", options->name, "What listings call the slice; default: the program's name").type("NAME");
-  verb.option("--identity", options->identity, "Whose name its platforms have: native (the driver's) or amalgam").type("WHOSE");
+  verb.option("--identity", options->identity, "Whose name its platforms have: native (the driver's) or amalgam")
+      .type("WHOSE");
   verb.flag("--contain", options->contain,
             "Keep the machine's own drivers from the program, whatever its environment; default for root");
   verb.flag("--no-contain", options->no_contain, "Lead the program to its slice by its environment alone");
