@@ -411,6 +411,7 @@ void Daemon::take_over(const Config& fresh) {
   config_.classes_dir = fresh.classes_dir;
   config_.log_level = fresh.log_level;
   config_.backends = fresh.backends;
+  config_.identity = fresh.identity;
   config_.warm_workers = fresh.warm_workers;
   config_.idle_exit_s = fresh.idle_exit_s;
   config_.keep_sessions_on_exit = fresh.keep_sessions_on_exit;

@@ -98,6 +98,14 @@ class Run(Tree):
         self.assertEqual(self.run_amalgam("run", "--", "no-such-program-at-all").returncode, 127)
         self.assertEqual(self.run_amalgam("run", "--", "/").returncode, 126)
 
+    def test_says_once_whether_it_is_contained(self):
+        said = self.run_amalgam("run", "--no-contain", "--", "sh", "-c", "sh -c true; echo mine >&2").stderr
+        self.assertEqual(said.splitlines()[1:], ["mine"])
+        self.assertIn("not contained (--no-contain)", said)
+        self.assertIn("contained", self.run_amalgam("run", "--", "true").stderr)
+        for options in (["--quiet"], ["-q"], ["-q", "--no-contain"]):
+            self.assertEqual(self.run_amalgam("run", *options, "--", "true").stderr, "")
+
 
 class WithoutDaemon(Tree):
     """What a user sees who has started nothing yet."""

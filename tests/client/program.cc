@@ -45,7 +45,10 @@ void Program::note_session() {
 // ---- devices -------------------------------------------------------------------------------------------------------------
 
 void Program::ask_devices() {
-  cl_platform_id platform = opencl::Runtime::get().platform();
+  for (cl_platform_id platform : opencl::Runtime::get().platforms()) ask_platform(platform);
+}
+
+void Program::ask_platform(cl_platform_id platform) {
   for (cl_platform_info param = 0x0900; param < 0x0908; ++param) {
     size_t size = 0;
     if (api::clGetPlatformInfo(platform, param, 0, nullptr, &size) != CL_SUCCESS || size > kMost) continue;

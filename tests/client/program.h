@@ -45,6 +45,7 @@ class Program {
   bool ok(cl_int code, const char* what);
   void expect(bool right, const char* what);
   void note_session();
+  void ask_platform(cl_platform_id platform);
 
   bool open(size_t device);
   void buffers();

@@ -176,7 +176,7 @@ class Pool:
 
     def command(self, program, memory=None, devices=()):
         """The argument list that runs `program` on a slice."""
-        options = [] if memory is None else ["--memory", memory]
+        options = ["--quiet"] + ([] if memory is None else ["--memory", memory])
         for device in devices:
             options += ["--device", device]
         return [str(AMALGAM), "--socket", str(self.socket), "run", *options, "--", *with_runtime(program)]

@@ -23,6 +23,22 @@ input()
 """
 
 
+CONTEXTS = """
+import pyopencl as cl
+platforms = cl.get_platforms()
+for platform in platforms:
+    context = cl.Context(dev_type=cl.device_type.ALL, properties=[(cl.context_properties.PLATFORM, platform)])
+    print(len(context.devices) == len(platform.get_devices()), {d.platform == platform for d in context.devices})
+first, second = (platform.get_devices()[0] for platform in platforms)
+named = [(cl.context_properties.PLATFORM, platforms[1])]
+for devices, properties in (([first, second], None), ([second, first], named), ([first], named)):
+    try:
+        cl.Context(devices, properties=properties)
+    except cl.Error as error:
+        print(error.code == cl.status_code.INVALID_DEVICE)
+"""
+
+
 def end_all(pool, children):
     for session in pool.sessions():
         kill_now(session["pid"])
@@ -94,6 +110,20 @@ class Drivers(unittest.TestCase):
                 self.assertEqual(ended.stdout.count("ok "), 2, device["id"] + ended.stdout + ended.stderr)
             both = pool.run([CL_CASES, "every_device_works"], check=False)
             self.assertIn("ok every_device_works", both.stdout + both.stderr)
+            pool.settled()
+
+    @unittest.skipUnless(os.path.exists("/etc/OpenCL/vendors/rusticl.icd"), "no rusticl")
+    def test_each_driver_is_a_platform(self):
+        with Pool(icds=("pocl.icd", "rusticl.icd"), environment={"RUSTICL_ENABLE": "llvmpipe"}) as pool:
+            drivers = {d["library"] for d in self.healthy(pool)}
+            self.assertEqual(len(drivers), 2)
+            said = pool.run(["clinfo", "-l"]).stdout
+            self.assertEqual(said.count("Platform #"), 2, said)
+            self.assertIn("ok every_platform_makes_a_context", pool.run([CL_CASES, "every_platform_makes_a_context"]).stdout)
+            if not PRELOAD:
+                self.assertEqual(pool.run(["/usr/bin/python3", "-c", CONTEXTS]).stdout.splitlines(), ["True {True}"] * 2 + ["True"] * 3)
+            one = pool.run(["clinfo", "-l"], devices=[self.healthy(pool)[0]["id"]]).stdout
+            self.assertEqual(one.count("Platform #"), 1, one)
             pool.settled()
 
     def test_one_driver_with_two_devices(self):

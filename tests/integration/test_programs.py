@@ -72,7 +72,7 @@ class Programs(unittest.TestCase):
         self.assertEqual(wanted, got)
         self.assertGreater(len(keys(bare)), 50)
         human = self.both(["clinfo"])[1]
-        self.assertRegex(human, r"Platform Name\s+Amalgam")
+        self.assertRegex(human, r"Platform Extensions function suffix\s+AMALGAM")
 
     @needs("clpeak")
     def test_clpeak(self):

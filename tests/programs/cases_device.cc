@@ -121,11 +121,45 @@ void context_from_type() {
   CHECK_CL(clReleaseContext(context));
 }
 
+std::vector<cl_device_id> devices_of(cl_platform_id platform) {
+  cl_uint count = 0;
+  cl_int code = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, nullptr, &count);
+  if (code == CL_DEVICE_NOT_FOUND) return {};
+  CHECK_CL(code);
+  std::vector<cl_device_id> devices(count);
+  CHECK_CL(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, count, devices.data(), nullptr));
+  return devices;
+}
+
+/// What programs do that take all that there is: every platform, all its devices, one context.
+void every_platform_makes_a_context() {
+  for (cl_platform_id platform : all_platforms()) {
+    const std::vector<cl_device_id> devices = devices_of(platform);
+    if (devices.empty()) continue;
+    const cl_context_properties properties[3] = {CL_CONTEXT_PLATFORM, reinterpret_cast<intptr_t>(platform), 0};
+    cl_int code = 0;
+    cl_context listed =
+        clCreateContext(properties, static_cast<cl_uint>(devices.size()), devices.data(), nullptr, nullptr, &code);
+    CHECK_CL(code);
+    cl_context typed = clCreateContextFromType(properties, CL_DEVICE_TYPE_ALL, nullptr, nullptr, &code);
+    CHECK_CL(code);
+    for (cl_context context : {listed, typed}) {
+      cl_uint count = 0;
+      CHECK_CL(clGetContextInfo(context, CL_CONTEXT_NUM_DEVICES, sizeof count, &count, nullptr));
+      CHECK_EQ(static_cast<size_t>(count), devices.size());
+      for (cl_device_id device : devices) run_on(context, device);
+      CHECK_CL(clReleaseContext(context));
+    }
+    for (cl_device_id device : devices) CHECK(device_info<cl_platform_id>(device, CL_DEVICE_PLATFORM) == platform);
+  }
+}
+
 constexpr Case kCases[] = {
     {"sub_devices", sub_devices},
     {"several_devices_in_a_context", several_devices_in_a_context},
     {"every_device_works", every_device_works},
     {"context_from_type", context_from_type},
+    {"every_platform_makes_a_context", every_platform_makes_a_context},
 };
 
 }  // namespace

@@ -32,14 +32,16 @@ void fail_at(const char* file, int line, const std::string& text) {
 
 std::string code_text(cl_int code) { return "code " + std::to_string(code); }
 
-cl_platform_id first_platform() {
+std::vector<cl_platform_id> all_platforms() {
   cl_uint count = 0;
   CHECK_CL(clGetPlatformIDs(0, nullptr, &count));
   CHECK(count > 0);
   std::vector<cl_platform_id> platforms(count);
   CHECK_CL(clGetPlatformIDs(count, platforms.data(), nullptr));
-  return platforms[0];
+  return platforms;
 }
+
+cl_platform_id first_platform() { return all_platforms()[0]; }
 
 std::vector<cl_device_id> all_devices() {
   cl_platform_id platform = first_platform();

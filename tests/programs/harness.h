@@ -100,6 +100,7 @@ struct Fixture {
   cl_command_queue queue = nullptr;
 };
 
+std::vector<cl_platform_id> all_platforms();
 /// First platform and its first device: what every Fixture uses.
 cl_platform_id first_platform();
 cl_device_id first_device();

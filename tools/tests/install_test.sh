@@ -31,10 +31,10 @@ daemon=$!
 for _ in $(seq 200); do amalgam status >/dev/null 2>&1 && break; sleep 0.1; done
 amalgam status || { cat "$folder/amalgamd.log"; exit 1; }
 amalgam devices
-if ! amalgam run --memory 512MiB -- env ${AMALGAM_PRELOAD:+"LD_PRELOAD=$AMALGAM_PRELOAD"} clinfo -l >"$folder/clinfo.txt" 2>&1; then
+if ! amalgam run --memory 512MiB --identity amalgam -- env ${AMALGAM_PRELOAD:+"LD_PRELOAD=$AMALGAM_PRELOAD"} clinfo -l >"$folder/clinfo.txt" 2>&1; then
   cat "$folder/clinfo.txt" "$folder/amalgamd.log"
   exit 1
 fi
 cat "$folder/clinfo.txt"
-grep -q 'Platform #0: Amalgam' "$folder/clinfo.txt"
+grep -q 'Platform #0: Amalgam (Portable Computing Language)' "$folder/clinfo.txt"
 [ "$(grep -c Platform "$folder/clinfo.txt")" = 1 ]

@@ -68,6 +68,15 @@ std::string take_environment(const toml::node& node, std::map<std::string, std::
   return {};
 }
 
+std::string take_identity(const toml::node& node, model::Identity& identity) {
+  auto text = node.value_exact<std::string>();
+  if (!text) return "wrong type";
+  auto known = model::parse_identity(*text);
+  if (!known) return "unknown word \"" + *text + "\"";
+  identity = *known;
+  return {};
+}
+
 std::vector<Key> memory_keys(Config& config) {
   return {{"host_bytes", "a size such as \"48GiB\", or a number of bytes", into_size(config.host_bytes)},
           {"shared", "true or false", into(config.shared_memory)}};
@@ -132,6 +141,8 @@ std::vector<Key> top_keys(Config& config, const std::string& name, Error& inner)
       {"log_file", "an absolute path as a string", into_path(config.log_file)},
       {"backends", "a list of names such as [\"opencl\"]",
        [&config](const toml::node& node) { return take_backends(node, config.backends); }},
+      {"identity", "\"native\" or \"amalgam\"",
+       [&config](const toml::node& node) { return take_identity(node, config.identity); }},
       {"warm_workers", "a small whole number", into_count(config.warm_workers, kMaxWarmWorkers)},
       {"idle_exit", "seconds as a whole number", into_count(config.idle_exit_s, UINT32_MAX)},
       {"keep_sessions_on_exit", "true or false", into(config.keep_sessions_on_exit)},

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "model/identity.h"
 
 namespace amalgam::daemon {
 
@@ -42,6 +43,7 @@ struct Config {
   Isolation isolation;
   std::filesystem::path log_file;  ///< empty: standard error
   std::vector<std::string> backends = {"opencl"};
+  model::Identity identity = model::Identity::kUnsaid;  ///< of the platforms that programs see
   uint64_t warm_workers = 1;
   uint64_t idle_exit_s = 0;  ///< 0: never
   bool keep_sessions_on_exit = false;

@@ -23,6 +23,7 @@ classes_dir = "/etc/classes"
 log_level = "debug"
 log_file = "/var/log/amalgam/x.log"
 backends = ["opencl", "sim"]
+identity = "amalgam"
 warm_workers = 3
 idle_exit = 600
 keep_sessions_on_exit = false
@@ -55,6 +56,7 @@ POCL_DEVICES = "cpu cpu"
   EXPECT_EQ(config->log_level, "debug");
   EXPECT_EQ(config->log_file, "/var/log/amalgam/x.log");
   EXPECT_EQ(config->backends, (std::vector<std::string>{"opencl", "sim"}));
+  EXPECT_EQ(config->identity, model::Identity::kAmalgam);
   EXPECT_EQ(config->warm_workers, 3u);
   EXPECT_EQ(config->idle_exit_s, 600u);
   EXPECT_FALSE(config->keep_sessions_on_exit);
@@ -72,6 +74,8 @@ TEST(ConfigTest, TheSystemsDefaultsDiffer) {
   EXPECT_EQ(system->metrics, "127.0.0.1:9464");
   EXPECT_EQ(system->classes_dir, "/etc/amalgam/slices.d");
   EXPECT_FALSE(user->keep_sessions_on_exit);
+  EXPECT_EQ(system->identity, model::Identity::kUnsaid);
+  EXPECT_EQ(user->identity, model::Identity::kUnsaid);
   EXPECT_EQ(user->metrics, "");
 }
 

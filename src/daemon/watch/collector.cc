@@ -135,6 +135,7 @@ protocol::DeviceList Collector::device_page(const protocol::ListDevices& request
                       [&](const model::Device* device) { return std::ranges::find(slice->devices, device->id); });
   protocol::DeviceList list;
   list.total = static_cast<uint32_t>(chosen.size());
+  list.identity = common_.config.identity;
   Page page;
   for (size_t i = request.first; i < chosen.size(); ++i) {
     protocol::DeviceEntry entry = device(*chosen[i], slice);

@@ -36,7 +36,25 @@ class Blocked {
   sigset_t set_{}, before_{};
 };
 
-[[noreturn]] void execute(const std::vector<std::string>& words, const std::vector<Setting>& settings, int report) {
+/// What the child says of itself before it ends early: who failed, and why.
+struct Report {
+  enum class Of : uint8_t { kPreparation, kProgram } of = Of::kProgram;
+  Code code = Code::kOk;
+  char text[500] = {};  ///< small enough to go into a pipe as one
+};
+
+void send_report(int to, Report::Of of, Code code, const std::string& text) {
+  Report report{of, code};
+  text.copy(report.text, sizeof report.text - 1);
+  [[maybe_unused]] ssize_t written = ::write(to, &report, sizeof report);
+}
+
+[[noreturn]] void execute(const std::vector<std::string>& words, const std::vector<Setting>& settings,
+                          const Preparation& prepare, int report) {
+  if (auto prepared = prepare ? prepare() : Result<void>(); !prepared) {
+    send_report(report, Report::Of::kPreparation, prepared.error().code, prepared.error().message);
+    ::_exit(kOwnFailure);
+  }
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -49,7 +67,7 @@ class Blocked {
   }
   ::execvp(argv[0], argv.data());
   int problem = errno;
-  [[maybe_unused]] ssize_t written = ::write(report, &problem, sizeof problem);
+  send_report(report, Report::Of::kProgram, Code::kNotFound, words[0] + ": " + std::strerror(problem));
   ::_exit(problem == ENOENT ? kNoSuchProgram : kCannotExecute);
 }
 
@@ -67,7 +85,8 @@ int wait_forwarding(pid_t child, const sigset_t* set) {
 
 }  // namespace
 
-Result<Ended> run_child(const std::vector<std::string>& argv, const std::vector<Setting>& settings) {
+Result<Ended> run_child(const std::vector<std::string>& argv, const std::vector<Setting>& settings,
+                        const Preparation& prepare) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail(system_error("pipe", errno));
   UniqueFd reader(ends[0]), writer(ends[1]);
@@ -77,17 +96,19 @@ Result<Ended> run_child(const std::vector<std::string>& argv, const std::vector<
   if (child < 0) return fail(system_error("fork", errno));
   if (child == 0) {
     blocked.restore();
-    execute(argv, settings, writer.get());
+    execute(argv, settings, prepare, writer.get());
   }
   writer.reset();
-  int problem = 0;
+  Report report;
   ssize_t got;
   do {
-    got = ::read(reader.get(), &problem, sizeof problem);
+    got = ::read(reader.get(), &report, sizeof report);
   } while (got < 0 && errno == EINTR);
+  const bool failed = got == sizeof report;
   Ended ended;
   ended.status = wait_forwarding(child, blocked.set());
-  if (got == sizeof problem) ended.problem = argv[0] + ": " + std::strerror(problem);
+  if (failed && report.of == Report::Of::kPreparation) return fail(report.code, report.text);
+  if (failed) ended.problem = report.text;
   return ended;
 }
 

@@ -7,6 +7,7 @@
 // Threads: call from a process without other threads. Blocking: until the program has ended.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,11 @@ struct Ended {
   std::string problem;  ///< why it did not start; empty if it did
 };
 
-/// Runs argv[0], sought in PATH, with the changed environment.
-Result<Ended> run_child(const std::vector<std::string>& argv, const std::vector<Setting>& settings);
+/// What the process does before it becomes the program. If it fails, the program does not start.
+using Preparation = std::function<Result<void>()>;
+
+/// Runs argv[0], sought in PATH, with the changed environment. The error is that of the preparation, or ours.
+Result<Ended> run_child(const std::vector<std::string>& argv, const std::vector<Setting>& settings,
+                        const Preparation& prepare = nullptr);
 
 }  // namespace amalgam::cli

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 
 namespace amalgam::cli {
@@ -39,6 +40,30 @@ TEST(Child, ChangesTheEnvironmentOfTheProgramAlone) {
   EXPECT_EQ(status_of({"sh", "-c", "[ \"$AMALGAM_TEST_NEW\" = 'a b' ] && [ -z \"${AMALGAM_TEST_GONE+x}\" ]"}, settings), 0);
   EXPECT_EQ(::getenv("AMALGAM_TEST_NEW"), nullptr);
   EXPECT_NE(::getenv("AMALGAM_TEST_GONE"), nullptr);
+}
+
+TEST(Child, IsPreparedBeforeItIsTheProgram) {
+  char file[] = "/tmp/amalgam-child-XXXXXX";
+  ::close(::mkstemp(file));
+  ASSERT_EQ(::unlink(file), 0);
+  auto prepare = [&]() -> Result<void> {
+    if (::symlink("prepared", file) != 0) return fail(system_error(file, errno));
+    return {};
+  };
+  const std::vector<std::string> program = {"sh", "-c", std::string("[ -L ") + file + " ] && rm " + file};
+  auto ended = run_child(program, {}, prepare);
+  ASSERT_TRUE(ended) << ended.error().text();
+  EXPECT_EQ(ended->status, 0);
+}
+
+TEST(Child, DoesNotStartUnprepared) {
+  char file[] = "/tmp/amalgam-child-XXXXXX";
+  ::close(::mkstemp(file));
+  auto refused = run_child({"rm", file}, {}, [] { return Result<void>(fail(Code::kUnsupported, "the moon is full")); });
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kUnsupported);
+  EXPECT_EQ(refused.error().message, "the moon is full");
+  EXPECT_EQ(::unlink(file), 0) << "the program ran";
 }
 
 TEST(Child, ForwardsSignalsThatWereSentToUs) {

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "north/cli/client.h"
 
-#include <cstdlib>
+#include "protocol/control/slice_file.h"
 
 namespace amalgam::cli {
 namespace {
 
 constexpr int kGoneMs = 10'000;
+
+/// Empty: nobody, it is the usual one.
+std::string who_names(const std::string& option) {
+  if (!option.empty()) return "--socket";
+  if (::getenv("AMALGAM_SOCKET") != nullptr) return "AMALGAM_SOCKET";
+  return protocol::named_socket_path().empty() ? "" : protocol::kSliceFile;
+}
 
 /// `named_by`: the option or variable that names this socket; empty: it is the usual one.
 std::string advice(const std::string& path, const std::string& named_by) {
@@ -19,7 +26,7 @@ std::string advice(const std::string& path, const std::string& named_by) {
 
 Result<Client> Client::connect(const std::string& socket) {
   std::string path = socket.empty() ? protocol::default_socket_path() : socket;
-  const std::string named_by = !socket.empty() ? "--socket" : ::getenv("AMALGAM_SOCKET") != nullptr ? "AMALGAM_SOCKET" : "";
+  const std::string named_by = who_names(socket);
   auto channel = protocol::Channel::connect(path);
   if (!channel && named_by.empty() && path != protocol::user_socket_path()) {
     path = protocol::user_socket_path();

@@ -269,6 +269,10 @@ TEST_F(Verbs, RunRefusesBadUsageWith125) {
   EXPECT_EQ(said.status, kOwnFailure);
   EXPECT_EQ(said.err, "amalgam: --share 130%: between 1% and 100%, or none\n");
   EXPECT_EQ(amalgam({"run", "--socket", "/no/such/socket", "--", "true"}).status, kOwnFailure);
+  said = amalgam({"run", "--identity", "nvidia", "--socket", path.c_str(), "--", "true"});
+  EXPECT_EQ(said.status, kOwnFailure);
+  EXPECT_EQ(said.err, "amalgam: --identity nvidia: native or amalgam\n");
+  EXPECT_EQ(amalgam({"run", "--contain", "--no-contain", "--socket", path.c_str(), "--", "true"}).status, kOwnFailure);
 }
 
 TEST(Limits, EveryOneIsListed) {

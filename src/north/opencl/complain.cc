@@ -8,12 +8,13 @@
 #include <string>
 
 #include "north/client/output.h"
+#include "protocol/control/channel.h"
 
 namespace amalgam::opencl {
 
 void complain(std::string_view reason) {
   static std::atomic<bool> complained = false;
-  if (::getenv("AMALGAM_SOCKET") == nullptr && ::getenv("AMALGAM_SLICE") == nullptr) return;
+  if (protocol::named_socket_path().empty() && ::getenv("AMALGAM_SLICE") == nullptr) return;
   if (complained.exchange(true)) return;
   client::write_output(STDERR_FILENO, "amalgam: no device of the pool: " + std::string(reason) + "\n");
 }

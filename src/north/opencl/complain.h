@@ -9,7 +9,7 @@
 
 namespace amalgam::opencl {
 
-/// Only where AMALGAM_SOCKET or AMALGAM_SLICE says that somebody means the pool, and once a process.
+/// Only where the environment or a slice file says that somebody means the pool, and once a process.
 void complain(std::string_view reason);
 
 }  // namespace amalgam::opencl

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contexts: creation, queries, destructor callbacks.
 //
-// A context lies in one driver: its devices must come from one library and platform of it. The context properties are
-// checked here and, but for the platform, passed on.
+// A context lies in one driver, as its devices do who have one platform. The context properties are checked here and, but
+// for the platform, passed on.
 #include "north/opencl/context.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "north/opencl/complain.h"
 #include "north/opencl/sub_device.h"
@@ -13,36 +14,31 @@
 
 namespace amalgam::opencl {
 
-cl_int read_context_properties(const cl_context_properties* properties, cl_platform_id platform,
-                               std::vector<cl_context_properties>& given, std::vector<int64_t>& passed) {
-  given.clear();
-  passed.clear();
+cl_int read_context_properties(const cl_context_properties* properties, const std::vector<cl_platform_id>& platforms,
+                               ContextProperties& read) {
+  read = {};
   if (properties == nullptr) return CL_SUCCESS;
   for (size_t at = 0; properties[at] != 0; at += 2) {
     const cl_context_properties key = properties[at], value = properties[at + 1];
-    for (size_t i = 0; i < given.size(); i += 2)
-      if (given[i] == key) return CL_INVALID_PROPERTY;
+    for (size_t i = 0; i < read.given.size(); i += 2)
+      if (read.given[i] == key) return CL_INVALID_PROPERTY;
     switch (key) {
       case CL_CONTEXT_PLATFORM:
-        if (reinterpret_cast<cl_platform_id>(value) != platform) return CL_INVALID_PLATFORM;
+        read.platform = reinterpret_cast<cl_platform_id>(value);
+        if (std::find(platforms.begin(), platforms.end(), read.platform) == platforms.end()) return CL_INVALID_PLATFORM;
         break;
       case CL_CONTEXT_INTEROP_USER_SYNC:
         if (value != CL_TRUE && value != CL_FALSE) return CL_INVALID_PROPERTY;
-        passed.insert(passed.end(), {key, value});
+        read.passed.insert(read.passed.end(), {key, value});
         break;
-      case CL_CONTEXT_MEMORY_INITIALIZE_KHR: passed.insert(passed.end(), {key, value}); break;
+      case CL_CONTEXT_MEMORY_INITIALIZE_KHR: read.passed.insert(read.passed.end(), {key, value}); break;
       default: return CL_INVALID_PROPERTY;
     }
-    given.insert(given.end(), {key, value});
+    read.given.insert(read.given.end(), {key, value});
   }
-  given.push_back(0);
-  if (!passed.empty()) passed.push_back(0);
+  read.given.push_back(0);
+  if (!read.passed.empty()) read.passed.push_back(0);
   return CL_SUCCESS;
-}
-
-bool same_driver(cl_device_id a, cl_device_id b) {
-  const model::Device &one = a->entry.device, &other = b->entry.device;
-  return one.backend == other.backend && one.library == other.library && one.driver_index == other.driver_index;
 }
 
 void destroy(cl_context context) {
@@ -59,18 +55,22 @@ namespace {
 
 using Notify = void(CL_CALLBACK*)(const char*, const void*, size_t, void*);
 
-/// The program's devices without repetitions; the code that says what is wrong with them.
-cl_int take_devices(cl_uint count, const cl_device_id* devices, std::vector<cl_device_id>& taken, std::string& reason) {
+/// The devices of a new context, given the platform that its properties name (or null); the code that says what is wrong
+/// with them.
+using Choose = std::function<cl_int(cl_platform_id named, std::vector<cl_device_id>& chosen, std::string& reason)>;
+
+/// The program's devices without repetitions.
+cl_int take_devices(cl_uint count, const cl_device_id* devices, cl_platform_id platform, std::vector<cl_device_id>& taken,
+                    std::string& reason) {
   for (cl_uint i = 0; i < count; ++i) {
     cl_device_id device = devices[i];
     if (!valid(device, Kind::kDevice)) return CL_INVALID_DEVICE;
-    if (std::find(taken.begin(), taken.end(), device) != taken.end()) continue;
-    if (!taken.empty() && !same_driver(taken[0], device)) {
-      reason = "devices " + taken[0]->entry.device.id + " and " + device->entry.device.id +
-               " belong to different drivers and cannot share a context";
+    if (platform == nullptr) platform = device->platform;
+    if (device->platform != platform) {
+      reason = "device " + device->entry.device.id + " belongs to another platform than the context";
       return CL_INVALID_DEVICE;
     }
-    taken.push_back(device);
+    if (std::find(taken.begin(), taken.end(), device) == taken.end()) taken.push_back(device);
   }
   return CL_SUCCESS;
 }
@@ -112,17 +112,18 @@ cl_int open_context(_cl_context& context, const std::vector<int64_t>& passed, st
   return CL_SUCCESS;
 }
 
-cl_context make_context(const cl_context_properties* properties, cl_uint count, const cl_device_id* devices, Notify notify,
-                        void* user_data, cl_int* errcode_ret) {
+cl_context make_context(const cl_context_properties* properties, const Choose& choose, Notify notify, void* user_data,
+                        cl_int* errcode_ret) {
   if (notify == nullptr && user_data != nullptr) return refuse(errcode_ret, CL_INVALID_VALUE);
-  auto context = std::make_unique<_cl_context>();
-  std::vector<int64_t> passed;
-  cl_int bad = read_context_properties(properties, Runtime::get().platform(), context->properties, passed);
+  ContextProperties read;
+  cl_int bad = read_context_properties(properties, Runtime::get().platforms(), read);
   if (bad != CL_SUCCESS) return refuse(errcode_ret, bad);
+  auto context = std::make_unique<_cl_context>();
+  context->properties = std::move(read.given);
   std::string reason;
-  bad = take_devices(count, devices, context->devices, reason);
+  bad = choose(read.platform, context->devices, reason);
   if (bad == CL_SUCCESS) bad = reach_devices(context->devices, context->session, reason);
-  if (bad == CL_SUCCESS) bad = open_context(*context, passed, reason);
+  if (bad == CL_SUCCESS) bad = open_context(*context, read.passed, reason);
   if (bad != CL_SUCCESS) {
     if (!reason.empty() && notify != nullptr) notify(("Amalgam: " + reason).c_str(), nullptr, 0, user_data);
     return refuse(errcode_ret, bad);
@@ -148,18 +149,22 @@ namespace api {
 cl_context clCreateContext(const cl_context_properties* properties, cl_uint count, const cl_device_id* devices,
                            Notify notify, void* user_data, cl_int* errcode_ret) {
   if (count == 0 || devices == nullptr) return refuse(errcode_ret, CL_INVALID_VALUE);
-  return make_context(properties, count, devices, notify, user_data, errcode_ret);
+  auto choose = [&](cl_platform_id named, std::vector<cl_device_id>& chosen, std::string& reason) {
+    return take_devices(count, devices, named, chosen, reason);
+  };
+  return make_context(properties, choose, notify, user_data, errcode_ret);
 }
 
 cl_context clCreateContextFromType(const cl_context_properties* properties, cl_device_type type, Notify notify,
                                    void* user_data, cl_int* errcode_ret) {
-  std::vector<cl_device_id> devices;
-  cl_uint count = 0;
-  cl_int found = api::clGetDeviceIDs(Runtime::get().platform(), type, 0, nullptr, &count);
-  if (found != CL_SUCCESS) return refuse(errcode_ret, found);
-  for (cl_device_id device : devices_of_type(type))
-    if (devices.empty() || same_driver(devices[0], device)) devices.push_back(device);
-  return make_context(properties, static_cast<cl_uint>(devices.size()), devices.data(), notify, user_data, errcode_ret);
+  auto choose = [&](cl_platform_id named, std::vector<cl_device_id>& chosen, std::string&) {
+    const std::vector<cl_platform_id>& platforms = Runtime::get().platforms();
+    if (platforms.empty()) return CL_INVALID_PLATFORM;
+    if (!is_device_type(type)) return CL_INVALID_DEVICE_TYPE;
+    chosen = devices_of_type(named == nullptr ? platforms[0] : named, type);
+    return chosen.empty() ? CL_DEVICE_NOT_FOUND : CL_SUCCESS;
+  };
+  return make_context(properties, choose, notify, user_data, errcode_ret);
 }
 
 cl_int clRetainContext(cl_context context) {

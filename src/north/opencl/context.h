@@ -10,12 +10,14 @@
 
 namespace amalgam::opencl {
 
-/// Checks a clCreateContext property list against our platform. `given` is the list for CL_CONTEXT_PROPERTIES (empty if
-/// there is none), `passed` what the driver shall see of it.
-cl_int read_context_properties(const cl_context_properties* properties, cl_platform_id platform,
-                               std::vector<cl_context_properties>& given, std::vector<int64_t>& passed);
+struct ContextProperties {
+  cl_platform_id platform = nullptr;         ///< null if none is named
+  std::vector<cl_context_properties> given;  ///< the list for CL_CONTEXT_PROPERTIES, empty if there is none
+  std::vector<int64_t> passed;               ///< what the driver shall see of it
+};
 
-/// True if one driver has both devices, so that they can share a context.
-bool same_driver(cl_device_id a, cl_device_id b);
+/// Reads and checks a clCreateContext property list; the platform must be one of these.
+cl_int read_context_properties(const cl_context_properties* properties, const std::vector<cl_platform_id>& platforms,
+                               ContextProperties& read);
 
 }  // namespace amalgam::opencl

@@ -21,14 +21,8 @@ namespace {
 bool matches(cl_device_id device, cl_device_type type) {
   const cl_device_type own = device_number(device, CL_DEVICE_TYPE);
   if (type == CL_DEVICE_TYPE_ALL) return (own & CL_DEVICE_TYPE_CUSTOM) == 0;
-  if ((type & CL_DEVICE_TYPE_DEFAULT) != 0 && device == Runtime::get().devices()[0]) return true;
+  if ((type & CL_DEVICE_TYPE_DEFAULT) != 0 && device == device->platform->devices[0]) return true;
   return (own & type & ~cl_device_type{CL_DEVICE_TYPE_DEFAULT}) != 0;
-}
-
-bool is_device_type(cl_device_type type) {
-  constexpr cl_device_type kAny =
-      CL_DEVICE_TYPE_DEFAULT | CL_DEVICE_TYPE_CPU | CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_ACCELERATOR | CL_DEVICE_TYPE_CUSTOM;
-  return type == CL_DEVICE_TYPE_ALL || (type != 0 && (type & ~kAny) == 0);
 }
 
 /// The two clocks of the device's driver at one moment.
@@ -59,9 +53,15 @@ std::vector<const char*> pointers_to(const std::vector<uint8_t>& texts) {
 
 }  // namespace
 
-std::vector<cl_device_id> devices_of_type(cl_device_type type) {
+bool is_device_type(cl_device_type type) {
+  constexpr cl_device_type kAny =
+      CL_DEVICE_TYPE_DEFAULT | CL_DEVICE_TYPE_CPU | CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_ACCELERATOR | CL_DEVICE_TYPE_CUSTOM;
+  return type == CL_DEVICE_TYPE_ALL || (type != 0 && (type & ~kAny) == 0);
+}
+
+std::vector<cl_device_id> devices_of_type(cl_platform_id platform, cl_device_type type) {
   std::vector<cl_device_id> found;
-  for (cl_device_id device : Runtime::get().devices())
+  for (cl_device_id device : platform->devices)
     if (matches(device, type)) found.push_back(device);
   return found;
 }
@@ -72,7 +72,7 @@ cl_int clGetDeviceIDs(cl_platform_id platform, cl_device_type type, cl_uint room
   if (!valid(platform, Kind::kPlatform)) return CL_INVALID_PLATFORM;
   if ((room == 0 && devices != nullptr) || (devices == nullptr && count == nullptr)) return CL_INVALID_VALUE;
   if (!is_device_type(type)) return CL_INVALID_DEVICE_TYPE;
-  const std::vector<cl_device_id> found = devices_of_type(type);
+  const std::vector<cl_device_id> found = devices_of_type(platform, type);
   if (count != nullptr) *count = static_cast<cl_uint>(found.size());
   if (found.empty()) return CL_DEVICE_NOT_FOUND;
   for (cl_uint i = 0; devices != nullptr && i < room && i < found.size(); ++i) devices[i] = found[i];
@@ -82,7 +82,7 @@ cl_int clGetDeviceIDs(cl_platform_id platform, cl_device_type type, cl_uint room
 cl_int clGetDeviceInfo(cl_device_id device, cl_device_info param, size_t room, void* out, size_t* size_ret) {
   if (!valid(device, Kind::kDevice)) return CL_INVALID_DEVICE;
   switch (param) {
-    case CL_DEVICE_PLATFORM: return answer(Runtime::get().platform(), room, out, size_ret);
+    case CL_DEVICE_PLATFORM: return answer(device->platform, room, out, size_ret);
     case CL_DEVICE_PARENT_DEVICE: return answer(device->parent, room, out, size_ret);
     case CL_DEVICE_REFERENCE_COUNT:
       return answer(device->parent == nullptr ? cl_uint{1} : device->references.load(), room, out, size_ret);

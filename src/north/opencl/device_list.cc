@@ -11,6 +11,7 @@
 #include "north/opencl/complain.h"
 #include "north/opencl/shapes.h"
 #include "protocol/control/channel.h"
+#include "protocol/control/slice_file.h"
 #include "protocol/link/ring.h"
 
 namespace amalgam::opencl {
@@ -28,6 +29,11 @@ Result<protocol::Channel> find_daemon(bool in_slice) {
     if (channel || !in_slice || i == kConnectTries || channel.error().code != Code::kUnavailable) return channel;
     ::usleep(kConnectStepUs);
   }
+}
+
+std::string told_identity() {
+  const char* named = ::getenv("AMALGAM_IDENTITY");
+  return named != nullptr && *named != 0 ? named : protocol::read_slice_file().identity;
 }
 
 const std::vector<uint8_t>* find(const model::Device& device, uint32_t key) {
@@ -54,10 +60,11 @@ bool is_well_formed(const model::Device& device, const model::Property& property
 
 bool slice_token(protocol::Token& token) {
   token = {};
-  const char* text = ::getenv("AMALGAM_SLICE");
-  if (text == nullptr || *text == 0) return true;
-  if (std::strlen(text) != 32) return false;
-  for (int i = 0; i < 32; ++i) {
+  const char* named = ::getenv("AMALGAM_SLICE");
+  const std::string text = named != nullptr && *named != 0 ? named : protocol::read_slice_file().token;
+  if (text.empty()) return true;
+  if (text.size() != 32) return false;
+  for (size_t i = 0; i < 32; ++i) {
     const char c = text[i];
     const int digit = c >= '0' && c <= '9'   ? c - '0'
                       : c >= 'a' && c <= 'f' ? c - 'a' + 10
@@ -69,35 +76,37 @@ bool slice_token(protocol::Token& token) {
   return true;
 }
 
-std::vector<protocol::DeviceEntry> list_devices() {
-  std::vector<protocol::DeviceEntry> entries;
+DeviceListing list_devices() {
+  DeviceListing listing;
   // Inside a worker the loader finds us too, and we must not find ourselves.
-  if (::getenv("AMALGAM_INSIDE") != nullptr) return entries;
+  if (::getenv("AMALGAM_INSIDE") != nullptr) return listing;
   protocol::ListDevices request;
   request.with_properties = true;
   request.only_usable = true;
   if (!slice_token(request.slice)) {
     complain("AMALGAM_SLICE is malformed");
-    return entries;
+    return listing;
   }
-  auto daemon = find_daemon(request.slice != protocol::Token{});
+  const bool own_slice = request.slice != protocol::Token{};
+  auto daemon = find_daemon(own_slice);
   if (!daemon) {
     complain(daemon.error().text());
-    return entries;
+    return listing;
   }
   const uint64_t end = protocol::monotonic_ns() + kListTimeoutMs * 1'000'000;
   for (uint64_t now = protocol::monotonic_ns(); now < end; now = protocol::monotonic_ns()) {
-    request.first = static_cast<uint32_t>(entries.size());
+    request.first = static_cast<uint32_t>(listing.entries.size());
     auto page = daemon->call<protocol::DeviceList>(request, static_cast<int>((end - now) / 1'000'000));
     if (!page) complain(page.error().text());
-    if (!page || page->entries.empty()) return entries;
+    if (!page || page->entries.empty()) return listing;
+    listing.identity = model::choose_identity(told_identity(), page->identity, own_slice);
     for (protocol::DeviceEntry& entry : page->entries) {
-      if (entries.size() == kMaxDevices) return entries;
-      entries.push_back(std::move(entry));
+      if (listing.entries.size() == kMaxDevices) return listing;
+      listing.entries.push_back(std::move(entry));
     }
-    if (entries.size() >= page->total) return entries;
+    if (listing.entries.size() >= page->total) return listing;
   }
-  return entries;
+  return listing;
 }
 
 void keep_well_formed(protocol::DeviceEntry& entry) {

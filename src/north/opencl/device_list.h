@@ -10,11 +10,17 @@
 
 namespace amalgam::opencl {
 
-/// $AMALGAM_SLICE: 32 hexadecimal digits, first word first. False if it is there and malformed.
+/// $AMALGAM_SLICE, else what the slice file says: 32 hexadecimal digits, first word first. False if it is there and
+/// malformed.
 bool slice_token(protocol::Token& token);
 
-/// Empty if there is no daemon, or none that we believe. At most kMaxDevices, with values as they came.
-std::vector<protocol::DeviceEntry> list_devices();
+struct DeviceListing {
+  model::Identity identity = model::Identity::kAmalgam;  ///< under whose name the platforms shall appear
+  std::vector<protocol::DeviceEntry> entries;            ///< at most kMaxDevices, with values as they came
+};
+
+/// Empty if there is no daemon, or none that we believe.
+DeviceListing list_devices();
 
 /// Drops every OpenCL value that is not of its query's shape, and ends the others' texts (shapes.h): for the program such a
 /// value is one that the device does not have.

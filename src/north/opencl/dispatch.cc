@@ -4,7 +4,7 @@
 // expect.
 //
 // This is a table of the loader's first generation: loaders of the second one use it as it is. Marking it as second
-// generation would make the loader own a word of every handle and buys nothing while there is one platform.
+// generation would make the loader own a word of every handle and buys nothing while all platforms have one table.
 #include <type_traits>
 
 #include "north/opencl/api.h"

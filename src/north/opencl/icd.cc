@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "north/opencl/icd.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "north/opencl/objects.h"
@@ -9,11 +10,10 @@ namespace amalgam::opencl {
 
 cl_int list_platforms(cl_uint room, cl_platform_id* platforms, cl_uint* count) {
   if ((room == 0 && platforms != nullptr) || (platforms == nullptr && count == nullptr)) return CL_INVALID_VALUE;
-  Runtime& runtime = Runtime::get();
-  const bool any = !runtime.devices().empty();
-  if (count != nullptr) *count = any ? 1 : 0;
-  if (!any) return CL_PLATFORM_NOT_FOUND_KHR;
-  if (platforms != nullptr) platforms[0] = runtime.platform();
+  const std::vector<cl_platform_id>& found = Runtime::get().platforms();
+  if (count != nullptr) *count = static_cast<cl_uint>(found.size());
+  if (found.empty()) return CL_PLATFORM_NOT_FOUND_KHR;
+  if (platforms != nullptr) std::copy_n(found.begin(), std::min<size_t>(room, found.size()), platforms);
   return CL_SUCCESS;
 }
 

@@ -11,7 +11,7 @@ namespace amalgam::opencl {
 /// The function of that name, if it is one that a loader or a program asks for by name; else null.
 void* find_function(const char* name);
 
-/// clIcdGetPlatformIDsKHR: our one platform if the slice has devices, else CL_PLATFORM_NOT_FOUND_KHR.
+/// clIcdGetPlatformIDsKHR: a platform for each driver of the slice; CL_PLATFORM_NOT_FOUND_KHR if it has no device.
 cl_int list_platforms(cl_uint room, cl_platform_id* platforms, cl_uint* count);
 
 /// clGetKernelSuggestedLocalWorkSizeKHR.

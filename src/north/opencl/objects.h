@@ -84,8 +84,11 @@ struct KernelFacts;  // kernel_facts.h
 
 }  // namespace amalgam::opencl
 
+/// One driver of the slice: contexts are made of its devices.
 struct _cl_platform_id : amalgam::opencl::Handle {
   _cl_platform_id() : Handle(amalgam::opencl::Kind::kPlatform) {}
+  std::vector<cl_device_id> devices;  ///< at least one, in the slice's order
+  bool native = false;                ///< it has its driver's own name
 };
 
 struct _cl_device_id : amalgam::opencl::Handle {
@@ -94,6 +97,7 @@ struct _cl_device_id : amalgam::opencl::Handle {
   uint32_t index = 0;                           ///< in SessionOpened.devices; found by entry.device.id when a session opens
   amalgam::client::Session* session = nullptr;  ///< where `id` means something; root devices: the process's current session
   amalgam::protocol::ObjectId id = 0;
+  cl_platform_id platform = nullptr;
   cl_device_id parent = nullptr;                        ///< sub-devices: retained parent
   std::vector<cl_device_partition_property> partition;  ///< sub-devices: how they were made
   bool shared() const { return entry.device.residency == amalgam::model::Residency::kShared; }
@@ -244,13 +248,16 @@ void destroy(cl_kernel kernel);
 /// Drops one of the program's holds on an event (its API reference); the record lives on while completions need it.
 void drop_event(cl_event event);
 
-/// Everything that is one per process: the platform, its devices, the current session. Made at the first call, never freed.
+/// Everything that is one per process: the platforms, their devices, the current session. Made at the first call, never
+/// freed.
 class Runtime {
  public:
   static Runtime& get();
-  /// Devices of the slice ($AMALGAM_SLICE or the user's default one), asked from the daemon once. Empty if there is none.
+  /// The drivers of the slice ($AMALGAM_SLICE or the user's default one), in the order of their first devices; asked from
+  /// the daemon once. Empty if there is no device.
+  const std::vector<cl_platform_id>& platforms();
+  /// Those of all platforms, in the slice's order.
   const std::vector<cl_device_id>& devices();
-  cl_platform_id platform() { return &platform_; }
   /// The process's session, opened at first use; opened anew if the last one died. Root devices then carry their new ids.
   Result<client::Session*> session();
   /// In a forked child: the parent's session is not ours.
@@ -258,9 +265,12 @@ class Runtime {
 
  private:
   Runtime();
-  _cl_platform_id platform_;
+  void ask();
+  void add_device(protocol::DeviceEntry entry, bool native);
+
   std::mutex mutex_;
   bool asked_ = false;
+  std::vector<cl_platform_id> platforms_;
   std::vector<cl_device_id> devices_;
   std::unique_ptr<client::Session> session_;
 };

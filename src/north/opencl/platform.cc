@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// clGetPlatformInfo. One platform holds the devices of all drivers of the slice; what it claims is what all of them have, at
-// the version of the highest.
+// clGetPlatformInfo. A platform is one driver; what it claims is what the driver says of itself, without the extensions that
+// the front door does not carry.
 #include <algorithm>
 #include <cstring>
 
@@ -19,7 +19,9 @@ std::string text_of(const std::vector<uint8_t>* value) {
 
 struct Version {
   unsigned major = 1, minor = 0;
-  auto operator<=>(const Version&) const = default;
+  std::string text() const {
+    return "OpenCL " + std::to_string(major) + "." + std::to_string(minor) + " Amalgam " AMALGAM_VERSION;
+  }
 };
 
 /// "OpenCL <major>.<minor> …"
@@ -33,23 +35,19 @@ Version parse_version(const std::string& text) {
   return version;
 }
 
-Version platform_version() {
-  Version highest;
-  for (cl_device_id device : Runtime::get().devices())
-    highest = std::max(highest, parse_version(text_of(device_property(device, CL_DEVICE_VERSION))));
-  return highest;
+/// What the platform's driver says of itself; null if it says nothing.
+const std::vector<uint8_t>* own(cl_platform_id platform, cl_platform_info param) {
+  return platform_property(platform->devices[0], param);
 }
 
-std::string profile() {
-  for (cl_device_id device : Runtime::get().devices())
-    if (text_of(device_property(device, CL_DEVICE_PROFILE)) == "FULL_PROFILE") return "FULL_PROFILE";
-  return "EMBEDDED_PROFILE";
+std::string name(cl_platform_id platform) {
+  std::string name = text_of(own(platform, CL_PLATFORM_NAME));
+  return platform->native ? name : "Amalgam (" + name + ")";
 }
 
 /// Extensions that every device has, without the loader's own, which no device names.
-std::vector<std::string> common_extensions() {
+std::vector<std::string> common_extensions(const std::vector<cl_device_id>& devices) {
   std::vector<std::string> common;
-  const std::vector<cl_device_id>& devices = Runtime::get().devices();
   filter_names(text_of(device_property(devices[0], CL_DEVICE_EXTENSIONS)), [&](std::string_view name) {
     if (std::all_of(devices.begin(), devices.end(), [&](cl_device_id device) { return has_extension(device, name); }))
       common.emplace_back(name);
@@ -58,33 +56,27 @@ std::vector<std::string> common_extensions() {
   return common;
 }
 
-std::string extensions() {
+std::string extensions(cl_platform_id platform) {
   std::string list = "cl_khr_icd";
-  for (const std::string& name : common_extensions()) list += " " + name;
+  for (const std::string& name : common_extensions(platform->devices)) list += " " + name;
   return list;
 }
 
-std::vector<cl_name_version> versioned_extensions() {
+std::vector<cl_name_version> versioned_extensions(cl_platform_id platform) {
   std::vector<cl_name_version> list = {{CL_MAKE_VERSION(1, 0, 0), "cl_khr_icd"}};
-  const std::vector<uint8_t>* first = device_property(Runtime::get().devices()[0], CL_DEVICE_EXTENSIONS_WITH_VERSION);
-  const std::vector<std::string> common = common_extensions();
+  const std::vector<uint8_t>* first = device_property(platform->devices[0], CL_DEVICE_EXTENSIONS_WITH_VERSION);
+  const std::vector<std::string> common = common_extensions(platform->devices);
   for (const cl_name_version& entry : name_versions(first))
     if (std::find(common.begin(), common.end(), entry.name) != common.end()) list.push_back(entry);
   return list;
 }
 
-/// The drivers' common resolution in ns; 0 (no timers) if one has none or they differ.
-cl_ulong timer_resolution() {
-  cl_ulong common = 0;
-  for (cl_device_id device : Runtime::get().devices()) {
-    const std::vector<uint8_t>* value = platform_property(device, CL_PLATFORM_HOST_TIMER_RESOLUTION);
-    cl_ulong own = 0;
-    if (value == nullptr || value->size() < sizeof own) return 0;
-    std::memcpy(&own, value->data(), sizeof own);
-    common = std::max(common, own);
-    if (own == 0) return 0;
-  }
-  return common;
+/// In ns; 0: there are no timers.
+cl_ulong timer_resolution(cl_platform_id platform) {
+  const std::vector<uint8_t>* value = own(platform, CL_PLATFORM_HOST_TIMER_RESOLUTION);
+  cl_ulong resolution = 0;
+  if (value != nullptr && value->size() >= sizeof resolution) std::memcpy(&resolution, value->data(), sizeof resolution);
+  return resolution;
 }
 
 }  // namespace
@@ -107,26 +99,23 @@ bool has_extension(cl_device_id device, std::string_view name) {
 namespace api {
 
 cl_int clGetPlatformInfo(cl_platform_id platform, cl_platform_info param, size_t room, void* out, size_t* size_ret) {
-  if (!valid(platform, Kind::kPlatform) || Runtime::get().devices().empty()) return CL_INVALID_PLATFORM;
+  if (!valid(platform, Kind::kPlatform)) return CL_INVALID_PLATFORM;
+  const Version version = parse_version(text_of(own(platform, CL_PLATFORM_VERSION)));
   switch (param) {
-    case CL_PLATFORM_NAME:
-    case CL_PLATFORM_VENDOR: return answer_text("Amalgam", room, out, size_ret);
-    case CL_PLATFORM_PROFILE: return answer_text(profile(), room, out, size_ret);
+    case CL_PLATFORM_NAME: return answer_text(name(platform), room, out, size_ret);
+    case CL_PLATFORM_VENDOR:
+      return answer_text(platform->native ? text_of(own(platform, param)) : "Amalgam", room, out, size_ret);
+    case CL_PLATFORM_PROFILE: return answer_text(text_of(own(platform, CL_PLATFORM_PROFILE)), room, out, size_ret);
+    // Whatever its name is: by this word a platform of the pool can be known.
     case CL_PLATFORM_ICD_SUFFIX_KHR: return answer_text("AMALGAM", room, out, size_ret);
-    case CL_PLATFORM_EXTENSIONS: return answer_text(extensions(), room, out, size_ret);
-    case CL_PLATFORM_HOST_TIMER_RESOLUTION: return answer(timer_resolution(), room, out, size_ret);
-    case CL_PLATFORM_VERSION: {
-      const Version version = platform_version();
-      return answer_text(
-          "OpenCL " + std::to_string(version.major) + "." + std::to_string(version.minor) + " Amalgam " AMALGAM_VERSION,
-          room, out, size_ret);
-    }
-    case CL_PLATFORM_NUMERIC_VERSION: {
-      const Version version = platform_version();
+    case CL_PLATFORM_EXTENSIONS: return answer_text(extensions(platform), room, out, size_ret);
+    case CL_PLATFORM_HOST_TIMER_RESOLUTION: return answer(timer_resolution(platform), room, out, size_ret);
+    case CL_PLATFORM_VERSION:
+      return answer_text(platform->native ? text_of(own(platform, param)) : version.text(), room, out, size_ret);
+    case CL_PLATFORM_NUMERIC_VERSION:
       return answer(cl_version{CL_MAKE_VERSION(version.major, version.minor, 0)}, room, out, size_ret);
-    }
     case CL_PLATFORM_EXTENSIONS_WITH_VERSION: {
-      const std::vector<cl_name_version> list = versioned_extensions();
+      const std::vector<cl_name_version> list = versioned_extensions(platform);
       return answer(list.data(), list.size() * sizeof(cl_name_version), room, out, size_ret);
     }
     default: return CL_INVALID_VALUE;

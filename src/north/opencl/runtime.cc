@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one object of a process: its platform, its devices, its session.
+// The one object of a process: its platforms, their devices, its session.
 //
 // Leaked on purpose: programs call OpenCL from destructors that run after ours would have, and service threads may still
 // run.
 #include <pthread.h>
 
+#include <algorithm>
 #include <new>
 
 #include "north/opencl/device_list.h"
@@ -32,6 +33,10 @@ void open_device(client::Session& session, cl_device_id device) {
   }
 }
 
+bool same_driver(const model::Device& one, const model::Device& other) {
+  return one.backend == other.backend && one.library == other.library && one.driver_index == other.driver_index;
+}
+
 }  // namespace
 
 Runtime::Runtime() {
@@ -43,17 +48,39 @@ Runtime& Runtime::get() {
   return *runtime;
 }
 
-const std::vector<cl_device_id>& Runtime::devices() {
-  std::lock_guard lock(mutex_);
-  if (asked_) return devices_;
-  asked_ = true;
-  for (protocol::DeviceEntry& entry : list_devices()) {
-    auto* device = new _cl_device_id;
-    overlay(entry);
-    keep_well_formed(entry);
-    device->entry = std::move(entry);
-    devices_.push_back(device);
+void Runtime::add_device(protocol::DeviceEntry entry, bool native) {
+  overlay(entry);
+  keep_well_formed(entry);
+  auto platform = std::find_if(platforms_.begin(), platforms_.end(), [&](cl_platform_id known) {
+    return same_driver(known->devices[0]->entry.device, entry.device);
+  });
+  if (platform == platforms_.end()) {
+    platform = platforms_.insert(platform, new _cl_platform_id);
+    (*platform)->native = native;
   }
+  auto* device = new _cl_device_id;
+  device->entry = std::move(entry);
+  device->platform = *platform;
+  (*platform)->devices.push_back(device);
+  devices_.push_back(device);
+}
+
+void Runtime::ask() {
+  std::lock_guard lock(mutex_);
+  if (asked_) return;
+  asked_ = true;
+  DeviceListing listing = list_devices();
+  for (protocol::DeviceEntry& entry : listing.entries)
+    add_device(std::move(entry), listing.identity == model::Identity::kNative);
+}
+
+const std::vector<cl_platform_id>& Runtime::platforms() {
+  ask();
+  return platforms_;
+}
+
+const std::vector<cl_device_id>& Runtime::devices() {
+  ask();
   return devices_;
 }
 

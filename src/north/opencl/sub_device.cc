@@ -34,6 +34,7 @@ cl_device_id make_part(cl_device_id parent, protocol::ObjectId id,
   device->index = parent->index;
   device->session = parent->session;
   device->id = id;
+  device->platform = parent->platform;
   device->parent = retained(parent);
   device->partition = partition;
   for (cl_uint key : kOwnProperties) {

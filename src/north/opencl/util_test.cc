@@ -39,29 +39,32 @@ TEST(Errors, the_drivers_word_goes_first) {
   EXPECT_EQ(to_cl(Error(Code::kDeviceLost, ""), CL_DEVICE_NOT_AVAILABLE), CL_DEVICE_NOT_AVAILABLE);
 }
 
-cl_int read_context(std::vector<cl_context_properties> list, _cl_platform_id& platform, std::vector<int64_t>& passed) {
-  std::vector<cl_context_properties> given;
-  cl_int code = read_context_properties(list.data(), &platform, given, passed);
+cl_int read_context(std::vector<cl_context_properties> list, const std::vector<cl_platform_id>& platforms,
+                    ContextProperties& read) {
+  cl_int code = read_context_properties(list.data(), platforms, read);
   if (code == CL_SUCCESS) {
-    EXPECT_EQ(given, list);
+    EXPECT_EQ(read.given, list);
   }
   return code;
 }
 
 TEST(ContextProperties, are_checked_and_the_platform_is_kept_back) {
-  _cl_platform_id platform, other;
-  std::vector<int64_t> passed;
+  _cl_platform_id one, other, foreign;
+  const std::vector<cl_platform_id> ours = {&one, &other};
+  ContextProperties read;
   auto handle = [](cl_platform_id p) { return reinterpret_cast<cl_context_properties>(p); };
-  EXPECT_EQ(read_context({CL_CONTEXT_PLATFORM, handle(&platform), 0}, platform, passed), CL_SUCCESS);
-  EXPECT_TRUE(passed.empty());
-  EXPECT_EQ(read_context({CL_CONTEXT_INTEROP_USER_SYNC, 1, 0}, platform, passed), CL_SUCCESS);
-  EXPECT_EQ(passed, (std::vector<int64_t>{CL_CONTEXT_INTEROP_USER_SYNC, 1, 0}));
-  EXPECT_EQ(read_context({CL_CONTEXT_PLATFORM, handle(&other), 0}, platform, passed), CL_INVALID_PLATFORM);
-  EXPECT_EQ(read_context({CL_CONTEXT_INTEROP_USER_SYNC, 5, 0}, platform, passed), CL_INVALID_PROPERTY);
-  EXPECT_EQ(read_context({0x7777, 1, 0}, platform, passed), CL_INVALID_PROPERTY);
-  EXPECT_EQ(read_context({CL_CONTEXT_INTEROP_USER_SYNC, 1, CL_CONTEXT_INTEROP_USER_SYNC, 1, 0}, platform, passed),
+  EXPECT_EQ(read_context({CL_CONTEXT_PLATFORM, handle(&other), 0}, ours, read), CL_SUCCESS);
+  EXPECT_EQ(read.platform, &other);
+  EXPECT_TRUE(read.passed.empty());
+  EXPECT_EQ(read_context({CL_CONTEXT_INTEROP_USER_SYNC, 1, 0}, ours, read), CL_SUCCESS);
+  EXPECT_EQ(read.platform, nullptr);
+  EXPECT_EQ(read.passed, (std::vector<int64_t>{CL_CONTEXT_INTEROP_USER_SYNC, 1, 0}));
+  EXPECT_EQ(read_context({CL_CONTEXT_PLATFORM, handle(&foreign), 0}, ours, read), CL_INVALID_PLATFORM);
+  EXPECT_EQ(read_context({CL_CONTEXT_INTEROP_USER_SYNC, 5, 0}, ours, read), CL_INVALID_PROPERTY);
+  EXPECT_EQ(read_context({0x7777, 1, 0}, ours, read), CL_INVALID_PROPERTY);
+  EXPECT_EQ(read_context({CL_CONTEXT_INTEROP_USER_SYNC, 1, CL_CONTEXT_INTEROP_USER_SYNC, 1, 0}, ours, read),
             CL_INVALID_PROPERTY);
-  EXPECT_EQ(read_context({0}, platform, passed), CL_SUCCESS);
+  EXPECT_EQ(read_context({0}, ours, read), CL_SUCCESS);
 }
 
 cl_int read_queue(std::vector<cl_queue_properties> list, cl_command_queue_properties& bits, bool hints = false) {

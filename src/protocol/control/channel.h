@@ -91,7 +91,8 @@ class Channel {
   Channel() = default;
   explicit Channel(UniqueFd socket) : socket_(std::move(socket)) {}
 
-  /// Connects to a listening socket and makes sure who serves it: root or our own effective user. kNotFound: no such path;
+  /// Connects to a listening socket and makes sure who serves it: root or our own effective user, or, where root has no
+  /// number, whoever serves the system's own socket. kNotFound: no such path;
   /// kUnavailable: nobody listens; kPermissionDenied: somebody else does. Nothing has been sent then.
   static Result<Channel> connect(const std::string& path);
 
@@ -164,9 +165,11 @@ class Channel {
   UniqueFd socket_;
 };
 
-/// The daemon's socket that this process should use: $AMALGAM_SOCKET, else the system's (/run/amalgam/amalgamd.sock) if it
-/// is there, else the user's ($XDG_RUNTIME_DIR/amalgam/amalgamd.sock, or /tmp/amalgam-<uid>/amalgamd.sock). A program with
-/// more rights than its caller does not look at the environment.
+/// The daemon's socket that this process was told of: $AMALGAM_SOCKET, else that of its slice file (slice_file.h); empty if
+/// there is neither. A program with more rights than its caller does not look at the environment.
+std::string named_socket_path();
+/// The daemon's socket that this process should use: the named one, else the system's (/run/amalgam/amalgamd.sock) if it
+/// is there, else the user's ($XDG_RUNTIME_DIR/amalgam/amalgamd.sock, or /tmp/amalgam-<uid>/amalgamd.sock).
 std::string default_socket_path();
 /// The per-user path alone, whether or not it exists.
 std::string user_socket_path();

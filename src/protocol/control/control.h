@@ -22,12 +22,13 @@
 #include "base/limits.h"
 #include "model/confinement.h"
 #include "model/device.h"
+#include "model/identity.h"
 #include "model/terms.h"
 #include "protocol/codec.h"
 
 namespace amalgam::protocol {
 
-inline constexpr uint32_t kControlVersion = 7;
+inline constexpr uint32_t kControlVersion = 8;
 
 enum class ControlType : uint16_t {
   kRefused = 1,
@@ -124,11 +125,12 @@ struct DeviceEntry {
 };
 struct DeviceList {
   static constexpr ControlType kType = ControlType::kDeviceList;
-  uint32_t total = 0;  ///< devices there are; ask again with first += entries.size()
+  uint32_t total = 0;                                   ///< devices there are; ask again with first += entries.size()
+  model::Identity identity = model::Identity::kUnsaid;  ///< what the daemon's file says of it
   std::vector<DeviceEntry> entries;
   template <typename A>
   void fields(A& a) {
-    a(total, entries);
+    a(total, identity, entries);
   }
 };
 
