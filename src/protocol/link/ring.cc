@@ -81,6 +81,8 @@ std::span<std::byte> RingProducer::reserve(size_t payload_bytes) {
   return {data_ + at + sizeof(FrameHeader), payload_bytes};
 }
 
+uint64_t RingProducer::head_after(size_t payload_bytes) const { return head_ + padded(sizeof(FrameHeader) + payload_bytes); }
+
 void RingProducer::commit(uint16_t type, uint32_t call, size_t payload_bytes) {
   FrameHeader header;
   header.size = static_cast<uint32_t>(sizeof(FrameHeader) + payload_bytes);
@@ -103,7 +105,7 @@ bool RingProducer::wake() {
   return true;
 }
 
-RingConsumer::Next RingConsumer::next(Frame& frame) {
+RingConsumer::Next RingConsumer::take(Frame& frame) {
   for (;;) {
     uint64_t head = control_->head.load(std::memory_order_acquire);
     uint64_t available = head - tail_;
@@ -116,7 +118,6 @@ RingConsumer::Next RingConsumer::next(Frame& frame) {
     if (header.size == 0) {
       if (at == 0 || available < to_end) return Next::kBroken;
       tail_ += to_end;
-      control_->tail.store(tail_, std::memory_order_release);
       continue;
     }
     uint64_t whole = padded(header.size);
@@ -126,7 +127,6 @@ RingConsumer::Next RingConsumer::next(Frame& frame) {
     frame.header = header;
     std::memcpy(frame.buffer_, data_ + at + sizeof header, header.size - sizeof header);
     tail_ += whole;
-    control_->tail.store(tail_, std::memory_order_release);
     return Next::kFrame;
   }
 }

@@ -86,6 +86,8 @@ class RingProducer {
   /// Wakes the consumer if it sleeps. True if a system call was made.
   bool wake();
   bool broken() const { return broken_; }
+  /// What head will be once the reserved frame is committed with so much payload.
+  uint64_t head_after(size_t payload_bytes) const;
   /// True if the consumer has taken everything.
   bool drained() const { return control_->tail.load(std::memory_order_acquire) == head_; }
 
@@ -104,10 +106,22 @@ class RingConsumer {
 
   RingConsumer() = default;
   RingConsumer(RingControl* control, const std::byte* data, uint64_t capacity)
-      : control_(control), data_(data), capacity_(capacity), tail_(control->tail.load(std::memory_order_relaxed)) {}
+      : RingConsumer(control, data, capacity, control->tail.load(std::memory_order_relaxed)) {}
+  /// Begins at `tail`, which another consumer has come to.
+  RingConsumer(RingControl* control, const std::byte* data, uint64_t capacity, uint64_t tail)
+      : control_(control), data_(data), capacity_(capacity), tail_(tail) {}
 
-  /// Copies the next frame into `frame`. kBroken: the peer broke the protocol, the session must end.
-  Next next(Frame& frame);
+  /// Copies the next frame into `frame` and gives its space back. kBroken: the peer broke the protocol, the session must end.
+  Next next(Frame& frame) {
+    const Next found = take(frame);
+    if (found == Next::kFrame) give_back();
+    return found;
+  }
+  /// The same, but the space stays taken until give_back(): whoever consumes after this one finds the frame again.
+  Next take(Frame& frame);
+  void give_back() { control_->tail.store(tail_, std::memory_order_release); }
+  /// How far has been taken.
+  uint64_t taken() const { return tail_; }
   /// True if a frame is there now; cheap.
   bool ready() const { return control_->head.load(std::memory_order_acquire) != tail_; }
   /// Spins as `spin` allows (null: not at all), then sleeps up to `timeout_ns` (UINT64_MAX: no limit) until a frame is there

@@ -14,6 +14,7 @@ namespace amalgam::core {
 namespace {
 
 constexpr uint64_t kHostPointerFlags = (1u << 3) | (1u << 4) | (1u << 5);  // CL_MEM_USE_, ALLOC_ and COPY_HOST_PTR
+constexpr uint64_t kKernelsRead = 1u << 2;  // CL_MEM_READ_ONLY
 constexpr uint64_t kLargestPixel = 16;
 constexpr uint64_t kNatural = 128;  // alignment of the largest built-in type
 
@@ -52,6 +53,7 @@ Result<protocol::RegionReply> Executor::execute(const protocol::CreateRegion& m)
   auto region = make_object<RegionObject>(deleter_);
   region->context = Ref(*context);
   region->size = m.size;
+  region->is_read_only = (m.flags & kKernelsRead) != 0;
   auto made = m.use == protocol::RegionUse::kSvm ? create_svm(m, *region)
               : m.over != 0                      ? create_over(m, *region)
                                                  : create_buffer(m, *region);
@@ -135,6 +137,7 @@ Result<protocol::RegionReply> Executor::execute(const protocol::CreateSubRegion&
   region->context = (*parent)->context;
   region->parent = Ref(*parent);
   region->size = m.size;
+  region->is_read_only = (*parent)->is_read_only || (m.flags & kKernelsRead) != 0;
   region->region = std::move(*made);
   region->heap_offset = (*parent)->heap_offset + m.offset;
   if (auto inserted = table_.insert(m.id, std::move(region)); !inserted) return std::unexpected(std::move(inserted.error()));
@@ -188,6 +191,8 @@ Result<protocol::ImageReply> Executor::execute(const protocol::CreateImage& m) {
   auto image = make_object<RegionObject>(deleter_);
   image->context = Ref(*context);
   image->is_image = true;
+  image->is_written = m.host_data.size != 0;
+  image->is_read_only = (m.flags & kKernelsRead) != 0;
   image->image_type = m.image_type;
   image->element_size = pixel_bytes(m.channel_order, m.channel_type);
   if (m.mip_levels <= 1 && m.samples <= 1) {

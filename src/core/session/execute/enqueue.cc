@@ -18,6 +18,15 @@ template <typename M>
 constexpr bool kWorksOnDevice =
     std::is_same_v<M, protocol::Launch> || std::is_same_v<M, protocol::Transfer> || std::is_same_v<M, protocol::Fill>;
 
+/// Every region that a launch may write.
+void note_written(const Flight& flight) {
+  for (const Ref<Object>& held : flight.held) {
+    if (held->kind != Kind::kRegion) continue;
+    auto& region = static_cast<RegionObject&>(*held);
+    if (!region.is_read_only) whole_of(region).is_written = true;
+  }
+}
+
 }  // namespace
 
 template <typename M>
@@ -43,13 +52,17 @@ void Executor::enqueue(std::span<const std::byte> frame, uint32_t call) {
   bridges_.clear();
   Result<void> verdict = admit(message.head, ticket);
   if (verdict) {
+    if constexpr (!std::is_same_v<M, protocol::Transfer>) log(ticket);
     auto event = issue(message, ticket);
     if (event)
       verdict = launch_flight(message.head, ticket, std::move(*event));
     else
       verdict = std::unexpected(std::move(event.error()));
   }
-  if (!verdict) refuse(message.head, ticket, verdict.error().native);
+  if (!verdict) {
+    log(ticket);
+    refuse(message.head, ticket, verdict.error().native);
+  }
   if (call != 0 || !verdict) reply(call, verdict);
 }
 
@@ -138,7 +151,7 @@ Result<void> Executor::admit(const protocol::Enqueue& head, Ticket& ticket) {
   ticket.stream = *stream;
   {
     std::lock_guard lock((*stream)->mutex);
-    ticket.number = rebuilding_ != nullptr ? rebuilding_->pending->number : (*stream)->progress.start();
+    ticket.number = rebuilding_ != nullptr && !rebuilding_->is_new ? rebuilding_->pending->number : (*stream)->progress.start();
   }
   if (teller_.in_flight() >= kMaxInFlight) return fail(Code::kLimit, "in-flight-commands", native::kOutOfResources);
   if (head.event != 0) {
@@ -225,6 +238,8 @@ void Executor::refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t nat
     auto object = make_object<EventObject>(deleter_);
     (void)table_.insert(head.event, std::move(object));
   }
+  if (ticket.stream != nullptr && journal_.logs() && rebuilding_ == nullptr)
+    journal_.done({head.stream, ticket.number, true, outcome.status, {}});
   if (ticket.stream == nullptr) {
     if (head.event != 0) outbox_.post(protocol::EventDone{head.event, outcome.status, head.stream, 0, {}});
     outbox_.wake();
@@ -250,6 +265,7 @@ Result<south::EventPtr> Executor::issue(const protocol::Launch& m, Ticket& ticke
   if (auto applied = apply_arguments(**kernel, m.args, table_, view(), ticket.flight->held); !applied)
     return std::unexpected(std::move(applied.error()));
   ticket.hold(*kernel);
+  note_written(*ticket.flight);
   ticket.flight->prints = (*kernel)->module->may_print;
   config_.counters->launches.fetch_add(1, std::memory_order_relaxed);
   south::LaunchRange range{m.dimensions, m.has_offset, m.has_local, m.offset, m.global, m.local};
@@ -260,6 +276,7 @@ Result<south::EventPtr> Executor::issue_cut(const CutPtr& cut, Ticket& ticket) {
   ticket.hold(cut->kernel.get());
   for (auto& object : cut->held) ticket.flight->held.push_back(std::move(object));
   cut->held.clear();
+  note_written(*ticket.flight);
   ticket.flight->prints = cut->kernel->module->may_print;
   ticket.flight->cut = cut;
   return pieces_.issue(cut, *ticket.stream, ticket.waits);
@@ -285,12 +302,9 @@ Result<void> Executor::resolve_place(const protocol::Endpoint& end, Ticket& tick
   return {};
 }
 
-namespace {
-
-/// Checks that a heap end of a box lies in the heap, and makes it an address. `pixel`, `image_type`: of the image at the
-/// other end, 0 if there is none.
-Result<void> place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3> extent, bool rect,
-                           const RegionObject* image, HeapView view, const Heap& heap, south::Place& out) {
+/// Checks that a heap end of a box lies in the heap, and makes it an address. `image`: at the other end, null if there is none.
+Result<Executor::HeapBox> Executor::place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3> extent, bool rect,
+                           const RegionObject* image, south::Place& out) const {
   auto outside = [] { return fail(Code::kInvalidArgument, "outside of the heap", native::kInvalidValue); };
   std::optional<uint64_t> bytes;
   uint64_t row_pitch = end.row_pitch, slice_pitch = end.slice_pitch, begin = end.offset;
@@ -314,13 +328,12 @@ Result<void> place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3
   } else {
     bytes = extent[0];
   }
-  if (!bytes || *bytes > view.bytes || begin > view.bytes - *bytes || end.offset > view.bytes) return outside();
-  if (!heap.accessible(begin, *bytes)) return outside();
-  out.heap = view.base + end.offset;
-  return {};
+  const uint64_t all = config_.heap_bytes;
+  if (!bytes || *bytes > all || begin > all - *bytes || end.offset > all) return outside();
+  if (!heap_.accessible(begin, *bytes)) return outside();
+  out.heap = heap_base_ + end.offset;
+  return HeapBox{begin, *bytes};
 }
-
-}  // namespace
 
 Result<south::EventPtr> Executor::issue(const protocol::Transfer& m, Ticket& ticket) {
   south::Place from, to;
@@ -331,14 +344,20 @@ Result<south::EventPtr> Executor::issue(const protocol::Transfer& m, Ticket& tic
   const RegionObject* image = source != nullptr && source->is_image   ? source
                               : target != nullptr && target->is_image ? target
                                                                       : nullptr;
+  HeapBox taken;
   if (source == nullptr) {
-    if (auto ok = place_in_heap(m.from, m.extent, m.rect, image, view(), heap_, from); !ok)
-      return std::unexpected(std::move(ok.error()));
+    auto box = place_in_heap(m.from, m.extent, m.rect, image, from);
+    if (!box) return std::unexpected(std::move(box.error()));
+    taken = *box;
   }
   if (target == nullptr) {
-    if (auto ok = place_in_heap(m.to, m.extent, m.rect, image, view(), heap_, to); !ok)
-      return std::unexpected(std::move(ok.error()));
+    if (auto box = place_in_heap(m.to, m.extent, m.rect, image, to); !box) return std::unexpected(std::move(box.error()));
+  } else {
+    whole_of(*target).is_written = true;
   }
+  ticket.flight->notes_its_end = journal_.logs() && (source == nullptr || target == nullptr);
+  if (journal_.logs() && source == nullptr && target != nullptr) keep(taken, ticket, from);
+  log(ticket);
   auto made = ticket.stream->stream->transfer(from, to, m.rect, m.extent, ticket.waits);
   if (!made) return made;
   uint64_t bytes = m.extent[0];
@@ -360,8 +379,9 @@ Result<south::EventPtr> Executor::issue(const protocol::Fill& m, Ticket& ticket)
   if (target != nullptr && target->is_image && m.pattern.size() != 16)
     return fail(Code::kInvalidArgument, "a colour is 16 bytes", native::kInvalidValue);
   if (target == nullptr) {
-    if (auto ok = place_in_heap(m.to, m.extent, false, nullptr, view(), heap_, to); !ok)
-      return std::unexpected(std::move(ok.error()));
+    if (auto box = place_in_heap(m.to, m.extent, false, nullptr, to); !box) return std::unexpected(std::move(box.error()));
+  } else {
+    whole_of(*target).is_written = true;
   }
   return ticket.stream->stream->fill(to, m.extent, m.pattern, ticket.waits);
 }

@@ -13,12 +13,18 @@ struct Executor::Ticket {
   std::unique_ptr<Flight> flight;  ///< collects what the command uses
   BacklogPtr behind;               ///< a cut launch that it comes after
   Cutting cutting;
-  bool works = false;  ///< keeps the device busy by itself
+  bool works = false;      ///< keeps the device busy by itself
+  bool is_logged = false;  ///< whoever comes after this worker knows of it
   bool is_gate = false;
   bool is_marker = false;   ///< out of order: a marker or a barrier
   bool is_barrier = false;  ///< then: what follows comes after it
 
   void hold(Object* object) { flight->held.emplace_back(object); }
+};
+
+/// What of the heap an end of a box covers.
+struct Executor::HeapBox {
+  uint64_t begin = 0, bytes = 0;
 };
 
 }  // namespace amalgam::core

@@ -45,15 +45,16 @@ Executor::Executor(ExecutorConfig config)
     : config_(std::move(config)), placer_(config_.placer != nullptr ? *config_.placer : nobody_),
       turnstile_(config_.grants, *config_.counters, config_.bell_fd),
       commands_(&config_.rings->command, bytes_of(config_.rings) + protocol::RingMemory::kCommandData, kCommandRingBytes),
-      frame_(std::make_unique<protocol::Frame>()),
+      frame_(std::make_unique<protocol::Frame>()), journal_(config_.journal),
       outbox_(protocol::RingProducer(&config_.rings->completion,
                                      bytes_of(config_.rings) + protocol::RingMemory::kCompletionData, kCompletionRingBytes),
+              journal_,
               [this] {
                 if (config_.on_congested) config_.on_congested();
               }),
-      output_(config_.output_fd, outbox_), journal_(config_.journal), deleter_([this] { poke(); }),
+      output_(config_.output_fd, outbox_), deleter_([this] { poke(); }),
       heap_(config_.heap_fd, kStagingBytes, std::max(kStagingBytes, config_.heap_bytes & ~(Heap::kPage - 1))),
-      mailbox_([this] { poke(); }), time_(turnstile_, *config_.counters),
+      copies_(heap_, *config_.budget, config_.reliable), mailbox_([this] { poke(); }), time_(turnstile_, *config_.counters),
       planner_({config_.grants, config_.plan_program,
                 [this](std::function<void()> job, std::function<void()> after) {
                   auto work = [job = std::move(job)]() -> Result<void> {
@@ -65,9 +66,10 @@ Executor::Executor(ExecutorConfig config)
                table_, deleter_),
       pieces_({static_cast<uint32_t>(config_.devices.size()), planner_, turnstile_, time_, *config_.counters, mailbox_,
                users_, callbacks_}),
-      teller_({outbox_, output_, turnstile_, time_, *config_.counters, [this] { wake_client(); }}) {
+      teller_({outbox_, output_, turnstile_, time_, *config_.counters, journal_, [this] { wake_client(); }}) {
   AMALGAM_ASSERT(config_.counters != nullptr && config_.budget != nullptr);
   if (!config_.takes_over) journal_.begin();
+  if (config_.reliable) journal_.log_commands();
 }
 
 Executor::~Executor() {
@@ -97,7 +99,8 @@ Result<void> Executor::run() {
   uint64_t nap_ns = kFirstNapNs;
   for (;;) {
     if (take_interrupt()) deleter_.clear();
-    bool more = !leaving_ && take_frames();
+    const bool point = point_is_due();
+    bool more = !leaving_ && !point && take_frames();
     if (broken_ != nullptr || outbox_.broken()) {
       const char* why = broken_ != nullptr ? broken_ : "the completion ring's index is a lie";
       outbox_.post(protocol::Fault{Code::kProtocol, why}, 0, std::strlen(why));
@@ -108,8 +111,8 @@ Result<void> Executor::run() {
     settle_batch();
     deleter_.clear();
     if (commands_.closed() && !more) return {};
-    if (leaving_) {
-      try_to_leave();
+    if (leaving_ || point) {
+      leaving_ ? try_to_leave() : try_point();
       continue;
     }
     if (outbox_.congested()) {
@@ -127,7 +130,9 @@ Result<void> Executor::run() {
 void Executor::rest() {
   turnstile_.want_nothing();
   const uint64_t frozen_ns = turnstile_.frozen_ns();
-  const uint64_t most_ns = placer_.rest_begins(config_.counters->in_flight_now.load(std::memory_order_relaxed));
+  uint64_t most_ns = placer_.rest_begins(config_.counters->in_flight_now.load(std::memory_order_relaxed));
+  if (journal_.logs() && journal_.has_log())
+    most_ns = std::min(most_ns, clock_.due_ns() - std::min(clock_.due_ns(), protocol::monotonic_ns()));
   resting_.store(true, std::memory_order_seq_cst);
   // Who relays is woken by the program as soon as that has read, and would only be in its way.
   commands_.wait(placer_.relays() ? nullptr : &spin_, most_ns, &interrupt_);
@@ -139,14 +144,17 @@ void Executor::rest() {
 bool Executor::take_frames() {
   using Next = protocol::RingConsumer::Next;
   while (!outbox_.congested() && broken_ == nullptr && interrupt_.load(std::memory_order_relaxed) == 0) {
-    Next next = commands_.next(*frame_);
+    Next next = commands_.take(*frame_);
     if (next == Next::kEmpty) return false;
     if (next == Next::kBroken) {
       break_session("the command ring is malformed");
       return false;
     }
     config_.counters->commands.fetch_add(1, std::memory_order_relaxed);
-    dispatch(*frame_);
+    journal_.executing(commands_.taken(), frame_->header.call);
+    if (!is_known_to_client(*frame_)) dispatch(*frame_);
+    commands_.give_back();  // not before: whoever comes after us finds it there
+    if (point_is_due()) return true;
   }
   return commands_.ready() && !outbox_.congested();
 }
@@ -239,6 +247,7 @@ void Executor::dispatch(const protocol::Frame& frame) {
   if (heap_base_ == nullptr && frame.command() != CommandType::kHello)
     return break_session("the first command is not Hello");
   if (may_start_threads(frame.command())) placer_.builds();
+  log_frame(frame);
   switch (frame.command()) {
     case CommandType::kLaunch: return enqueue<protocol::Launch>(frame.payload(), frame.header.call);
     case CommandType::kTransfer: return enqueue<protocol::Transfer>(frame.payload(), frame.header.call);

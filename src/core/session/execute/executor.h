@@ -27,6 +27,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/unique_fd.h"
@@ -36,8 +37,11 @@
 #include "core/session/cutting/piece_runner.h"
 #include "core/session/execute/slow_lane.h"
 #include "core/session/recipe/journal.h"
+#include "core/session/recipe/point_clock.h"
+#include "core/session/recipe/recovery_log.h"
 #include "core/session/recipe/session_state.h"
 #include "core/session/state/arguments.h"
+#include "core/session/state/copies.h"
 #include "core/session/state/object_table.h"
 #include "core/session/state/objects.h"
 #include "core/session/telling/outbox.h"
@@ -68,6 +72,7 @@ struct ExecutorConfig {
   DispatcherPlacer* placer = nullptr;  ///< null: nobody cares
   std::span<std::byte> journal;        ///< mapped by the caller, kJournalBytes; empty: the session never moves
   bool takes_over = false;             ///< another worker serves the session: rebuild() and take_over() come before run()
+  bool reliable = false;               ///< whatever becomes of this worker, another can go on
 };
 
 class Executor {
@@ -104,6 +109,9 @@ class Executor {
   /// After the last rebuild(), of the same copy: regions' bytes, ends of events, streams. The commands that are under way
   /// are taken over by run(). Touches no rings.
   Result<void> take_over(JournalCopy copy);
+  /// Before rebuild(), of a copy with its log: its worker has died. What is logged is taken out of the copy, and executed
+  /// again by run().
+  void recover(JournalCopy& copy);
   /// From now on rings and journal are this one's.
   void begin_serving();
   uint64_t objects() const { return table_.size(); }
@@ -195,14 +203,38 @@ class Executor {
     HandedOverDone done;
   };
   void try_to_leave();
+  void stand_still();
+
+  // point.cc
+  bool come_to_rest(std::vector<OpenCommand>& commands);
   bool watchers_are_told(const std::vector<OpenCommand>& commands);
   std::vector<OpenCommand> open_commands();
   bool all_are_held_up(std::vector<OpenCommand>& commands);
-  Result<HandedOver> write_state(const std::vector<OpenCommand>& commands, std::vector<HeapRange>& saved);
-  Result<uint64_t> save_regions(std::vector<HeapRange>& saved);
+  bool point_is_due();
+  void try_point();
+  void be_unreliable(const std::string& why);
+  Result<HandedOver> take_point(const std::vector<OpenCommand>& commands);
+  std::unordered_set<RegionObject*> own_regions();
+  Result<uint64_t> save_regions(std::vector<RegionObject*>& saved);
   void write_streams(const std::vector<OpenCommand>& commands);
   void write_events(const std::vector<OpenCommand>& commands);
-  void stand_still();
+  void write_pending(const std::vector<OpenCommand>& commands);
+
+  // recover.cc
+  struct Ticket;
+  void log_frame(const protocol::Frame& frame);
+  void log(Ticket& ticket);
+  struct HeapBox;
+  void keep(const HeapBox& box, Ticket& ticket, south::Place& from);
+  bool is_known_to_client(const protocol::Frame& frame);
+  void replay();
+  void again(const Record& record);
+  Result<void> again(PendingCommand command);
+  Result<void> enqueue_again(const PendingCommand& command, bool is_new, bool was_done);
+  bool await_some_end();
+  void go_round();
+  void again(const Record& record, const PendingCommand& command);
+  void settle_again(const protocol::Enqueue& head, const DoneCommand& done);
 
   // create_memory.cc
   Result<protocol::RegionReply> execute(const protocol::CreateRegion&);
@@ -238,7 +270,6 @@ class Executor {
   Result<Payload> ask_kernel(const protocol::Query&);
 
   // enqueue.cc
-  struct Ticket;
   Result<south::EventPtr> issue(const protocol::Launch&, Ticket&);
   Result<south::EventPtr> issue(const protocol::Transfer&, Ticket&);
   Result<south::EventPtr> issue(const protocol::Fill&, Ticket&);
@@ -254,6 +285,8 @@ class Executor {
   Result<south::EventPtr> bridge_to(EventObject& event, ContextObject& context);
   Result<void> resolve_waits(const protocol::Enqueue& head, Ticket& ticket);
   Result<void> resolve_place(const protocol::Endpoint& end, Ticket& ticket, south::Place& out, RegionObject*& region);
+  Result<HeapBox> place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3> extent, bool rect,
+                                const RegionObject* image, south::Place& out) const;
   Result<void> launch_flight(const protocol::Enqueue& head, Ticket& ticket, south::EventPtr event);
   void refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t native);
   void notify(const protocol::Notify&);
@@ -272,20 +305,24 @@ class Executor {
   std::thread::id dispatcher_;
   protocol::RingConsumer commands_;
   std::unique_ptr<protocol::Frame> frame_;
+  Journal journal_;
   Outbox outbox_;
   OutputPipe output_;
 
-  Journal journal_;
   Rebuilding* rebuilding_ = nullptr;  ///< what is being made again
   uint64_t rebuilt_to_ = 0;           ///< of the journal's records
   std::vector<protocol::ObjectId> remade_;
   std::optional<JournalCopy> taken_over_;  ///< whose commands run() takes over
+  std::optional<RecoveryLog> log_;         ///< what run() executes again
+  PointClock clock_;
+  uint64_t point_from_ns_ = 0, point_until_ns_ = 0;  ///< a point is being tried; 0: none
   std::optional<Leaving> leaving_;         ///< the session is to move
   std::atomic<uint32_t> may_stay_{0};
   std::atomic<uint32_t> settling_{0};  ///< user events that were ended and whose end has not been told
 
   DeferredDeleter deleter_;
   Heap heap_;
+  Copies copies_;
   std::byte* heap_base_ = nullptr;
   ObjectTable table_;
   PendingCallbacks callbacks_;  ///< other than the teller's

@@ -144,6 +144,7 @@ void Executor::build(const protocol::BuildModule& m, uint32_t call) {
   auto job = [raw, devices = std::move(*devices), held = std::move(held), options] { return raw->build(devices, options); };
   on_slow_lane({Ref(*module)}, std::move(job),
                [this, call, options, frame = encoded(m), module = Ref(*module)](const Result<void>& result) {
+                 journal_.executing(0, call);
                  record_changed(*module, protocol::CommandType::kBuildModule, frame, result.has_value());
                  if (!result) return reply(call, result);
                  note_build(*module, options);
@@ -180,6 +181,7 @@ void Executor::compile(const protocol::CompileModule& m, uint32_t call) {
   bool has_headers = !m.headers.empty();
   on_slow_lane(std::move(users), std::move(job),
                [this, call, options, has_headers, frame = encoded(m), module = Ref(*module)](const Result<void>& result) {
+                 journal_.executing(0, call);
                  record_changed(*module, protocol::CommandType::kCompileModule, frame, result.has_value());
                  if (result) note_build(*module, options);
                  if (result && has_headers)
@@ -220,10 +222,11 @@ void Executor::link(const protocol::LinkModule& m, uint32_t call) {
   auto job = [out, context = Ref(*context), devices = std::move(*devices), held = std::move(held),
               options = std::string(m.options),
               inputs = std::move(inputs)] { return context->context->link(devices, options, inputs, *out); };
-  auto after = [this, answer, out, linked, id = m.id, frame = encoded(m)](const Result<void>& result) {
+  auto after = [this, call, answer, out, linked, id = m.id, frame = encoded(m)](const Result<void>& result) {
     bool created = *out != nullptr;
     if (created) {
       linked->module = std::move(*out);
+      journal_.executing(0, call);
       record_made(id, protocol::CommandType::kLinkModule, frame);
     } else {
       table_.erase(id);

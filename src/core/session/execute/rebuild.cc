@@ -168,7 +168,9 @@ Result<void> Executor::rebuild(const JournalCopy& copy) {
   table_.begin_replay();
   let_go(copy);
   for (const Record& record : copy.records) {
-    if (record.kind == RecordKind::kState || record.sequence <= rebuilt_to_) continue;
+    const bool is_object =
+        record.kind == RecordKind::kMade || record.kind == RecordKind::kChanged || record.kind == RecordKind::kReleased;
+    if (!is_object || record.sequence <= rebuilt_to_) continue;
     AMALGAM_TRY(remake(record), "rebuild");
     rebuilt_to_ = record.sequence;
   }
@@ -207,8 +209,7 @@ Result<void> Executor::restore(const EndedEvent& state) {
 Result<void> Executor::restore(const SavedRegion& state) {
   auto* region = table_.find<RegionObject>(state.id);
   if (region == nullptr || !region->region) return fail(Code::kProtocol, "the bytes of no region");
-  if (!heap_.allocate_at(state.heap_offset, region->size)) return fail(Code::kProtocol, "the bytes of a region are nowhere");
-  const HeapRange saved(heap_, state.heap_offset);
+  if (auto there = copies_.restore(state.id, state.heap_offset, region->size); !there) return there;
   return carry(*region, state.heap_offset, true);
 }
 
@@ -250,13 +251,17 @@ Result<void> Executor::restore(const Record& record) {
 Result<void> Executor::take_over(JournalCopy copy) {
   for (const Record& record : copy.records)
     if (record.kind == RecordKind::kState) AMALGAM_TRY(restore(record), "take over");
+  if (!config_.reliable) copies_.clear();
   taken_over_ = std::move(copy);
   return {};
 }
 
 void Executor::begin_serving() {
   auto* rings = reinterpret_cast<std::byte*>(config_.rings);
-  commands_ = protocol::RingConsumer(&config_.rings->command, rings + protocol::RingMemory::kCommandData, kCommandRingBytes);
+  const uint64_t given_back = config_.rings->command.tail.load(std::memory_order_acquire);
+  commands_ = protocol::RingConsumer(&config_.rings->command, rings + protocol::RingMemory::kCommandData, kCommandRingBytes,
+                                     log_ ? std::max(given_back, log_->position()) : given_back);
+  commands_.give_back();
   outbox_.begin(protocol::RingProducer(&config_.rings->completion, rings + protocol::RingMemory::kCompletionData,
                                        kCompletionRingBytes));
   config_.counters->in_flight_now.store(0, std::memory_order_relaxed);
@@ -266,8 +271,16 @@ void Executor::begin_serving() {
 void Executor::resume(const PendingCommand& command) {
   protocol::Enqueue head;
   if (!protocol::decode(command.frame, head)) return break_session("a pending command is malformed");
+  (void)enqueue_again(command, false, false);
+  if (head.event != 0 && !command.is_named) (void)table_.erase(head.event);
+}
+
+/// The verdict on it.
+Result<void> Executor::enqueue_again(const PendingCommand& command, bool is_new, bool was_done) {
   Rebuilding now;
   now.pending = &command;
+  now.is_new = is_new;
+  now.was_done = was_done;
   rebuilding_ = &now;
   switch (static_cast<CommandType>(command.type)) {
     case CommandType::kLaunch: enqueue<protocol::Launch>(command.frame, 0); break;
@@ -279,10 +292,11 @@ void Executor::resume(const PendingCommand& command) {
     default: break_session("a pending command is none");
   }
   rebuilding_ = nullptr;
-  if (head.event != 0 && !command.is_named) (void)table_.erase(head.event);
+  return now.verdict;
 }
 
 void Executor::resume() {
+  journal_.adopt(*taken_over_);
   for (const Record& record : taken_over_->records) {
     if (record.kind != RecordKind::kState || static_cast<StateType>(record.type) != StateType::kPending) continue;
     PendingCommand command;
@@ -296,10 +310,10 @@ void Executor::resume() {
     for (int32_t status = 1; status <= EventObject::kMostStatus; ++status)
       if ((watched.bits & (1u << status)) != 0) (void)execute(protocol::WatchEvent{watched.id, status});
   }
-  journal_.adopt(*taken_over_);
   table_.end_replay();
   taken_over_.reset();
   deleter_.clear();
+  if (log_) replay();
 }
 
 }  // namespace amalgam::core

@@ -9,6 +9,8 @@ namespace amalgam::core {
 struct Executor::Rebuilding {
   Making making;                            ///< of the object
   const PendingCommand* pending = nullptr;  ///< or the command
+  bool is_new = false;                      ///< which had not been sent at the point
+  bool was_done = false;                    ///< and has ended before: its bytes in the heap may be the program's again
   Result<void> verdict;                     ///< on the call
 };
 

@@ -89,15 +89,17 @@ TEST_F(JournalTest, AnotherOneGoesOn) {
   Journal first(memory());
   first.begin();
   first.made(1, CommandType::kCreateContext, making(frame_));
-  first.begin_state();
+  first.begin_point();
   first.state(WatchedEvent{9, 2});
+  ASSERT_TRUE(first.end_point());
   auto copy = Journal::read(memory());
   ASSERT_TRUE(copy);
   EXPECT_EQ(copy->records.size(), 2U);
   Journal second(memory());
   second.adopt(*copy);
   second.made(2, CommandType::kCreateStream, making(frame_));
-  second.begin_state();
+  second.begin_point();
+  ASSERT_TRUE(second.end_point());
   auto last = Journal::read(memory());
   ASSERT_TRUE(last);
   ASSERT_EQ(last->records.size(), 2U) << "the state is forgotten, the objects are not";
@@ -125,7 +127,8 @@ TEST_F(JournalTest, WithoutMemoryNothingIsKept) {
   Journal journal({});
   journal.begin();
   journal.made(1, CommandType::kCreateContext, making(frame_));
-  journal.begin_state();
+  journal.begin_point();
+  EXPECT_FALSE(journal.end_point());
   EXPECT_FALSE(journal.keeps());
   EXPECT_FALSE(Journal::read({}));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a session has besides objects when it moves: how far its streams have come, which events have ended and how, the
-// commands that have not ended, and where regions' bytes were left. The last records of a journal.
+// What a session has besides objects at a point of its journal: how far its streams have come, which events have ended and
+// how, the commands that have not ended, and where regions' bytes were left. And what is logged behind the point.
 //
 // Threads: plain values; views point into the decoded record.
 #pragma once
@@ -43,17 +43,42 @@ struct EndedEvent {
   }
 };
 
-/// A command that has not ended, in the order of the ring.
+/// A command that has not ended at the point, or that was executed after it; in the order of the ring.
 struct PendingCommand {
   static constexpr StateType kType = StateType::kPending;
   uint16_t type = 0;  ///< protocol::CommandType
   uint64_t number = 0;
   bool is_named = false;      ///< the client can still name its event
   bool gate_is_told = false;  ///< a gate that the client has heard of
+  uint64_t kept = 0;          ///< a write: where its bytes are in the heap once it has ended; 0: nowhere
   std::span<const std::byte> frame;
   template <typename A>
   void fields(A& a) {
-    a(type, number, is_named, gate_is_told, frame);
+    a(type, number, is_named, gate_is_told, kept, frame);
+  }
+};
+
+/// A command has ended, and the client may do as it likes with the heap that it named.
+struct DoneCommand {
+  protocol::ObjectId stream = 0;
+  uint64_t number = 0;
+  bool was_refused = false;
+  int32_t status = 0;
+  protocol::Timestamps times;
+  template <typename A>
+  void fields(A& a) {
+    a(stream, number, was_refused, status, times);
+  }
+};
+
+/// The client has this if its ring has come so far: it is written just before.
+struct Told {
+  protocol::CompletionType type{};
+  uint64_t key = 0;    ///< Reply: the call; GateReady: the event; Output: bytes of text
+  uint64_t head = 0;   ///< of the completion ring, behind it
+  template <typename A>
+  void fields(A& a) {
+    a(type, key, head);
   }
 };
 

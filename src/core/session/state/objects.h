@@ -141,6 +141,8 @@ struct RegionObject final : Object {
   Ref<RegionObject> under;   ///< regions over shared virtual memory: whose bytes they are
   uint64_t heap_offset = 0;  ///< where its bytes, or its shadow, lie
   uint64_t size = 0;
+  bool is_written = false;      ///< since the last point; of whole regions
+  bool is_read_only = false;    ///< to kernels
   bool is_image = false;
   uint32_t image_type = 0;
   uint64_t element_size = 0;         ///< images: bytes of a pixel
@@ -149,6 +151,13 @@ struct RegionObject final : Object {
   HeapRange range;                        ///< empty where another region's range is used
   std::unique_ptr<south::Region> region;  ///< null for SVM: a heap range is all there is
 };
+
+/// What it is a part of, or itself.
+inline RegionObject& whole_of(RegionObject& region) {
+  RegionObject* whole = &region;
+  while (whole->parent) whole = whole->parent.get();
+  return *whole;
+}
 
 struct SamplerObject final : Object {
   static constexpr Kind kKind = Kind::kSampler;

@@ -52,6 +52,12 @@ struct Flight {
   std::vector<std::byte> frame;                  ///< likewise
   std::shared_ptr<std::atomic<bool>> gate_told;  ///< a gate's: the client has heard that it is reached
 
+  bool notes_its_end = false;            ///< in the journal, before anybody is told
+  const std::byte* keep_from = nullptr;  ///< then: what the program may overwrite once it has been told …
+  std::byte* keep_at = nullptr;          ///< … and where it is kept
+  size_t keep_bytes = 0;
+  uint64_t kept = 0;  ///< where that is in the heap
+
   uint64_t after = 0;                      ///< told when the stream has retired this number
   std::vector<EndReportPtr> predecessors;  ///< and these have been told
   EndReportPtr report;                     ///< its own; null where nothing can wait for it
@@ -99,6 +105,9 @@ class FlightPool {
     flight->predecessors.clear();
     flight->report = nullptr;
     flight->gate_told = nullptr;
+    flight->notes_its_end = false;
+    flight->keep_bytes = 0;
+    flight->kept = 0;
     flight->frame.clear();
     std::lock_guard lock(mutex_);
     if (free_.size() < kKept) free_.push_back(std::move(flight));

@@ -8,6 +8,9 @@
 // to flush when the client has made room, which the client does not announce: the dispatcher and the control thread do, by
 // the clock, as long as congested() says so.
 //
+// What a client must not hear twice is written into the session's journal just before it goes to the ring, if that keeps a
+// log: whoever reads the log knows by the ring how much of it has gone.
+//
 // Threads: any. Blocking: never. post() does not wake the client: call wake() after the last of a batch.
 #pragma once
 
@@ -17,15 +20,17 @@
 #include <mutex>
 #include <vector>
 
+#include "core/session/recipe/journal.h"
 #include "protocol/link/ring.h"
+#include "protocol/waist/completions.h"
 
 namespace amalgam::core {
 
 class Outbox {
  public:
   /// `on_congested` is called (on the posting thread, no lock held) when the queue stops being empty.
-  Outbox(protocol::RingProducer ring, std::function<void()> on_congested)
-      : ring_(std::move(ring)), on_congested_(std::move(on_congested)) {}
+  Outbox(protocol::RingProducer ring, Journal& journal, std::function<void()> on_congested)
+      : ring_(std::move(ring)), journal_(journal), on_congested_(std::move(on_congested)) {}
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
 
@@ -36,7 +41,7 @@ class Outbox {
     bool newly = false;
     {
       std::lock_guard lock(mutex_);
-      if (held_ || !waiting_.empty() || !protocol::produce(ring_, message, call, kFixedBytes + variable_bytes)) {
+      if (held_ || !waiting_.empty() || !produce(message, call, kFixedBytes + variable_bytes)) {
         newly = waiting_.empty() && !held_;
         queue(static_cast<uint16_t>(M::kType), call, message, kFixedBytes + variable_bytes);
       }
@@ -88,17 +93,39 @@ class Outbox {
   struct Waiting {
     uint16_t type;
     uint32_t call;
+    uint64_t key;  ///< as Told has it
     std::vector<std::byte> payload;
   };
+  /// What a client hears only once, and by which it is known; 0: it may hear it again.
+  template <typename M>
+  static uint64_t key_of(const M& message, uint32_t call) {
+    if constexpr (std::is_same_v<M, protocol::Reply>) return call;
+    if constexpr (std::is_same_v<M, protocol::GateReady>) return message.event;
+    if constexpr (std::is_same_v<M, protocol::Output>) return message.text.size();
+    return 0;
+  }
+  template <typename M>
+  bool produce(const M& message, uint32_t call, size_t bound) {
+    std::span<std::byte> room = ring_.reserve(bound);
+    if (room.empty()) return false;
+    commit(static_cast<uint16_t>(M::kType), call, key_of(message, call), protocol::encode(message, room));
+    return true;
+  }
+  void commit(uint16_t type, uint32_t call, uint64_t key, size_t bytes) {
+    if (key != 0 && journal_.logs())
+      journal_.told({static_cast<protocol::CompletionType>(type), key, ring_.head_after(bytes)});
+    ring_.commit(type, call, bytes);
+  }
   template <typename M>
   void queue(uint16_t type, uint32_t call, const M& message, size_t bound) {
     std::vector<std::byte> payload(bound);
     payload.resize(protocol::encode(message, payload));
-    waiting_.push_back({type, call, std::move(payload)});
+    waiting_.push_back({type, call, key_of(message, call), std::move(payload)});
     congested_.store(true, std::memory_order_release);
   }
   std::mutex mutex_;
   protocol::RingProducer ring_;
+  Journal& journal_;
   std::deque<Waiting> waiting_;
   bool held_ = false;
   std::atomic<bool> congested_{false};

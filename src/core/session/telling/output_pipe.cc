@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace amalgam::core {
@@ -16,7 +17,9 @@ bool OutputPipe::drain() {
     ssize_t n = ::read(fd_, piece_, sizeof piece_);
     if (n <= 0) break;
     total += static_cast<size_t>(n);
-    outbox_.post(protocol::Output{1, {piece_, static_cast<size_t>(n)}}, 0, static_cast<size_t>(n));
+    const size_t known = std::min<uint64_t>(skip_, static_cast<uint64_t>(n)), fresh = static_cast<size_t>(n) - known;
+    skip_ -= known;
+    if (fresh != 0) outbox_.post(protocol::Output{1, {piece_ + known, fresh}}, 0, fresh);
   }
   return total != 0;
 }

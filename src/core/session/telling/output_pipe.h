@@ -27,11 +27,17 @@ class OutputPipe {
 
   /// Posts what has been written before the call, and perhaps more. Does not wake the client. True if there was anything.
   bool drain();
+  /// The next so many bytes are known to the program.
+  void skip(uint64_t bytes) {
+    std::lock_guard lock(mutex_);
+    skip_ = bytes;
+  }
 
  private:
   const int fd_;
   Outbox& outbox_;
   std::mutex mutex_;
+  uint64_t skip_ = 0;
   char piece_[kPieceBytes];
 };
 

@@ -2,6 +2,7 @@
 #include "core/session/telling/teller.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "protocol/link/ring.h"
 
@@ -38,10 +39,17 @@ void Teller::finish(Flight* raw, south::Outcome outcome) {
   if (outcome.status < 0) counters.errors.fetch_add(1, std::memory_order_relaxed);
   counters.in_flight_now.fetch_sub(1, std::memory_order_relaxed);
   if (flight->prints) parts_.output.drain();
+  if (flight->notes_its_end) note_end(*flight, outcome);
   flight->held.clear();  // before the client hears of it: what it releases then is really unused
   flight->outcome = outcome;
   tell(flight.release());
   parts_.wake();
+}
+
+/// From now on its bytes in the heap are the program's again.
+void Teller::note_end(Flight& flight, const south::Outcome& outcome) {
+  if (flight.keep_bytes != 0) std::memcpy(flight.keep_at, flight.keep_from, flight.keep_bytes);
+  parts_.journal.done({flight.stream->id, flight.number, false, outcome.status, outcome.times});
 }
 
 /// Posts the end of a command, and of those that waited for this one to be told.

@@ -31,6 +31,7 @@ class Teller {
     Turnstile& turnstile;
     DeviceTime& time;
     model::Counters& counters;
+    Journal& journal;
     std::function<void()> wake;  ///< the client, from the driver's threads
   };
   explicit Teller(Parts parts) : parts_(std::move(parts)) {}
@@ -55,6 +56,7 @@ class Teller {
 
  private:
   void finish(Flight* flight, south::Outcome outcome);
+  void note_end(Flight& flight, const south::Outcome& outcome);
   void tell(Flight* ended);
   void tell(std::unique_ptr<Flight> flight, std::vector<Flight*>& due);
   static bool waits_to_be_told(Flight& flight);

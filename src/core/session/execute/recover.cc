@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a reliable session does for whoever comes after its worker, and how that one executes again what was logged.
+//
+// Theory. Regions are as they were at the point, since another driver's memory was never shared with anybody; so what was
+// done to them since is done again, by the same code, in the same order. Three things are not done again: what the client has
+// heard (recovery_log.h), what a command has put into the heap if it had ended (the client may have read it, and use the place
+// for something else), and a refusal. What a command took from the heap is there still, or was kept when it ended.
+//
+// A kernel whose result depends on chance (the order of atomics on floats) may give another of its results.
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+
+#include "core/session/execute/enqueue.h"
+#include "core/session/execute/open_command.h"
+#include "core/session/execute/rebuilding.h"
+#include "core/session/state/settled_event.h"
+
+namespace amalgam::core {
+namespace {
+
+using protocol::CommandType;
+
+/// Commands that are logged as they come. Enqueues log themselves, creations are in the journal, questions change nothing.
+bool is_logged_whole(CommandType type) {
+  switch (type) {
+    case CommandType::kNotify:
+    case CommandType::kRelease:
+    case CommandType::kSignalEvent:
+    case CommandType::kWatchEvent:
+    case CommandType::kBuildModule:
+    case CommandType::kCompileModule:
+    case CommandType::kLinkModule: return true;
+    default: return false;
+  }
+}
+
+bool gives_to_heap(const PendingCommand& command) {
+  protocol::Transfer transfer;
+  return static_cast<CommandType>(command.type) == CommandType::kTransfer && protocol::decode(command.frame, transfer) &&
+         transfer.to.kind == protocol::Endpoint::Kind::kHeap;
+}
+
+}  // namespace
+
+void Executor::log_frame(const protocol::Frame& frame) {
+  if (!journal_.logs() || !is_logged_whole(frame.command())) return;
+  PendingCommand command;
+  command.type = frame.header.type;
+  command.frame = frame.payload();
+  journal_.command(command);
+}
+
+/// Before the driver has it: from then on somebody may hear of it.
+void Executor::log(Ticket& ticket) {
+  if (!journal_.logs() || rebuilding_ != nullptr || ticket.is_logged) return;
+  ticket.is_logged = true;
+  const Flight& flight = *ticket.flight;
+  journal_.command({flight.type, ticket.number, true, false, flight.kept, flight.frame});
+}
+
+/// What a write takes from the heap will be kept when it ends. If it had ended before it is taken from there.
+void Executor::keep(const HeapBox& box, Ticket& ticket, south::Place& from) {
+  const protocol::ObjectId stream = ticket.stream->id;
+  Flight& flight = *ticket.flight;
+  if (rebuilding_ != nullptr && rebuilding_->pending->kept != 0) {
+    flight.kept = rebuilding_->pending->kept;
+    if (auto there = copies_.restore_kept(stream, ticket.number, flight.kept, box.bytes); !there)
+      return be_unreliable(there.error().message);
+  } else {
+    auto kept = copies_.keep(stream, ticket.number, box.bytes);
+    if (!kept) return be_unreliable(kept.error().message);
+    flight.kept = *kept;
+  }
+  std::byte* const bytes = heap_base_ + flight.kept;
+  if (rebuilding_ != nullptr && rebuilding_->was_done) {
+    from.heap = bytes - (heap_base_ + box.begin - from.heap);
+    return;
+  }
+  flight.keep_from = heap_base_ + box.begin;
+  flight.keep_at = bytes;
+  flight.keep_bytes = box.bytes;
+}
+
+// ---- the worker after -----------------------------------------------------------------------------------------------------
+
+void Executor::recover(JournalCopy& copy) {
+  if (!log_) log_.emplace(copy, config_.rings->completion.head.load(std::memory_order_acquire));
+  std::erase_if(copy.records, [&](const Record& record) { return record.sequence > copy.point; });
+}
+
+/// The first command that is found in the ring: its worker may have died between the reply and giving its space back.
+bool Executor::is_known_to_client(const protocol::Frame& frame) {
+  if (!log_) return false;
+  const bool known = frame.header.call != 0 && log_->is_told(frame.header.call);
+  log_.reset();
+  return known;
+}
+
+void Executor::replay() {
+  for (uint64_t sequence : log_->annulled()) journal_.annul(sequence);
+  output_.skip(log_->printed());
+  for (const Record& record : log_->records()) {
+    // What ran one after the other may all be under way at once now.
+    while (teller_.in_flight() >= kMaxInFlight / 2 && broken_ == nullptr && !commands_.closed()) go_round();
+    if (broken_ != nullptr || commands_.closed()) return;
+    again(record);
+  }
+}
+
+/// Objects that had gone by then may still be used here. False: nothing will end by itself.
+bool Executor::await_some_end() {
+  std::vector<OpenCommand> commands = open_commands();
+  if (all_are_held_up(commands) || broken_ != nullptr || commands_.closed()) return false;
+  go_round();
+  return true;
+}
+
+/// One turn of what else the dispatcher does.
+void Executor::go_round() {
+  feed();
+  settle_batch();
+  if (!take_interrupt()) std::this_thread::sleep_for(kLook);
+  deleter_.clear();
+}
+
+void Executor::again(const Record& record) {
+  if (record.kind == RecordKind::kCommand) {
+    PendingCommand command;
+    if (!protocol::decode(record.payload, command)) return break_session("a logged command is malformed");
+    return again(record, command);
+  }
+  Result<void> made = remake(record);
+  while (!made && await_some_end()) made = remake(record);
+  if (!made) {
+    std::fprintf(stderr, "amalgam-worker: %s\n", made.error().text().c_str());
+    return break_session("an object that was logged cannot be made again");
+  }
+  if (record.kind == RecordKind::kMade) journal_.lives(record.id);
+}
+
+void Executor::again(const Record& record, const PendingCommand& command) {
+  auto as = [&](auto message, auto act) {
+    protocol::decode(command.frame, message) ? act(message) : break_session("a logged command is malformed");
+  };
+  const bool is_told = log_->is_told(record.call);
+  switch (static_cast<CommandType>(command.type)) {
+    case CommandType::kNotify: return as(protocol::Notify{}, [&](auto& m) { notify(m); });
+    case CommandType::kRelease: return as(protocol::Release{}, [&](auto& m) { (void)execute(m); });
+    case CommandType::kSignalEvent: return as(protocol::SignalEvent{}, [&](auto& m) { (void)execute(m); });
+    case CommandType::kWatchEvent: return as(protocol::WatchEvent{}, [&](auto& m) { (void)execute(m); });
+    // One that the client knows of is in the journal, if it has changed anything.
+    case CommandType::kBuildModule:
+      return as(protocol::BuildModule{}, [&](auto& m) { is_told ? void() : build(m, record.call); });
+    case CommandType::kCompileModule:
+      return as(protocol::CompileModule{}, [&](auto& m) { is_told ? void() : compile(m, record.call); });
+    case CommandType::kLinkModule:
+      return as(protocol::LinkModule{}, [&](auto& m) { is_told ? void() : link(m, record.call); });
+    default: break;
+  }
+  const Result<void> verdict = again(command);
+  if (record.call != 0 && !is_told) reply(record.call, verdict);
+}
+
+Result<void> Executor::again(PendingCommand command) {
+  protocol::Enqueue head;
+  if (!protocol::decode(command.frame, head)) {
+    break_session("a logged command is malformed");
+    return {};
+  }
+  const DoneCommand* done = log_->done(head.stream, command.number);
+  if (done != nullptr && (done->was_refused || gives_to_heap(command))) {
+    settle_again(head, *done);
+    if (done->was_refused) return fail(Code::kDriver, "the command was refused", done->status);
+    return {};
+  }
+  command.gate_is_told = log_->is_gate_told(head.event);
+  return enqueue_again(command, true, done != nullptr);
+}
+
+/// It has been: its number and its event are what is left of it.
+void Executor::settle_again(const protocol::Enqueue& head, const DoneCommand& done) {
+  auto* stream = table_.find<StreamObject>(head.stream);
+  if (stream == nullptr) return break_session("a logged command is of no queue");
+  {
+    std::lock_guard lock(stream->mutex);
+    if (stream->progress.start() != done.number) return break_session("the log's numbers are no order");
+  }
+  const south::Outcome outcome{done.status, done.times};
+  if (head.event != 0) {
+    auto event = make_object<EventObject>(deleter_);
+    event->context = stream->context;
+    event->is_settled = !done.was_refused;
+    if (!done.was_refused) event->event = std::make_shared<SettledEvent>(outcome);
+    if (!table_.insert(head.event, std::move(event))) return break_session("a logged event's name is taken");
+  }
+  teller_.refused(*stream, done.number, head.event, outcome);
+  outbox_.wake();
+}
+
+}  // namespace amalgam::core
