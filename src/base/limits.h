@@ -93,6 +93,16 @@ inline constexpr uint64_t kMetricsConnections = 64;      ///< HTTP connections f
 inline constexpr uint64_t kMetricsRequestBytes = 4'096;  ///< one HTTP request
 inline constexpr uint64_t kMetricsDeadlineMs = 2'000;    ///< from a connection's beginning to its end
 
+// What happened, and what it says of devices.
+inline constexpr uint64_t kEventCount = 2'048;             ///< events that are kept
+inline constexpr uint64_t kEventTextBytes = 240;           ///< bytes of one event's text
+inline constexpr uint64_t kEventFileBytes = 2 * kMiB;      ///< the file that they are kept in
+inline constexpr uint64_t kEventTellMs = 100;              ///< how often those who follow them are told
+inline constexpr uint64_t kFaultsPerUser = 3;              ///< faults on a device from which on a user speaks against it
+inline constexpr uint64_t kFaultUsers = 2;                 ///< users who must speak against a device before it is cordoned
+inline constexpr uint64_t kFaultHalfLifeMs = 30 * 60'000;  ///< a fault counts half after so long
+inline constexpr uint64_t kFaultWitnesses = 256;           ///< users whose faults on one device are remembered
+
 // The scheduler of a device.
 inline constexpr uint64_t kQuantumMs = 10;          ///< time that a device runs one slice's work while others wait
 inline constexpr uint64_t kLongestQuantumMs = 25;   ///< a longer one cannot keep a share in every second

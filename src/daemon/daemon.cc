@@ -72,6 +72,7 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   auto loop = EventLoop::create();
   if (!loop) return std::unexpected(std::move(loop.error()));
   loop_ = std::move(*loop);
+  service_ = std::make_unique<ServiceManager>(*loop_);
   rereader_ = std::make_unique<Rereader>(
       *loop_, [reload = again_.reload] { return read_files(reload); }, [this](auto files) { on_reread(std::move(files)); });
   bool damaged = false;
@@ -81,7 +82,8 @@ Result<void> Daemon::prepare(uint64_t open_files) {
   if (damaged) log_.error("the state file was damaged and is set aside; sessions of an earlier daemon are not known");
   auto next = store_->next_id();
   if (next) next_id_ = *next;
-  common_.emplace(Common{*loop_, log_, config_, ledger_, devices_, *store_});
+  events_ = std::make_unique<EventLog>(log_, event_file(config_.state_dir, config_.socket));
+  common_.emplace(Common{*loop_, log_, config_, ledger_, devices_, *store_, *events_});
   if (auto prepared = prepare_parts(std::move(cgroup), open_files); !prepared) return prepared;
   AMALGAM_TRY(watch_signals(), "start");
   AMALGAM_TRY(watch_guardian(), "start");
@@ -114,27 +116,44 @@ Result<void> Daemon::prepare_parts(Cgroup cgroup, uint64_t open_files) {
   discovery_ = std::make_unique<Discovery>(*loop_, log_, *launcher_);
   slices_ = std::make_unique<SliceRegistry>(*common_, classes_, next_id_);
   sessions_ = std::make_unique<SessionRegistry>(*common_, *slices_, *pool_, *guardian_, next_id_);
+  keeper_ =
+      std::make_unique<DeviceKeeper>(*common_, [this](const std::string& device) { return collector_->is_used(device); });
   mover_ = std::make_unique<Mover>(*common_, *slices_, *sessions_, *pool_);
-  Arbitration::Options options{config_.policy, {}, config_.freeze, config_.split, static_cast<uint32_t>(config_.piece_us)};
-  options.hints.quantum_ns = config_.quantum_ms * 1'000'000;
-  auto arbitration = Arbitration::start(options, *guardian_, log_, [this](uint64_t session) {
-    loop_->post([this, session] { end_session(session, "it runs although it is stopped"); });
-  });
-  if (!arbitration) return std::unexpected(std::move(arbitration.error()));
-  arbitration_ = std::move(*arbitration);
-  census_ = std::make_unique<ChildCensus>(ChildCensus::Listener{
-      .found = [this](uint64_t session, uint64_t children,
-                      uint64_t ran_ns) { arbitration_->note_children(session, children, ran_ns); },
-      .too_many = [this](uint64_t session) { end_session(session, "it has more than `children` helpers"); }});
+  drainer_ = std::make_unique<Drainer>(*common_, *slices_, *sessions_, *mover_, *keeper_);
+  if (auto started = start_arbitration(); !started) return started;
+  census_ = std::make_unique<ChildCensus>(
+      ChildCensus::Listener{.found = [this](uint64_t session, uint64_t children,
+                                            uint64_t ran_ns) { arbitration_->note_children(session, children, ran_ns); },
+                            .too_many =
+                                [this](uint64_t session) {
+                                  end_session(session, "it has more than `children` helpers", protocol::EventKind::kEnded);
+                                }});
   reservations_ = std::make_unique<Reservations>(*common_, *sessions_);
   audit_ = std::make_unique<MemoryAudit>(*common_, *slices_, *sessions_);
   watch_ = std::make_unique<WorkerWatch>(*loop_, *sessions_, [this](SessionRecord& session, const auto* members) {
     audit_->look(session, members);
     if (members != nullptr) census_->count(session.id, session.worker.process.pid, *members);
   });
-  collector_ = std::make_unique<Collector>(*common_, *slices_, *sessions_, *reservations_, *audit_, *arbitration_,
+  collector_ = std::make_unique<Collector>(*common_, *slices_, *sessions_, *reservations_, *audit_, *keeper_, *arbitration_,
                                            launcher_->confinement());
   explainer_ = std::make_unique<Explainer>(*slices_, *sessions_, *arbitration_);
+  return {};
+}
+
+Result<void> Daemon::start_arbitration() {
+  Arbitration::Options options{config_.policy, {}, config_.freeze, config_.split, static_cast<uint32_t>(config_.piece_us)};
+  options.hints.quantum_ns = config_.quantum_ms * 1'000'000;
+  auto arbitration = Arbitration::start(
+      options, *guardian_, log_,
+      [this](uint64_t session) {
+        loop_->post(
+            [this, session] { end_session(session, "it runs although it is stopped", protocol::EventKind::kEscaped); });
+      },
+      [this](const std::string& device, core::SliceId slice) {
+        loop_->post([this, device, slice] { on_hung(device, slice); });
+      });
+  if (!arbitration) return std::unexpected(std::move(arbitration.error()));
+  arbitration_ = std::move(*arbitration);
   return {};
 }
 
@@ -144,7 +163,11 @@ Result<void> Daemon::listen() {
   if (!server) return std::unexpected(std::move(server.error()));
   server_ = std::move(*server);
   requests_ = std::make_unique<Requests>(
-      Requests::Parts{*common_, *server_, *slices_, *sessions_, *mover_, *collector_, *explainer_});
+      Requests::Parts{*common_, *server_, *slices_, *sessions_, *mover_, *drainer_, *keeper_, *collector_, *explainer_});
+  events_->on_added = [this] {
+    if (requests_ != nullptr) requests_->changed();
+  };
+  drainer_->on_changed = [this] { requests_->changed(); };
   if (config_.metrics.empty()) return {};
   auto metrics = MetricsServer::start(*loop_, config_.metrics, [this] { return collector_->metrics(); });
   if (!metrics) return std::unexpected(std::move(metrics.error()));
@@ -185,6 +208,7 @@ void Daemon::join_sessions() {
   sessions_->listener.live = [this](SessionRecord& session) {
     audit_->begin(session);
     watch_->begin(session.id);
+    keeper_->well(outline_of(session), Suspicion::kOpened);
     return govern(session);
   };
   sessions_->listener.leaving = [this](const SessionRecord& session) { arbitration_->release(session.id); };
@@ -203,8 +227,10 @@ void Daemon::join_sessions() {
     arbitration_->remove(session.id);
     audit_->forget(session.id);
     collector_->session_ended(session);
+    note_end(session, *common_, *keeper_);
     reservations_->session_ended(session.id);
     loop_->later([this] {
+      keeper_->look_for_empty();
       check_ended();
       check_idle();
     });
@@ -212,8 +238,16 @@ void Daemon::join_sessions() {
   sessions_->listener.returned = [this] { loop_->later([this] { check_ready(); }); };
 }
 
-void Daemon::end_session(uint64_t id, const char* why) {
-  if (SessionRecord* session = sessions_->find(id)) sessions_->kill(*session, why);
+void Daemon::end_session(uint64_t id, const char* why, protocol::EventKind kind) {
+  if (SessionRecord* session = sessions_->find(id)) sessions_->kill(*session, why, kind);
+}
+
+void Daemon::on_hung(const std::string& device, uint64_t slice) {
+  const Slice* of = slices_->find(slice);
+  if (of == nullptr) return;
+  const std::string what = "slice \"" + of->name + "\" was asked to leave the device and does not";
+  events_->add({.kind = protocol::EventKind::kHung, .uid = of->owner, .slice = slice, .device = device, .text = what});
+  keeper_->fault({.slice = slice, .uid = of->owner, .devices = {device}}, what);
 }
 
 Result<void> Daemon::watch_guardian() {
@@ -260,7 +294,10 @@ Result<void> Daemon::govern(const SessionRecord& session) {
 void Daemon::run() {
   log_.info("amalgamd {} (pid {}) at {}, state in {}", AMALGAM_VERSION, ::getpid(), config_.socket.string(),
             config_.state_dir.string());
+  events_->add(
+      {.kind = protocol::EventKind::kStarted, .text = "amalgamd " AMALGAM_VERSION ", pid " + std::to_string(::getpid())});
   probe();
+  service_->ready();
   loop_->run();
 }
 
@@ -271,6 +308,7 @@ Result<void> Daemon::recover(std::vector<Guardian::Kept> kept) {
   auto devices = store_->devices();
   auto slices = store_->slices();
   auto sessions = store_->sessions();
+  if (auto restored = keeper_->restore(); !restored) log_.error("{}", restored.error().text());
   if (!pools || !devices || !slices || !sessions) return fail(Code::kInternal, "the state file cannot be read");
   for (const PoolRow& pool : *pools) ledger_.set_pool(pool.name, pool.capacity);
   if (!sessions->empty() || !slices->empty()) devices_.remember(std::move(*devices));
@@ -334,11 +372,12 @@ void Daemon::on_found(std::vector<model::Device> devices) {
     device.residency = model::Residency::kStaged;
     device.svm_on_heap = false;
   }
+  const std::vector<model::Device> before = devices_.all();
   devices_.update(std::move(devices));
+  keeper_->found(before);
   std::map<std::string, uint64_t> pools;
   for (const model::Device& device : devices_.all())
-    if (device.health == model::Health::kHealthy)
-      pools[device.memory_pool] = std::max(pools[device.memory_pool], device.memory_bytes);
+    if (model::is_well(device.health)) pools[device.memory_pool] = std::max(pools[device.memory_pool], device.memory_bytes);
   // However little of the machine's memory a driver shows, it is all there; however much, there is no more.
   if (pools.contains(kHostPool)) pools[kHostPool] = host_bytes();
   for (const auto& [name, bytes] : pools) ledger_.set_pool(name, bytes);
@@ -431,6 +470,7 @@ void Daemon::take_over(const Config& fresh) {
 void Daemon::end(bool keep_sessions, const char* why) {
   if (ending_) return;
   ending_ = true;
+  service_->stopping();
   keep_sessions_ = keep_sessions;
   log_.info("ending: {}; {} sessions {}", why, sessions_->all().size(), keep_sessions ? "go on without us" : "are ended");
   requests_->set_ending();

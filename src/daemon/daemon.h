@@ -19,9 +19,12 @@
 #include "daemon/host/closer.h"
 #include "daemon/host/guardian.h"
 #include "daemon/host/logger.h"
+#include "daemon/host/service_manager.h"
 #include "daemon/requests.h"
+#include "daemon/sessions/drainer.h"
 #include "daemon/sessions/memory_audit.h"
 #include "daemon/sessions/mover.h"
+#include "daemon/sessions/session_events.h"
 #include "daemon/sessions/worker_watch.h"
 #include "daemon/turns/arbitration.h"
 #include "daemon/turns/child_census.h"
@@ -57,7 +60,9 @@ class Daemon {
   void join_parts();
   void join_sessions();
   Result<void> govern(const SessionRecord& session);
-  void end_session(uint64_t id, const char* why);
+  Result<void> start_arbitration();
+  void end_session(uint64_t id, const char* why, protocol::EventKind kind);
+  void on_hung(const std::string& device, uint64_t slice);
   Result<void> watch_guardian();
   void on_guardian_gone();
   void replace_guardian();
@@ -84,7 +89,9 @@ class Daemon {
   std::unique_ptr<EventLoop> loop_;
   Closer closer_;
   std::unique_ptr<Rereader> rereader_;
+  std::unique_ptr<ServiceManager> service_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<EventLog> events_;
   core::Ledger ledger_;
   DeviceTable devices_;
   Classes classes_;
@@ -96,7 +103,9 @@ class Daemon {
   std::unique_ptr<Discovery> discovery_;
   std::unique_ptr<SliceRegistry> slices_;
   std::unique_ptr<SessionRegistry> sessions_;
+  std::unique_ptr<DeviceKeeper> keeper_;
   std::unique_ptr<Mover> mover_;
+  std::unique_ptr<Drainer> drainer_;
   std::unique_ptr<Arbitration> arbitration_;  ///< goes before the sessions, whose pages it writes
   std::unique_ptr<ChildCensus> census_;
   std::unique_ptr<Reservations> reservations_;

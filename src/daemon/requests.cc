@@ -19,11 +19,25 @@ bool must_wait(ControlType type) {
     case ControlType::kCreateSlice:
     case ControlType::kSetSlice:
     case ControlType::kMoveSession:
+    case ControlType::kDrainDevice:
+    case ControlType::kUndrainDevice:
+    case ControlType::kWatchDrain:
     case ControlType::kListSessions:
     case ControlType::kExplain:
     case ControlType::kGetMetrics: return true;
     default: return false;
   }
+}
+
+/// Of what only operators may: which device it is about.
+template <typename M>
+Result<M> from_operator(const Server::Connection& connection, const protocol::Packet& packet) {
+  auto request = packet.as<M>();
+  if (request && request->version != protocol::kControlVersion)
+    return fail(Code::kProtocol, "another control version; restart amalgamd");
+  if (request && !is_privileged(connection.peer.uid))
+    return fail(Code::kPermissionDenied, "only root and the daemon's own user may take a device out of use or give it back");
+  return request;
 }
 
 bool opens(ControlType type) { return type == ControlType::kOpenSession || type == ControlType::kCreateSlice; }
@@ -40,6 +54,7 @@ void Requests::set_ready() {
 }
 
 void Requests::connection_closed(uint64_t connection) {
+  waiters_.connection_closed(connection);
   std::erase_if(parked_, [connection](const Parked& request) { return request.connection == connection; });
 }
 
@@ -56,6 +71,10 @@ void Requests::handle(Server::Connection& connection, protocol::Packet packet) {
     case ControlType::kCreateSlice: return create_slice(connection, packet);
     case ControlType::kSetSlice: return set_slice(connection, packet);
     case ControlType::kMoveSession: return move_session(connection, packet);
+    case ControlType::kListEvents: return list_events(connection, packet);
+    case ControlType::kDrainDevice: return drain_device(connection, packet);
+    case ControlType::kUndrainDevice: return undrain_device(connection, packet);
+    case ControlType::kWatchDrain: return watch_drain(connection, packet);
     case ControlType::kListSessions: return list_sessions(connection, packet);
     case ControlType::kExplain: return explain(connection, packet);
     case ControlType::kGetStatus: return parts_.server.answer(id, parts_.collector.status(metrics_address));
@@ -146,6 +165,52 @@ void Requests::explain(Server::Connection& connection, const protocol::Packet& p
   auto request = packet.as<protocol::Explain>();
   if (!request) return parts_.server.refuse(connection.id, request.error());
   parts_.server.answer_result(connection.id, parts_.explainer.explain(*request, connection.peer.uid));
+}
+
+void Requests::list_events(Server::Connection& connection, const protocol::Packet& packet) {
+  const uint64_t id = connection.id;
+  auto request = packet.as<protocol::ListEvents>();
+  if (!request) return parts_.server.refuse(id, request.error());
+  if (request->version != protocol::kControlVersion)
+    return parts_.server.refuse(id, Error(Code::kProtocol, "another control version; restart amalgamd"));
+  waiters_.ask(id, [this, id, wait = request->wait, after = request->after, asker = connection.peer.uid]() mutable {
+    const protocol::EventList page = parts_.collector.event_page(after, asker);
+    after = page.last;  // what he may not know of is not looked at again
+    if (wait && page.entries.empty()) return false;
+    parts_.server.answer(id, page);
+    return true;
+  });
+}
+
+void Requests::drain_device(Server::Connection& connection, const protocol::Packet& packet) {
+  auto request = from_operator<protocol::DrainDevice>(connection, packet);
+  if (!request) return parts_.server.refuse(connection.id, request.error());
+  auto started = parts_.drainer.start(connection.peer.uid, *request);
+  if (!started) return parts_.server.refuse(connection.id, started.error());
+  auto report = parts_.drainer.report(request->device, 0);
+  if (!report || !*report) return parts_.server.refuse(connection.id, Error(Code::kInternal, "there is no drain"));
+  parts_.server.answer(connection.id, **report);
+}
+
+void Requests::undrain_device(Server::Connection& connection, const protocol::Packet& packet) {
+  auto request = from_operator<protocol::UndrainDevice>(connection, packet);
+  if (!request) return parts_.server.refuse(connection.id, request.error());
+  parts_.drainer.stop(request->device);
+  auto done = parts_.keeper.undrain(request->device, connection.peer.uid);
+  if (!done) return parts_.server.refuse(connection.id, done.error());
+  parts_.server.answer(connection.id, protocol::Done{});
+}
+
+void Requests::watch_drain(Server::Connection& connection, const protocol::Packet& packet) {
+  const uint64_t id = connection.id;
+  auto request = from_operator<protocol::WatchDrain>(connection, packet);
+  if (!request) return parts_.server.refuse(id, request.error());
+  waiters_.ask(id, [this, id, device = request->device, seen = request->seen] {
+    auto report = parts_.drainer.report(device, seen);
+    if (report && !*report) return false;
+    report ? parts_.server.answer(id, **report) : parts_.server.refuse(id, report.error());
+    return true;
+  });
 }
 
 void Requests::shut_down(Server::Connection& connection) {

@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "daemon/host/server.h"
+#include "daemon/sessions/drainer.h"
 #include "daemon/sessions/mover.h"
 #include "daemon/watch/collector.h"
 #include "daemon/watch/explainer.h"
+#include "daemon/watch/waiters.h"
 
 namespace amalgam::daemon {
 
@@ -26,10 +28,12 @@ class Requests {
     SliceRegistry& slices;
     SessionRegistry& sessions;
     Mover& mover;
+    Drainer& drainer;
+    DeviceKeeper& keeper;
     Collector& collector;
     const Explainer& explainer;
   };
-  explicit Requests(Parts parts) : parts_(parts) {}
+  explicit Requests(Parts parts) : parts_(parts), waiters_(parts.common.loop) {}
 
   void handle(Server::Connection& connection, protocol::Packet packet);
   /// What waits for the probes waits no more if nobody wants to know.
@@ -39,6 +43,8 @@ class Requests {
   bool ready() const { return ready_; }
   /// From now on nothing new is opened.
   void set_ending() { ending_ = true; }
+  /// Something that is waited for may have happened.
+  void changed() { waiters_.changed(); }
 
   std::function<void()> on_shutdown;
   std::string metrics_address;
@@ -55,9 +61,14 @@ class Requests {
   void move_session(Server::Connection& connection, const protocol::Packet& packet);
   void explain(Server::Connection& connection, const protocol::Packet& packet);
   void list_sessions(Server::Connection& connection, const protocol::Packet& packet);
+  void list_events(Server::Connection& connection, const protocol::Packet& packet);
+  void drain_device(Server::Connection& connection, const protocol::Packet& packet);
+  void undrain_device(Server::Connection& connection, const protocol::Packet& packet);
+  void watch_drain(Server::Connection& connection, const protocol::Packet& packet);
   void shut_down(Server::Connection& connection);
 
   Parts parts_;
+  Waiters waiters_;
   bool ready_ = false, ending_ = false;
   std::vector<Parked> parked_;  ///< at most one of each connection
 };

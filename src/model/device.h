@@ -7,12 +7,34 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace amalgam::model {
 
 enum class DeviceKind : uint8_t { kCpu = 0, kGpu = 1, kNpu = 2, kOther = 3 };
-enum class Health : uint8_t { kHealthy = 0, kSick = 1, kLost = 2 };
+enum class Health : uint8_t {
+  kHealthy = 0,
+  kSick = 1,      ///< its driver hung, crashed or refused
+  kLost = 2,      ///< its driver shows it no more
+  kCordoned = 3,  ///< it works as far as its driver says; the daemon lets nothing new open there
+  kDrained = 4,   ///< the same, as an operator wants it
+  kDraining = 5,  ///< and sessions are there still
+};
+
+constexpr std::string_view health_name(Health health) {
+  switch (health) {
+    case Health::kHealthy: return "healthy";
+    case Health::kSick: return "sick";
+    case Health::kLost: return "lost";
+    case Health::kCordoned: return "cordoned";
+    case Health::kDrained: return "drained";
+    case Health::kDraining: return "draining";
+  }
+  return "unknown";
+}
+/// Whether its driver answers, so that what runs there goes on.
+constexpr bool is_well(Health health) { return health != Health::kSick && health != Health::kLost; }
 
 /// Which program interface a property belongs to.
 enum class Interface : uint8_t { kOpenCl = 1, kOpenClPlatform = 2, kCuda = 3 };
@@ -41,7 +63,7 @@ struct Device {
   std::string vendor;
   std::string driver;       ///< platform name and driver version
   std::string library;      ///< what the backend opens to reach it, e.g. the ICD's shared library
-  std::string health_text;  ///< why it is sick; empty if healthy
+  std::string health_text;  ///< why it is not healthy; empty if it is
   std::string memory_pool;  ///< devices with the same name here share the same bytes ("host" for CPUs)
   DeviceKind kind = DeviceKind::kOther;
   Health health = Health::kHealthy;

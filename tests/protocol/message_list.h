@@ -7,6 +7,8 @@
 #include <cstddef>
 
 #include "protocol/control/control.h"
+#include "protocol/control/drain.h"
+#include "protocol/control/events.h"
 #include "protocol/control/explain.h"
 #include "protocol/control/keep.h"
 #include "protocol/control/move.h"
@@ -46,7 +48,7 @@ using ControlMessages =
                 SessionList, GetStatus, StatusReport, Shutdown, GetMetrics, MetricsText, WorkerHello, Adopt, SessionReady,
                 Reserve, Granted, Return, Reclaim, BindThreads, SetSlice, Explain, Explanation, Confine, Rejoin, Held, Keep,
                 Forget, MoveSession, SessionMoved, HandOver, HandedOver, TakeOver, TookOver, Serve, Stay, ClientGone,
-                KeepServing>;
+                KeepServing, ListEvents, EventList, DrainDevice, UndrainDevice, WatchDrain, DrainReport>;
 
 template <typename... A, typename... B, typename... C>
 MessageList<A..., B..., C...> join(MessageList<A...>, MessageList<B...>, MessageList<C...>);

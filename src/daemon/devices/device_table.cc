@@ -20,10 +20,7 @@ auto order_of(const Device& device) {
                     device.device_index);
 }
 
-bool same_device(const Device& a, const Device& b) {
-  return a.backend == b.backend && a.library == b.library && a.driver_index == b.driver_index &&
-         a.device_index == b.device_index;
-}
+bool same_device(const Device& a, const Device& b) { return DeviceTable::location_of(a) == DeviceTable::location_of(b); }
 
 uint32_t ordinal_of(const Device& device) {
   size_t colon = device.id.rfind(':');
@@ -54,6 +51,41 @@ void DeviceTable::update(std::vector<Device> found) {
     if (device.memory_pool.empty()) device.memory_pool = device.id;
     devices_.push_back(std::move(device));
   }
+  for (Device& device : devices_) show(device);
+}
+
+DeviceTable::Location DeviceTable::location_of(const Device& device) {
+  return {device.backend, device.library, device.driver_index, device.device_index};
+}
+
+/// What a driver says goes before what anybody has decided about the device.
+void DeviceTable::show(Device& device) const {
+  if (!model::is_well(device.health)) return;
+  const auto found = withheld_.find(location_of(device));
+  device.health = found == withheld_.end() ? Health::kHealthy : found->second.as;
+  device.health_text = found == withheld_.end() ? "" : found->second.why;
+}
+
+void DeviceTable::withhold(const Location& location, Health as, const std::string& why) {
+  withheld_[location] = {as, why};
+  for (Device& device : devices_) show(device);
+}
+
+void DeviceTable::give_back(const Location& location) {
+  withheld_.erase(location);
+  for (Device& device : devices_) show(device);
+}
+
+Health DeviceTable::withheld(const Device& device) const {
+  const auto found = withheld_.find(location_of(device));
+  return found == withheld_.end() ? Health::kHealthy : found->second.as;
+}
+
+std::string why_not_used(const Device& device) {
+  std::string text = "device " + device.id + " cannot be used: it is " + std::string(model::health_name(device.health));
+  if (!device.health_text.empty()) text += ": " + device.health_text;
+  if (model::is_well(device.health)) text += "; amalgam undrain " + device.id;
+  return text;
 }
 
 const Device* DeviceTable::find(const std::string& id) const {
@@ -74,8 +106,7 @@ Result<std::vector<std::string>> DeviceTable::select(const std::vector<std::stri
     bool known = false;
     for (size_t i = 0; i < devices_.size(); ++i) {
       const Device& device = devices_[i];
-      if (device.id == selector && device.health != Health::kHealthy)
-        return fail(Code::kUnavailable, "device " + selector + " cannot be used: " + device.health_text);
+      if (device.id == selector && device.health != Health::kHealthy) return fail(Code::kUnavailable, why_not_used(device));
       if (device.id != selector && (device.backend != selector || device.health != Health::kHealthy)) continue;
       known = true;
       taken[i] = true;

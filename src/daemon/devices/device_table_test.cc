@@ -63,6 +63,37 @@ TEST(DeviceTableTest, Selectors) {
   EXPECT_EQ(table.select({"cuda:0"}).error().code, Code::kNotFound);
 }
 
+TEST(DeviceTableTest, WithheldDevicesAreThereAndNotGivenOut) {
+  DeviceTable table;
+  table.update({device("m", 0), device("z", 0)});
+  const auto location = DeviceTable::location_of(*table.find("opencl:1"));
+  table.withhold(location, Health::kDrained, "by an operator");
+  EXPECT_EQ(table.find("opencl:1")->health, Health::kDrained);
+  EXPECT_EQ(table.healthy(), std::vector<std::string>{"opencl:0"});
+  EXPECT_EQ(table.select({}).value(), std::vector<std::string>{"opencl:0"});
+  EXPECT_EQ(table.select({"opencl"}).value(), std::vector<std::string>{"opencl:0"});
+  EXPECT_EQ(table.select({"opencl:1"}).error().message,
+            "device opencl:1 cannot be used: it is drained: by an operator; amalgam undrain opencl:1");
+  table.give_back(location);
+  EXPECT_EQ(table.find("opencl:1")->health, Health::kHealthy);
+  EXPECT_EQ(table.find("opencl:1")->health_text, "");
+}
+
+TEST(DeviceTableTest, ItStaysWithheldWhateverItsDriverDoes) {
+  DeviceTable table;
+  const Device card = device("m", 0);
+  table.withhold(DeviceTable::location_of(card), Health::kCordoned, "why");
+  table.update({card});
+  EXPECT_EQ(table.find("opencl:0")->health, Health::kCordoned) << "as the daemon before has left it";
+  table.update({});
+  EXPECT_EQ(table.find("opencl:0")->health, Health::kLost);
+  EXPECT_EQ(table.withheld(*table.find("opencl:0")), Health::kCordoned);
+  table.update({device("m", 0, Health::kSick)});
+  EXPECT_EQ(table.find("opencl:0")->health, Health::kSick);
+  table.update({card});
+  EXPECT_EQ(table.find("opencl:0")->health, Health::kCordoned);
+}
+
 TEST(DeviceTableTest, DevicesWithoutAPoolHaveOneOfTheirOwn) {
   DeviceTable table;
   Device shared = device("m", 0), other = device("m", 1);

@@ -126,6 +126,10 @@ fs::path state_file(const fs::path& state_dir, const fs::path& socket) {
   return state_dir / ("state-" + daemon_name(socket) + ".sqlite");
 }
 
+fs::path event_file(const fs::path& state_dir, const fs::path& socket) {
+  return state_dir / ("events-" + daemon_name(socket));
+}
+
 fs::path guardian_socket(const fs::path& state_dir, const fs::path& socket) {
   return state_dir / ("guardian-" + daemon_name(socket));
 }

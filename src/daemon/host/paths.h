@@ -27,6 +27,8 @@ std::filesystem::path user_config_file();
 Result<std::filesystem::path> find_worker();
 /// The state file of the daemon at this socket.
 std::filesystem::path state_file(const std::filesystem::path& state_dir, const std::filesystem::path& socket);
+/// Where its events are kept.
+std::filesystem::path event_file(const std::filesystem::path& state_dir, const std::filesystem::path& socket);
 /// Where its guardian is found.
 std::filesystem::path guardian_socket(const std::filesystem::path& state_dir, const std::filesystem::path& socket);
 /// A name for what this daemon makes outside of its folders: the same for the next daemon at this socket, and only for it.

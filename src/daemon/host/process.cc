@@ -236,13 +236,14 @@ std::map<pid_t, pid_t> threads_of(pid_t pid) {
   return found;
 }
 
-std::string reap(const Process& process) {
+std::string reap(const Process& process, int* number) {
   // A zombie leader still holds its group's number, so this cannot hit anybody else.
   signal_group(process, SIGKILL);
   siginfo_t info{};
   if (::waitid(P_PIDFD, static_cast<id_t>(process.pidfd.get()), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
     return {};
   if (info.si_code == CLD_EXITED) return "exit status " + std::to_string(info.si_status);
+  if (number != nullptr) *number = info.si_status;
   return "signal " + std::to_string(info.si_status) + " (" + ::strsignal(info.si_status) + ")";
 }
 

@@ -68,7 +68,8 @@ clockid_t process_clock(pid_t pid);
 std::map<pid_t, pid_t> threads_of(pid_t pid);
 /// After its pidfd became readable: kills what is left of the group, reaps the child. Says how it ended: "exit status 1",
 /// "signal 11 (Segmentation fault)"; empty if it was not our child.
-std::string reap(const Process& process);
+/// `number`: the signal.
+std::string reap(const Process& process, int* number = nullptr);
 
 /// The process at the other end of a Unix socket.
 Result<Process> peer_process(int socket, pid_t pid);

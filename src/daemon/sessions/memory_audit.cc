@@ -62,7 +62,8 @@ void MemoryAudit::set_quota(const Slice& slice) {
 
 void MemoryAudit::worker_gone(SessionRecord& session) const {
   if (!accounts_.contains(session.id) || !session.worker.group.ran_out()) return;
-  session.blame("its worker held all the memory that its cgroup may (memory.max), and the kernel ended it");
+  session.blame("its worker held all the memory that its cgroup may (memory.max), and the kernel ended it",
+                protocol::EventKind::kOverMemory);
 }
 
 void MemoryAudit::forget(uint64_t session) {
@@ -123,7 +124,7 @@ void MemoryAudit::confirm(uint64_t id) {
   const std::string why = reason(*session, account, charged.error());
   if (session->ends.grants_page.get() != nullptr)
     session->ends.grants_page.get()->ending.store(model::Ending::kOverMemory, std::memory_order_release);
-  sessions_.kill(*session, why);
+  sessions_.kill(*session, why, protocol::EventKind::kOverMemory);
 }
 
 std::string MemoryAudit::reason(const SessionRecord& session, const Account& account, const Error& refusal) const {

@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "daemon/host/users.h"
+#include "daemon/sessions/session_events.h"
 
 namespace amalgam::daemon {
 namespace {
@@ -40,8 +41,7 @@ Result<Mover::Move> Mover::plan(uid_t asker, const protocol::MoveSession& reques
   if (moves(request.session)) return fail(Code::kLimit, "session " + number + " is being moved already");
   const model::Device* target = common_.devices.find(request.to);
   if (target == nullptr) return fail(Code::kNotFound, "there is no device " + request.to + "; see `amalgam devices`");
-  if (target->health != model::Health::kHealthy)
-    return fail(Code::kDeviceLost, "device " + request.to + " is sick; see `amalgam devices`");
+  if (target->health != model::Health::kHealthy) return fail(Code::kDeviceLost, why_not_used(*target));
   if (session->devices.size() != 1)
     return fail(Code::kUnsupported, "session " + number + " has " + std::to_string(session->devices.size()) +
                                         " devices; only one with a single device can be moved (amalgam run --device)");
@@ -188,6 +188,10 @@ Result<void> Mover::on_took_over(SessionRecord& session, Move& move, const proto
 
 /// From here on there is no way back.
 Result<void> Mover::commit(SessionRecord& session, Move& move) {
+  // An operator, or what happened to others, may have been faster.
+  const model::Device* target = common_.devices.find(move.told.to);
+  if (target == nullptr || target->health != model::Health::kHealthy)
+    return fail(Code::kDeviceLost, "device " + move.told.to + " cannot be used any more; see `amalgam devices`");
   if (auto changed = slices_.set_devices(session.slice, move.devices); !changed) return changed;
   unwatch(move.worker);
   common_.loop.cancel(std::exchange(move.timer, 0));
@@ -206,6 +210,9 @@ Result<void> Mover::commit(SessionRecord& session, Move& move) {
       "us, stood still for {} us",
       session.id, done.told.from, done.told.to, done.told.worker_pid, done.told.objects,
       format_bytes(done.told.copied_bytes), done.told.pending, done.told.prepare_us, done.told.pause_us);
+  common_.events.add(
+      event_of(session, protocol::EventKind::kMoved,
+               "from " + done.told.from + ", stood still for " + std::to_string(done.told.pause_us / 1000) + " ms"));
   done.answer(done.told);
   return {};
 }
@@ -223,6 +230,9 @@ void Mover::end(uint64_t session, Result<void> how) {
   if (has_to_stay && record->worker.channel) (void)record->worker.channel.send(protocol::Stay{}, 0);
   if (how) return move.answer(move.told);
   common_.log.warn("session {}: stays on {}: {}", session, move.told.from, how.error().text());
+  if (record != nullptr && !move.dry_run)
+    common_.events.add(
+        event_of(*record, protocol::EventKind::kMoveFailed, "not to " + move.told.to + ": " + how.error().message));
   Error error = std::move(how.error()).within("the session stays on " + move.told.from);
   // It is not the daemon that does not answer.
   if (error.code == Code::kTimeout) error.code = Code::kLimit;

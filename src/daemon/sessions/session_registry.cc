@@ -78,7 +78,9 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
   if (auto room = check_limits(client.uid); !room) return answer(std::unexpected(std::move(room.error())));
   auto slice = slices_.resolve(request.slice, client.uid);
   if (!slice) return answer(std::unexpected(std::move(slice.error())));
-  const uint64_t largest = largest_pool((*slice)->devices);
+  auto devices = slices_.usable_devices(**slice);
+  if (!devices) return answer(std::unexpected(std::move(devices.error())));
+  const uint64_t largest = largest_pool(*devices);
   Opening opening;
   const uint64_t quota = (*slice)->quota;
   const uint64_t most = quota == 0 ? largest : std::min(quota, largest);
@@ -99,7 +101,7 @@ void SessionRegistry::open(Client client, const protocol::OpenSession& request, 
   session->uid = client.uid;
   session->program = presentable(request.program, kMaxProgramName);
   session->client = std::move(client.process);
-  session->devices = (*slice)->devices;
+  session->devices = std::move(*devices);
   session->opened_unix_ms = unix_ms();
   session->ends = std::move(*memory);
   session->heap_bytes = *heap_bytes;
@@ -142,7 +144,7 @@ void SessionRegistry::adopt(uint64_t id, Result<Worker> worker) {
     openings_.at(id).timer = 0;
     refuse(id, Error(Code::kTimeout,
                      "the worker has not opened the devices in " + std::to_string(kWorkerStartTimeoutMs) + " ms"));
-    kill(*find(id), "too slow to open its devices");
+    kill(*find(id), "too slow to open its devices", protocol::EventKind::kOpenFailed);
   });
 }
 
@@ -188,7 +190,7 @@ void SessionRegistry::on_ready(SessionRecord& session, const protocol::Packet& p
   if (!ready) return kill(session, "it broke the protocol");
   if (ready->code != Code::kOk) {
     refuse(session.id, Error(ready->code, ready->message));
-    return kill(session, "it could not open its devices: " + ready->message);
+    return kill(session, "it could not open its devices: " + ready->message, protocol::EventKind::kOpenFailed);
   }
   session.state = SessionRecord::State::kLive;
   auto grants = session.ends.readable_grants();
@@ -312,8 +314,8 @@ void SessionRegistry::on_client_end(uint64_t id) {
   });
 }
 
-void SessionRegistry::kill(SessionRecord& session, const std::string& why) {
-  session.blame(why);
+void SessionRegistry::kill(SessionRecord& session, const std::string& why, protocol::EventKind kind) {
+  session.blame(why, kind);
   common_.log.warn("session {}: worker {} is killed: {}", session.id, session.worker.process.pid, why);
   if (session.worker.process.pid != 0) return put_an_end(session.worker);
   refuse(session.id, Error(Code::kUnavailable, why));
@@ -335,12 +337,12 @@ void SessionRegistry::on_worker_end(uint64_t id) {
     if (fd >= 0) common_.loop.unwatch(fd);
   Worker worker = std::move(session.worker);
   session.worker.process.pid = worker.process.pid;
-  std::string how = reap(worker.process);
+  std::string how = reap(worker.process, &session.end_signal);
   (void)worker.group.remove();
   // Of a worker that an earlier daemon has started nobody hears how it ended.
   const bool client_lives = session.client.start_time != 0 && start_time_of(session.client.pid) == session.client.start_time;
-  if (!how.empty() && how != kOrderly) session.blame("its worker ended: " + how);
-  if (how.empty() && client_lives) session.blame("its worker ended");
+  if (!how.empty() && how != kOrderly) session.blame("its worker ended: " + how, protocol::EventKind::kWorkerLost);
+  if (how.empty() && client_lives) session.blame("its worker ended", protocol::EventKind::kWorkerLost);
   common_.log.info("session {}: {} ended{}", id, session.program,
                    how.empty() || session.client_gone ? "" : ": worker " + how);
   refuse(id, Error(Code::kDeviceLost, "the worker ended while it opened its devices: " + how));
@@ -374,12 +376,13 @@ Result<void> SessionRegistry::save(const SessionRecord& session) const {
   row.client_start = session.client.start_time;
   row.granted = session.stored_granted;
   row.opened_unix_ms = session.opened_unix_ms;
+  row.devices = session.devices;
   return common_.store.put(row);
 }
 
 void SessionRegistry::end_all(uint64_t ask_ms, uint64_t kill_ms) {
   for (auto& [id, session] : sessions_) {
-    session->blame("the daemon was ended");
+    session->blame("the daemon was ended", protocol::EventKind::kNone);
     listener.leaving(*session);
     if (session->worker.channel) (void)session->worker.channel.send(protocol::Shutdown{}, 0);
   }
@@ -427,7 +430,7 @@ Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& lau
   session->program = row.program;
   session->worker.process = std::move(*process);
   session->worker.group = launcher.find_group(known);
-  session->devices = slice->devices;
+  session->devices = row.devices.empty() ? slice->devices : row.devices;
   session->opened_unix_ms = row.opened_unix_ms;
   session->stored_granted = row.granted;
   session->client.pid = row.client_pid;

@@ -29,6 +29,7 @@
 #include "daemon/sessions/worker_pool.h"
 #include "daemon/slices/slice_registry.h"
 #include "daemon/state/common.h"
+#include "protocol/control/events.h"
 
 namespace amalgam::daemon {
 
@@ -52,10 +53,14 @@ struct SessionRecord {
   uint64_t heap_bytes = 0;                 ///< of address space
   uint64_t staging_bytes = kStagingBytes;  ///< at most
   std::string end_reason;                  ///< why it was ended, or ended by itself; empty: its program has ended
+  protocol::EventKind end_kind = protocol::EventKind::kNone;  ///< what of that is an event
+  int end_signal = 0;                                         ///< by which its worker has ended
 
   /// The first reason is the one; whatever happens to a session whose client has gone is only the end of that.
-  void blame(const std::string& why) {
-    if (end_reason.empty() && !client_gone) end_reason = why;
+  void blame(const std::string& why, protocol::EventKind kind) {
+    if (!end_reason.empty() || client_gone) return;
+    end_reason = why;
+    end_kind = kind;
   }
 };
 
@@ -100,7 +105,7 @@ class SessionRegistry {
   void keep_all();
 
   /// Kills the worker with its helpers; the session is gone when they are.
-  void kill(SessionRecord& session, const std::string& why);
+  void kill(SessionRecord& session, const std::string& why, protocol::EventKind kind = protocol::EventKind::kEnded);
   /// The slice may hold so many bytes from now on; 0: whatever there is. Its sessions' heaps grow with it.
   Result<void> set_quota(uint64_t slice, uint64_t quota);
   /// Asks every worker to end; those that do not are killed.

@@ -29,6 +29,11 @@ core::Ledger::Account account_of(uid_t owner) {
   return is_privileged(owner) ? core::Ledger::Account() : core::Ledger::Account(owner);
 }
 
+bool has_all(const Slice& slice, const std::vector<std::string>& devices) {
+  return std::ranges::all_of(
+      devices, [&](const std::string& id) { return std::ranges::find(slice.devices, id) != slice.devices.end(); });
+}
+
 SliceRow row_of(const Slice& slice, pid_t creator_pid, uint64_t creator_start) {
   return {slice.id,      slice.token, slice.name,    slice.owner,      slice.quota,
           slice.devices, creator_pid, creator_start, slice.class_name, slice.terms};
@@ -202,9 +207,25 @@ Result<const Slice*> SliceRegistry::resolve(const protocol::Token& token, uid_t 
   return add(std::move(slice), &row);
 }
 
+Result<std::vector<std::string>> SliceRegistry::usable_devices(const Slice& slice) const {
+  std::vector<std::string> usable;
+  std::string why = "the devices of slice " + std::to_string(slice.id) + " \"" + slice.name + "\" are not there any more";
+  for (const std::string& id : slice.devices) {
+    const model::Device* device = common_.devices.find(id);
+    if (device == nullptr) continue;
+    if (device->health == model::Health::kHealthy) {
+      usable.push_back(id);
+    } else {
+      why = why_not_used(*device);
+    }
+  }
+  if (usable.empty()) return fail(Code::kUnavailable, why);
+  return usable;
+}
+
 Result<void> SliceRegistry::check_devices(uint64_t id, const std::vector<std::string>& devices) const {
   const Slice& slice = *slices_.at(id);
-  if (devices == slice.devices) return {};
+  if (has_all(slice, devices)) return {};
   if (slice.is_default() || slice.sessions != 1)
     return fail(Code::kUnsupported, "slice " + std::to_string(id) + " \"" + slice.name +
                                         "\" is used by other sessions too; only the one session of a slice can be moved");
@@ -220,7 +241,7 @@ Result<void> SliceRegistry::check_devices(uint64_t id, const std::vector<std::st
 Result<void> SliceRegistry::set_devices(uint64_t id, const std::vector<std::string>& devices) {
   if (auto may = check_devices(id, devices); !may) return may;
   Slice& slice = *slices_.at(id);
-  if (devices == slice.devices) return {};
+  if (has_all(slice, devices)) return {};
   AMALGAM_TRY(common_.store.set_devices(id, devices), "the move cannot be recorded");
   slice.devices = devices;
   return {};

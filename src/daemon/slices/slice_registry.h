@@ -71,9 +71,11 @@ class SliceRegistry {
   /// The same without making anything: null for a default slice that nobody uses now.
   Result<const Slice*> look_up(const protocol::Token& token, uid_t uid) const;
 
-  /// Whether the slice's only session can have these devices instead of those that it has.
+  /// The slice's devices on which a session can be opened now. kUnavailable: there is none; says why of one of them.
+  Result<std::vector<std::string>> usable_devices(const Slice& slice) const;
+  /// Whether a session of the slice can have these devices: some of the slice's, or, if it is its only one, others instead.
   Result<void> check_devices(uint64_t id, const std::vector<std::string>& devices) const;
-  /// The slice has them from now on. An error changes nothing.
+  /// The slice has them from now on, unless it has them all already. An error changes nothing.
   Result<void> set_devices(uint64_t id, const std::vector<std::string>& devices);
   const Slice* find(uint64_t id) const;
   void session_opened(uint64_t slice);

@@ -40,7 +40,8 @@ struct SliceRegistryTest : testing::Test {
     store = std::move(Store::open(folder / "state.sqlite").value());
     devices.update({device("opencl:0", "host"), device("opencl:1", "card")});
     for (const char* pool : {"host", "card"}) ledger.set_pool(pool, kGiB);
-    common.emplace(Common{*loop, log, config, ledger, devices, *store});
+    events = std::make_unique<EventLog>(log, folder / "events");
+    common.emplace(Common{*loop, log, config, ledger, devices, *store, *events});
     EXPECT_TRUE(
         classes.add("[batch]\nshare = \"20%\"\ncap = \"40%\"\npriority = \"low\"\nmemory = \"128MiB\"\n"
                     "[urgent]\npriority = \"realtime\"\n[roots]\nusers = [\"root\"]\n",
@@ -75,6 +76,7 @@ struct SliceRegistryTest : testing::Test {
   std::filesystem::path folder;
   std::unique_ptr<EventLoop> loop;
   std::unique_ptr<Store> store;
+  std::unique_ptr<EventLog> events;
   Logger log;
   Config config;
   core::Ledger ledger;

@@ -9,6 +9,7 @@
 #include "daemon/devices/device_table.h"
 #include "daemon/host/event_loop.h"
 #include "daemon/host/logger.h"
+#include "daemon/state/event_log.h"
 #include "daemon/state/store.h"
 
 namespace amalgam::daemon {
@@ -20,6 +21,7 @@ struct Common {
   core::Ledger& ledger;
   DeviceTable& devices;
   Store& store;
+  EventLog& events;
 
   /// Where a failed write to the state file leaves there what is not so any more, which recovery will find out: it is said
   /// and survived. What is not written at all must be refused instead: after a crash nobody would know of it.

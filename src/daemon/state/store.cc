@@ -13,8 +13,9 @@
 namespace amalgam::daemon {
 namespace {
 
-// 1: slices without terms; 2: with terms and class; 3: goals with a quantile, sessions without secrets.
-constexpr const char* kVersion = "3";
+// 1: slices without terms; 2: with terms and class; 3: goals with a quantile, sessions without secrets; 4: devices of
+// sessions, withheld devices.
+constexpr const char* kVersion = "4";
 constexpr size_t kMaxDeviceRow = 64 * 1024;
 
 constexpr const char* kSchema = R"(
@@ -23,9 +24,12 @@ CREATE TABLE IF NOT EXISTS slice (id INTEGER PRIMARY KEY, token0 INTEGER, token1
   share INTEGER NOT NULL DEFAULT 0, cap INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 2,
   slo INTEGER NOT NULL DEFAULT 0, quantile INTEGER NOT NULL DEFAULT 990000);
 CREATE TABLE IF NOT EXISTS session (id INTEGER PRIMARY KEY, slice INTEGER, uid INTEGER, program TEXT, worker_pid INTEGER,
-  client_pid INTEGER, worker_start INTEGER, client_start INTEGER, granted INTEGER, opened_unix_ms INTEGER);
+  client_pid INTEGER, worker_start INTEGER, client_start INTEGER, granted INTEGER, opened_unix_ms INTEGER,
+  devices TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS device (position INTEGER PRIMARY KEY, bytes BLOB);
 CREATE TABLE IF NOT EXISTS pool (name TEXT PRIMARY KEY, capacity INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS withheld (backend TEXT, library TEXT, driver INTEGER, device INTEGER, health INTEGER, why TEXT,
+  PRIMARY KEY (backend, library, driver, device)) WITHOUT ROWID;
 )";
 
 // Brings a file of version 1 to the schema above.
@@ -39,8 +43,10 @@ ALTER TABLE slice ADD COLUMN slo INTEGER NOT NULL DEFAULT 0;
 // Workers of that daemon speak another version of the control channel: nobody could take them over.
 constexpr const char* kFromTwo =
     "ALTER TABLE slice ADD COLUMN quantile INTEGER NOT NULL DEFAULT 990000; DROP TABLE session;";
+constexpr const char* kFromThree = "ALTER TABLE session ADD COLUMN devices TEXT NOT NULL DEFAULT '';";
 constexpr const char* kDropAll =
-    "DROP TABLE IF EXISTS slice; DROP TABLE IF EXISTS session; DROP TABLE IF EXISTS device; DROP TABLE IF EXISTS pool;";
+    "DROP TABLE IF EXISTS slice; DROP TABLE IF EXISTS session; DROP TABLE IF EXISTS device; DROP TABLE IF EXISTS pool; "
+    "DROP TABLE IF EXISTS withheld;";
 static_assert(static_cast<int>(model::Priority::kNormal) == 2, "the schema's default");
 
 Error sqlite_error(sqlite3* db, const std::string& what) {
@@ -205,7 +211,9 @@ Result<void> Store::migrate(const std::string& from) {
   std::string version = from.substr(0, from.find(' '));
   if (version == "1") AMALGAM_TRY(execute(db_, kFromOne), "migrate");
   if (version == "1" || version == "2") AMALGAM_TRY(execute(db_, kFromTwo), "migrate");
-  if (version != "1" && version != "2" && version != kVersion) AMALGAM_TRY(execute(db_, kDropAll), "clear");
+  if (version == "3") AMALGAM_TRY(execute(db_, kFromThree), "migrate");
+  if (version != "1" && version != "2" && version != "3" && version != kVersion)
+    AMALGAM_TRY(execute(db_, kDropAll), "clear");
   AMALGAM_TRY(execute(db_, kSchema), "make tables");
   if (!from.ends_with(" " + boot_id()))
     AMALGAM_TRY(execute(db_, "DELETE FROM slice; DELETE FROM session; DELETE FROM device; DELETE FROM pool;"), "clear");
@@ -250,10 +258,34 @@ Result<void> Store::set_devices(uint64_t slice, const std::vector<std::string>& 
 
 Result<void> Store::put(const SessionRow& row) {
   if (auto raised = raise_next_id(row.id); !raised) return raised;
-  return Statement(db_, "INSERT OR REPLACE INTO session VALUES (?,?,?,?,?,?,?,?,?,?)")
+  return Statement(db_, "INSERT OR REPLACE INTO session VALUES (?,?,?,?,?,?,?,?,?,?,?)")
       .bind(row.id, row.slice, row.uid, row.program, row.worker_pid, row.client_pid, row.worker_start, row.client_start,
-            row.granted, row.opened_unix_ms)
+            row.granted, row.opened_unix_ms, join(row.devices))
       .run();
+}
+
+Result<void> Store::put(const WithheldRow& row) {
+  return Statement(db_, "INSERT OR REPLACE INTO withheld VALUES (?,?,?,?,?,?)")
+      .bind(row.backend, row.library, row.driver_index, row.device_index, row.as, row.why)
+      .run();
+}
+
+Result<void> Store::drop_withheld(const WithheldRow& row) {
+  return Statement(db_, "DELETE FROM withheld WHERE backend=? AND library=? AND driver=? AND device=?")
+      .bind(row.backend, row.library, row.driver_index, row.device_index)
+      .run();
+}
+
+Result<std::vector<WithheldRow>> Store::withheld() {
+  std::vector<WithheldRow> rows;
+  Statement read(db_, "SELECT * FROM withheld");
+  while (read.next()) {
+    WithheldRow& row = rows.emplace_back();
+    read.read(row.backend, row.library, row.driver_index, row.device_index, row.as, row.why);
+    if (row.as != model::Health::kCordoned) row.as = model::Health::kDrained;
+  }
+  AMALGAM_TRY(finished(db_, read), "withheld devices");
+  return rows;
 }
 
 Result<void> Store::set_granted(uint64_t session, uint64_t granted) {
@@ -301,8 +333,10 @@ Result<std::vector<SessionRow>> Store::sessions() {
   Statement read(db_, "SELECT * FROM session ORDER BY id");
   while (read.next()) {
     SessionRow& row = rows.emplace_back();
+    std::string devices;
     read.read(row.id, row.slice, row.uid, row.program, row.worker_pid, row.client_pid, row.worker_start, row.client_start,
-              row.granted, row.opened_unix_ms);
+              row.granted, row.opened_unix_ms, devices);
+    row.devices = split(devices);
   }
   AMALGAM_TRY(finished(db_, read), "sessions");
   return rows;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Store: what a daemon must find again after a kill -9: slices, sessions, devices' names, pools. One SQLite file a socket.
+// Store: what a daemon must find again after a kill -9: slices, sessions, devices' names, pools, and
+// which devices are withheld. One SQLite file a socket.
 //
 // It holds names and owners; how many bytes a session holds is said by its worker, which knows better. `granted` is kept
 // only for a worker that lives and does not answer. Rows of an earlier boot are dropped when the file is opened: their
-// processes cannot live. A file of an earlier version of Amalgam keeps its rows; one of a later version is emptied. Writes
-// are not synced: they must survive us, not the machine.
+// processes cannot live. What an operator has withheld stays. A file of an earlier version of Amalgam keeps its rows; one of
+// a later version is emptied. Writes are not synced: they must survive us, not the machine.
 //
 // Threads: not thread-safe. Blocking: local file writes of a few hundred bytes; nobody else has the file open, so no lock is
 // waited for after open(). A write that fails has changed nothing; kUnavailable: the disk is full.
@@ -46,6 +47,15 @@ struct SessionRow {
   uint64_t worker_start = 0, client_start = 0;
   uint64_t granted = 0;
   uint64_t opened_unix_ms = 0;
+  std::vector<std::string> devices;  ///< of the slice's, those that it has; empty: all
+};
+
+/// A device on which nothing new is to open, named by where it is.
+struct WithheldRow {
+  std::string backend, library;
+  uint32_t driver_index = 0, device_index = 0;
+  model::Health as = model::Health::kDrained;  ///< kCordoned or kDrained
+  std::string why;
 };
 
 struct PoolRow {
@@ -68,6 +78,8 @@ class Store {
   Result<void> set_granted(uint64_t session, uint64_t granted);
   Result<void> drop_slice(uint64_t id);
   Result<void> drop_session(uint64_t id);
+  Result<void> put(const WithheldRow& row);
+  Result<void> drop_withheld(const WithheldRow& row);
   /// Replaces devices (without properties) and pools.
   Result<void> put_hardware(const std::vector<model::Device>& devices, const std::vector<PoolRow>& pools);
 
@@ -75,6 +87,8 @@ class Store {
   Result<std::vector<SessionRow>> sessions();
   Result<std::vector<model::Device>> devices();
   Result<std::vector<PoolRow>> pools();
+  /// Of earlier boots too.
+  Result<std::vector<WithheldRow>> withheld();
   /// Above every id that was ever put.
   Result<uint64_t> next_id();
 

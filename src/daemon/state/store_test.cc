@@ -32,7 +32,7 @@ TEST_F(StoreTest, RowsAreThereAfterReopening) {
     model::Terms terms{300'000, 500'000, model::Priority::kHigh, {999'000, 5'000'000}};
     ASSERT_TRUE(store->put(
         SliceRow{3, {UINT64_MAX, 7}, "a \"slice\"", 1000, 5, {"opencl:0", "opencl:1"}, 12, 34, "training", terms}));
-    SessionRow session{4, 3, 1000, "prog'ram", 100, 101, 102, 103, 77, 88};
+    SessionRow session{4, 3, 1000, "prog'ram", 100, 101, 102, 103, 77, 88, {"opencl:1"}};
     ASSERT_TRUE(store->put(session));
     ASSERT_TRUE(store->set_granted(4, UINT64_MAX));
     model::Device device;
@@ -57,6 +57,7 @@ TEST_F(StoreTest, RowsAreThereAfterReopening) {
   EXPECT_EQ(sessions->front().program, "prog'ram");
   EXPECT_EQ(sessions->front().client_start, 103u);
   EXPECT_EQ(sessions->front().granted, UINT64_MAX);
+  EXPECT_EQ(sessions->front().devices, std::vector<std::string>{"opencl:1"});
   EXPECT_EQ(store->devices()->front().library, "libpocl.so");
   EXPECT_EQ(store->pools()->front().capacity, 2u << 20);
   EXPECT_EQ(store->next_id().value(), 5u);
@@ -127,6 +128,42 @@ TEST_F(StoreTest, AFileOfVersionOneAndAnEarlierBootIsEmptied) {
   EXPECT_TRUE(store->slices()->empty());
   EXPECT_EQ(store->next_id().value(), 9u);
   EXPECT_TRUE(store->put(SliceRow{10}));
+}
+
+TEST_F(StoreTest, AFileOfVersionThreeKeepsItsSessions) {
+  write_state(file,
+              "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID; CREATE TABLE session (id INTEGER PRIMARY KEY, "
+              "slice INTEGER, uid INTEGER, program TEXT, worker_pid INTEGER, client_pid INTEGER, worker_start INTEGER, "
+              "client_start INTEGER, granted INTEGER, opened_unix_ms INTEGER); INSERT INTO session VALUES (4, 3, 1000, 'p', "
+              "100, 101, 102, 103, 77, 88); INSERT INTO meta VALUES ('stamp', '3 " +
+                  this_boot() + "')");
+  for (int time = 0; time < 2; ++time) {
+    auto sessions = open()->sessions();
+    ASSERT_EQ(sessions->size(), 1u);
+    EXPECT_EQ(sessions->front().granted, 77u);
+    EXPECT_TRUE(sessions->front().devices.empty());
+  }
+  EXPECT_TRUE(open()->put(SessionRow{5}));
+}
+
+TEST_F(StoreTest, WithheldDevicesStaySoAfterTheMachineHasStartedAgain) {
+  const WithheldRow card{"opencl", "libcard.so", 1, 2, model::Health::kCordoned, "why"};
+  ASSERT_TRUE(open()->put(WithheldRow{"opencl", "libcard.so", 1, 2}));
+  ASSERT_TRUE(open()->put(card));
+  ASSERT_TRUE(open()->put(WithheldRow{"opencl", "libcard.so", 1, 3}));
+  ASSERT_TRUE(open()->put(SessionRow{4}));
+  write_state(file, "UPDATE meta SET value='4 another-boot' WHERE key='stamp'");
+  auto store = open();
+  EXPECT_TRUE(store->sessions()->empty()) << "an earlier boot's";
+  auto rows = store->withheld();
+  ASSERT_EQ(rows->size(), 2u);
+  EXPECT_EQ(rows->front().as, model::Health::kCordoned);
+  EXPECT_EQ(rows->front().why, "why");
+  ASSERT_TRUE(store->drop_withheld(card));
+  rows = store->withheld();
+  ASSERT_EQ(rows->size(), 1u);
+  EXPECT_EQ(rows->front().device_index, 3u);
+  EXPECT_EQ(rows->front().as, model::Health::kDrained);
 }
 
 TEST_F(StoreTest, AFileOfALaterVersionIsMadeAnew) {

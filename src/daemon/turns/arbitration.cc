@@ -49,9 +49,10 @@ uint64_t Arbitration::processors() {
   return known ? static_cast<uint64_t>(CPU_COUNT(&ours)) : std::max(1u, std::thread::hardware_concurrency());
 }
 
-Result<std::unique_ptr<Arbitration>> Arbitration::start(Options options, Guardian& guardian, Logger& log,
-                                                        OnEscape on_escape) {
-  std::unique_ptr<Arbitration> made(new Arbitration(std::move(options), guardian, log, std::move(on_escape)));
+Result<std::unique_ptr<Arbitration>> Arbitration::start(Options options, Guardian& guardian, Logger& log, OnEscape on_escape,
+                                                        OnHung on_hung) {
+  std::unique_ptr<Arbitration> made(
+      new Arbitration(std::move(options), guardian, log, std::move(on_escape), std::move(on_hung)));
   if (auto prepared = made->prepare(); !prepared) return fail(std::move(prepared.error()).within("arbitration"));
   return made;
 }
@@ -290,6 +291,7 @@ void Arbitration::carry_out(GovernedDevice& device, const core::Arbiter::Action&
     case core::Arbiter::ActionKind::kHung:
       log_.error("{}: slice {} was asked to leave the device and does not; the others go on without waiting for it",
                  device.id, action.slice);
+      if (on_hung_) on_hung_(device.id, action.slice);
       return;
   }
 }

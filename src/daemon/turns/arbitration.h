@@ -83,8 +83,11 @@ class Arbitration {
   /// Called in the arbiters' thread: this session's worker runs although it is stopped.
   using OnEscape = std::function<void(uint64_t session)>;
 
+  /// The same: this slice was asked to leave the device, and does not.
+  using OnHung = std::function<void(const std::string& device, core::SliceId slice)>;
+
   static Result<std::unique_ptr<Arbitration>> start(Options options, Guardian& guardian, Logger& log,
-                                                    OnEscape on_escape = {});
+                                                    OnEscape on_escape = {}, OnHung on_hung = {});
   ~Arbitration();
   Arbitration(const Arbitration&) = delete;
   Arbitration& operator=(const Arbitration&) = delete;
@@ -145,8 +148,9 @@ class Arbitration {
     uint64_t wake_ns = UINT64_MAX;
   };
 
-  Arbitration(Options options, Guardian& guardian, Logger& log, OnEscape on_escape)
-      : options_(std::move(options)), guardian_(guardian), log_(log), on_escape_(std::move(on_escape)) {}
+  Arbitration(Options options, Guardian& guardian, Logger& log, OnEscape on_escape, OnHung on_hung)
+      : options_(std::move(options)), guardian_(guardian), log_(log), on_escape_(std::move(on_escape)),
+        on_hung_(std::move(on_hung)) {}
   Result<void> prepare();
   void run();
   void poke() const;
@@ -177,6 +181,7 @@ class Arbitration {
   Guardian& guardian_;
   Logger& log_;
   const OnEscape on_escape_;
+  const OnHung on_hung_;
   const uint64_t processors_ = processors();
   UniqueFd epoll_, timer_, wake_;
   std::optional<Alarms> alarms_;                                    ///< set before anybody else knows us

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/limits.h"
+#include "daemon/host/users.h"
 #include "protocol/codec.h"
 
 namespace amalgam::daemon {
@@ -105,6 +106,7 @@ protocol::DeviceEntry Collector::device(const model::Device& device, const Slice
   entry.pool_bytes = pool.capacity;
   entry.pool_held_bytes = pool.held;
   entry.sessions = sessions_on(device.id);
+  if (device.health == model::Health::kDrained && entry.sessions != 0) entry.device.health = model::Health::kDraining;
   entry.device_time_ns = device_time_ns(device.id);
   return entry;
 }
@@ -122,10 +124,29 @@ protocol::SessionList Collector::session_page(uint64_t after) const {
   return list;
 }
 
+protocol::EventList Collector::event_page(uint64_t after, uid_t asker) const {
+  constexpr size_t kMost = 256;  // what surely fits, however long their texts are
+  const bool sees_all = is_privileged(asker);
+  const EventRing& ring = common_.events.ring();
+  protocol::EventList list{.last = std::max(after, ring.last())};
+  for (auto at = ring.after(after); at != ring.end(); ++at) {
+    const uint32_t whose = at->second.uid;
+    if (!sees_all && whose != asker && whose != protocol::Event::kNobody) continue;
+    list.more = list.entries.size() == kMost;
+    if (list.more) break;
+    list.entries.push_back(at->second);
+  }
+  if (list.more) list.last = list.entries.back().number;
+  return list;
+}
+
 protocol::DeviceList Collector::device_page(const protocol::ListDevices& request, const Slice* slice) const {
   std::vector<const model::Device*> chosen;
+  // Where a slice has only devices that are withheld, opening a session says why nothing can be opened on them.
+  const bool shows_withheld = slice != nullptr && !slices_.usable_devices(*slice);
   for (const model::Device& device : common_.devices.all()) {
-    if (request.only_usable && device.health != model::Health::kHealthy) continue;
+    const bool is_usable = device.health == model::Health::kHealthy || (shows_withheld && model::is_well(device.health));
+    if (request.only_usable && !is_usable) continue;
     if (slice != nullptr && std::ranges::find(slice->devices, device.id) == slice->devices.end()) continue;
     chosen.push_back(&device);
   }
@@ -193,7 +214,11 @@ MetricsSnapshot Collector::snapshot() {
   for (const model::Device& of : common_.devices.all()) {
     snapshot.devices.push_back(device(of, nullptr));
     snapshot.devices.back().device.properties.clear();
+    snapshot.device_faults.push_back(keeper_.faults(of.id));
   }
+  for (uint8_t kind = 1; kind <= static_cast<uint8_t>(protocol::kLastEventKind); ++kind)
+    snapshot.events.emplace_back(static_cast<protocol::EventKind>(kind),
+                                 common_.events.count(static_cast<protocol::EventKind>(kind)));
   for (const std::string& pool : common_.ledger.pools()) {
     auto state = common_.ledger.pool(pool);
     snapshot.pools.push_back({pool, state.capacity, state.held});

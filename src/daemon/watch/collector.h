@@ -13,17 +13,19 @@
 
 #include "daemon/sessions/memory_audit.h"
 #include "daemon/sessions/reservations.h"
+#include "daemon/slices/device_keeper.h"
 #include "daemon/turns/arbitration.h"
 #include "daemon/watch/metrics_text.h"
+#include "protocol/control/events.h"
 
 namespace amalgam::daemon {
 
 class Collector {
  public:
   Collector(const Common& common, const SliceRegistry& slices, const SessionRegistry& sessions,
-            const Reservations& reservations, const MemoryAudit& audit, Arbitration& arbitration,
+            const Reservations& reservations, const MemoryAudit& audit, const DeviceKeeper& keeper, Arbitration& arbitration,
             const model::Confinement& confinement)
-      : common_(common), slices_(slices), sessions_(sessions), reservations_(reservations), audit_(audit),
+      : common_(common), slices_(slices), sessions_(sessions), reservations_(reservations), audit_(audit), keeper_(keeper),
         arbitration_(arbitration), confinement_(confinement), started_ms_(monotonic_ms()) {}
 
   protocol::SessionEntry session(const SessionRecord& session) const;
@@ -38,6 +40,11 @@ class Collector {
   /// The same as far as it fits into one control message: if all sessions' and slices' series are more, only totals are
   /// there.
   std::shared_ptr<const std::string> short_metrics();
+
+  /// Events that this user may know of, as many as fit into one control message.
+  protocol::EventList event_page(uint64_t after, uid_t asker) const;
+  /// Whether a session has the device.
+  bool is_used(const std::string& device) const { return sessions_on(device) != 0; }
 
   /// Keeps what a session has used, for the totals.
   void session_ended(const SessionRecord& session);
@@ -54,6 +61,7 @@ class Collector {
   const SessionRegistry& sessions_;
   const Reservations& reservations_;
   const MemoryAudit& audit_;
+  const DeviceKeeper& keeper_;
   Arbitration& arbitration_;
   const model::Confinement& confinement_;  ///< of workers
   uint64_t started_ms_;

@@ -64,12 +64,22 @@ void write_daemon(Writer& out, const MetricsSnapshot& snapshot) {
       .series({}, number(snapshot.opened_total));
   out.counter("amalgam_sessions_ended_total", "Sessions ended since the daemon started.")
       .series({}, number(snapshot.ended_total));
+  out.counter("amalgam_events_total", "What `amalgam events` shows, since the daemon started.");
+  for (const auto& [kind, count] : snapshot.events)
+    out.series({{"kind", std::string(protocol::event_name(kind))}}, number(count));
   out.counter("amalgam_reservations_refused_total", "Reservations that the ledger refused.")
       .series({}, number(snapshot.refused_total));
 }
 
 void write_devices(Writer& out, const MetricsSnapshot& snapshot) {
-  out.gauge("amalgam_device_healthy", "1 if the device can be used.");
+  out.gauge("amalgam_device_state", "1 for the state that `amalgam devices` shows.");
+  for (const auto& entry : snapshot.devices)
+    out.series({{"device", entry.device.id}, {"state", std::string(model::health_name(entry.device.health))}}, 1);
+  out.counter("amalgam_device_faults_total",
+              "Probes that failed, and workers that failed in a way that may be the device's.");
+  for (size_t i = 0; i < snapshot.device_faults.size(); ++i)
+    out.series({{"device", snapshot.devices[i].device.id}}, number(snapshot.device_faults[i]));
+  out.gauge("amalgam_device_healthy", "1 if something can be opened on the device.");
   for (const auto& entry : snapshot.devices)
     out.series({{"device", entry.device.id}, {"name", entry.device.name}},
                entry.device.health == model::Health::kHealthy ? 1 : 0);

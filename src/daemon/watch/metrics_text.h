@@ -5,9 +5,11 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "protocol/control/control.h"
+#include "protocol/control/events.h"
 
 namespace amalgam::daemon {
 
@@ -35,6 +37,8 @@ struct MetricsSnapshot {
   };
   protocol::StatusReport status;
   std::vector<protocol::DeviceEntry> devices;
+  std::vector<uint64_t> device_faults;  ///< of each of them
+  std::vector<std::pair<protocol::EventKind, uint64_t>> events;
   std::vector<Pool> pools;
   std::vector<Slice> slices;
   std::vector<SliceTime> slice_times;

@@ -31,8 +31,8 @@ int amalgam_main(int argc, const char* const* argv) {
   Invocation invocation;
   CommandLine line("amalgam", "Runs programs on slices of a pool of accelerators, and shows the pool.",
                    std::string("amalgam ") + AMALGAM_VERSION);
-  for (auto* add : {add_run, add_set, add_migrate, add_devices, add_ps, add_top, add_explain, add_trace, add_sim, add_status,
-                    add_limits, add_metrics, add_shutdown})
+  for (auto* add : {add_run, add_set, add_migrate, add_drain, add_undrain, add_devices, add_ps, add_top, add_events,
+                    add_explain, add_trace, add_sim, add_status, add_limits, add_metrics, add_shutdown})
     add(line, invocation);
   line.option_everywhere("--socket", invocation.socket, "PATH",
                          "The daemon's socket; default: $AMALGAM_SOCKET, the system's, your own");

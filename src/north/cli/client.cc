@@ -93,6 +93,18 @@ Result<std::string> Client::metrics() const {
   return std::move(reply->text);
 }
 
+Result<protocol::EventList> Client::events(uint64_t after) const {
+  protocol::EventList all{.last = after, .more = true};
+  while (all.more) {
+    auto page = call<protocol::EventList>(protocol::ListEvents{.after = all.last});
+    if (!page) return page;
+    all.more = page->more;
+    all.last = page->last;
+    for (protocol::Event& event : page->entries) all.entries.push_back(std::move(event));
+  }
+  return all;
+}
+
 Result<void> Client::set_slice(const protocol::SetSlice& change) const {
   if (auto done = call<protocol::Done>(change); !done) return fail(std::move(done.error()));
   return {};

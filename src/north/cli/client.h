@@ -2,7 +2,7 @@
 // Client: the command line's side of the control channel. Every verb reaches the pool through it, with whole answers
 // (pages joined) and errors that say what to do next.
 //
-// Threads: one at a time. Blocking: each request waits for its answer, at most kAnswerMs.
+// Threads: one at a time. Blocking: each request waits for its answer, at most kAnswerMs where nothing else is said.
 #pragma once
 
 #include <string>
@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 #include "protocol/control/channel.h"
+#include "protocol/control/drain.h"
+#include "protocol/control/events.h"
 #include "protocol/control/explain.h"
 #include "protocol/control/move.h"
 
@@ -18,6 +20,7 @@ namespace amalgam::cli {
 
 /// A daemon that is still probing its drivers answers late, but not later than the probe's own bound.
 inline constexpr int kAnswerMs = 90'000;
+inline constexpr int kForEver = -1;
 
 class Client {
  public:
@@ -45,6 +48,21 @@ class Client {
   Result<protocol::SessionMoved> move_session(const protocol::MoveSession& wish) const {
     constexpr int kLongestMs = 2 * kMoveMs + kHandOverMs;
     return call<protocol::SessionMoved>(wish, kAnswerMs + kLongestMs);
+  }
+  /// All after a number that this user may know of.
+  Result<protocol::EventList> events(uint64_t after) const;
+  /// The same; where there are none it waits until there are.
+  Result<protocol::EventList> next_events(uint64_t after) const {
+    return call<protocol::EventList>(protocol::ListEvents{.after = after, .wait = true}, kForEver);
+  }
+  /// Begins to drain a device; the first report.
+  Result<protocol::DrainReport> drain(const protocol::DrainDevice& wish) const { return call<protocol::DrainReport>(wish); }
+  /// Waits for the next one.
+  Result<protocol::DrainReport> watch_drain(const std::string& device, uint64_t seen) const {
+    return call<protocol::DrainReport>(protocol::WatchDrain{.device = device, .seen = seen}, kForEver);
+  }
+  Result<protocol::Done> undrain(const std::string& device) const {
+    return call<protocol::Done>(protocol::UndrainDevice{.device = device});
   }
   /// Asks for the end and waits, at most ten seconds, until the daemon has gone.
   Result<void> shutdown() const;

@@ -52,7 +52,7 @@ nlohmann::json to_json(const protocol::DeviceEntry& entry) {
           {"driver", device.driver},
           {"library", device.library},
           {"kind", kind_name(device.kind)},
-          {"health", health_name(device.health)},
+          {"health", model::health_name(device.health)},
           {"health_text", device.health_text},
           {"memory_pool", device.memory_pool},
           {"shared_memory", device.residency == model::Residency::kShared},
@@ -132,15 +132,6 @@ std::string_view kind_name(model::DeviceKind kind) {
     case model::DeviceKind::kOther: break;
   }
   return "other";
-}
-
-std::string_view health_name(model::Health health) {
-  switch (health) {
-    case model::Health::kHealthy: return "healthy";
-    case model::Health::kSick: return "sick";
-    case model::Health::kLost: return "lost";
-  }
-  return "unknown";
 }
 
 std::string user_name(uint32_t uid) {
@@ -241,9 +232,9 @@ std::vector<std::string> device_lines(const std::vector<protocol::DeviceEntry>& 
                {"HEALTH", false, true}});
   for (const protocol::DeviceEntry& entry : devices) {
     const model::Device& device = entry.device;
-    bool well = device.health == model::Health::kHealthy;
-    std::string health(health_name(device.health));
-    if (!well && !device.health_text.empty()) health += ": " + printable(device.health_text);
+    const bool well = model::is_well(device.health);
+    std::string health(model::health_name(device.health));
+    if (!device.health_text.empty()) health += ": " + printable(device.health_text);
     table.add({printable(device.id), std::string(kind_name(device.kind)), printable(device.name),
                well ? std::to_string(device.compute_units) : "-", well ? format_bytes(entry.pool_bytes) : "-",
                well ? format_bytes(free_bytes(entry)) : "-", memory_bar(entry, utf8), std::to_string(entry.sessions),

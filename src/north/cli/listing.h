@@ -18,7 +18,6 @@
 namespace amalgam::cli {
 
 std::string_view kind_name(model::DeviceKind kind);
-std::string_view health_name(model::Health health);
 /// The login name, or the number if it has none.
 std::string user_name(uint32_t uid);
 uint64_t total_device_time(const protocol::SessionEntry& session);

@@ -89,9 +89,11 @@ Table device_table(const Snapshot& now, const Snapshot* before, const FrameOptio
                {"SESSIONS", true}});
   for (size_t i = 0; i < std::min(rows, now.devices.size()); ++i) {
     const auto& entry = now.devices[i];
-    bool well = entry.device.health == model::Health::kHealthy;
+    const bool well = model::is_well(entry.device.health);
     double busy = device_busy(entry, now, before);
-    table.add({printable(entry.device.id), printable(well ? entry.device.name : "sick: " + entry.device.health_text),
+    table.add({printable(entry.device.id),
+               printable(well ? entry.device.name
+                              : std::string(model::health_name(entry.device.health)) + ": " + entry.device.health_text),
                meter(busy, width, options.utf8), before == nullptr ? "-" : percent(busy),
                meter(ratio(entry.pool_held_bytes, entry.pool_bytes), width, options.utf8),
                format_bytes(entry.pool_held_bytes), format_bytes(entry.pool_bytes), std::to_string(entry.sessions)});

@@ -26,6 +26,8 @@ struct Invocation {
 };
 
 void add_devices(CommandLine& line, const Invocation& invocation);
+void add_drain(CommandLine& line, const Invocation& invocation);
+void add_events(CommandLine& line, const Invocation& invocation);
 void add_explain(CommandLine& line, const Invocation& invocation);
 void add_limits(CommandLine& line, const Invocation& invocation);
 void add_migrate(CommandLine& line, const Invocation& invocation);
@@ -38,6 +40,7 @@ void add_sim(CommandLine& line, const Invocation& invocation);
 void add_status(CommandLine& line, const Invocation& invocation);
 void add_top(CommandLine& line, const Invocation& invocation);
 void add_trace(CommandLine& line, const Invocation& invocation);
+void add_undrain(CommandLine& line, const Invocation& invocation);
 
 /// The whole program; the exit status.
 int amalgam_main(int argc, const char* const* argv);

@@ -28,7 +28,7 @@
 
 namespace amalgam::protocol {
 
-inline constexpr uint32_t kControlVersion = 8;
+inline constexpr uint32_t kControlVersion = 9;
 
 enum class ControlType : uint16_t {
   kRefused = 1,
@@ -47,10 +47,16 @@ enum class ControlType : uint16_t {
   kGetMetrics,
   kMetricsText,
   kSetSlice,
-  kExplain,       ///< protocol/control/explain.h
-  kExplanation,   ///< protocol/control/explain.h
-  kMoveSession,   ///< protocol/control/move.h
-  kSessionMoved,  ///< protocol/control/move.h
+  kExplain,        ///< protocol/control/explain.h
+  kExplanation,    ///< protocol/control/explain.h
+  kMoveSession,    ///< protocol/control/move.h
+  kSessionMoved,   ///< protocol/control/move.h
+  kListEvents,     ///< protocol/control/events.h
+  kEventList,      ///< protocol/control/events.h
+  kDrainDevice,    ///< protocol/control/drain.h
+  kUndrainDevice,  ///< protocol/control/drain.h
+  kWatchDrain,     ///< protocol/control/drain.h
+  kDrainReport,    ///< protocol/control/drain.h
   kWorkerHello = 40,
   kAdopt,
   kReserve,
@@ -105,7 +111,7 @@ struct ListDevices {
   Token slice{};
   uint32_t first = 0;            ///< index to begin at
   bool with_properties = false;  ///< front doors want them, listings do not
-  bool only_usable = false;      ///< leave out sick devices
+  bool only_usable = false;      ///< leave out those on which nothing can be opened
   template <typename A>
   void fields(A& a) {
     a(version, slice, first, with_properties, only_usable);
