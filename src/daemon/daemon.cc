@@ -219,6 +219,10 @@ void Daemon::join_sessions() {
     arbitration_->remove(session.id);
     audit_->worker_gone(session);
   };
+  sessions_->listener.lost = [this](SessionRecord& session, const std::string& how) {
+    note_lost_worker(session, *keeper_);
+    mover_->recover(session, how);
+  };
   sessions_->listener.ended = [this](const SessionRecord& session) {
     mover_->session_ended(session.id);
     explainer_->session_ended(session);

@@ -77,6 +77,11 @@ struct Device {
   uint64_t max_alloc_bytes = 0;
   std::vector<Property> properties;
 
+  /// Its programs change its memory by commands alone, so that these can be executed again.
+  void keep_to_commands() {
+    residency = Residency::kStaged;
+    svm_on_heap = false;
+  }
   template <typename A>
   void fields(A& a) {
     a(id, backend, name, vendor, driver, library, health_text, memory_pool, kind, health, residency, svm_on_heap,

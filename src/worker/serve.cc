@@ -110,8 +110,10 @@ Result<protocol::Packet> await(const protocol::Channel& daemon, std::initializer
 }
 
 Result<void> make_again(const Adopted& adopted, core::Executor& session, bool all) {
-  auto copy = core::Journal::read(adopted.journal);
+  const bool recover = adopted.terms.recover;
+  auto copy = recover ? core::Journal::read_log(adopted.journal) : core::Journal::read(adopted.journal);
   if (!copy) return std::unexpected(std::move(copy.error()));
+  if (recover) session.recover(*copy);
   if (auto made = session.rebuild(*copy); !made) return made;
   return all ? session.take_over(std::move(*copy)) : Result<void>();
 }
@@ -130,11 +132,9 @@ Result<void> move_in(const protocol::Channel& daemon, const Adopted& adopted, co
   auto last = asked->as<protocol::TakeOver>();
   if (!last) return std::unexpected(std::move(last.error()));
   made = make_again(adopted, session, true);
-  if (made && budget.used() > last->granted_bytes)
-    made = fail(Code::kOutOfMemory, "the session's objects take " + format_bytes(budget.used() - last->granted_bytes) +
-                                        " more there than it holds");
   protocol::TookOver said;
   said.objects = session.objects();
+  said.used_bytes = budget.used();
   if (!made) said.code = made.error().code, said.message = made.error().text();
   AMALGAM_TRY(daemon.send(said), "move");
   if (!made) return made;
@@ -217,6 +217,7 @@ int serve(protocol::Channel daemon, model::Confinement confinement, const std::s
   config.on_congested = [&control] { control.on_congested(); };
   config.journal = adopted->journal;
   config.takes_over = adopted->terms.rebuild;
+  config.reliable = adopted->terms.reliable;
   // Never destroyed: the process ends instead.
   auto& session = *new core::Executor(std::move(config));
   if (adopted->terms.rebuild) {

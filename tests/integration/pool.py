@@ -174,9 +174,10 @@ class Pool:
         return subprocess.run([str(AMALGAM), "--socket", str(self.socket), *map(str, arguments)], env=self.environment,
                               capture_output=True, text=True, check=check, timeout=timeout)
 
-    def command(self, program, memory=None, devices=()):
+    def command(self, program, memory=None, devices=(), reliable=False):
         """The argument list that runs `program` on a slice."""
         options = ["--quiet"] + ([] if memory is None else ["--memory", memory])
+        options += ["--reliable"] if reliable else []
         for device in devices:
             options += ["--device", device]
         return [str(AMALGAM), "--socket", str(self.socket), "run", *options, "--", *with_runtime(program)]
@@ -186,11 +187,11 @@ class Pool:
         return subprocess.run(self.command(program, memory, devices), env=self.environment, capture_output=True, text=True,
                               errors="replace", check=check, timeout=timeout, **keywords)
 
-    def spawn(self, program, memory=None, devices=(), **keywords):
+    def spawn(self, program, memory=None, devices=(), reliable=False, **keywords):
         """Starts a program on a slice; the caller waits for it."""
         keywords.setdefault("stdout", subprocess.PIPE)
         keywords.setdefault("stdin", subprocess.DEVNULL)
-        return subprocess.Popen(self.command(program, memory, devices), env=self.environment, text=True, errors="replace",
+        return subprocess.Popen(self.command(program, memory, devices, reliable), env=self.environment, text=True, errors="replace",
                                 stderr=subprocess.STDOUT, **keywords)
 
     def sessions(self):

@@ -112,7 +112,7 @@ void MemoryAudit::ask_for_unused(const SessionRecord& session) {
 
 void MemoryAudit::confirm(uint64_t id) {
   SessionRecord* session = sessions_.find(id);
-  if (session == nullptr) return;
+  if (session == nullptr || session->worker.process.pid == 0 || session->is_moving) return;
   Account& account = accounts_.at(id);
   account.heap = present_bytes(session->ends.heap.get());
   const pid_t worker = session->worker.process.pid;

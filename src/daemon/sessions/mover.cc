@@ -69,6 +69,34 @@ void Mover::start(uid_t asker, const protocol::MoveSession& request, Answer answ
   pool_.take(uid, [this, id](Result<Worker> worker) { adopt(id, std::move(worker)); });
 }
 
+std::vector<std::string> Mover::places_for(const SessionRecord& session) const {
+  auto is_lost = [this](const std::string& id) {
+    const model::Device* device = common_.devices.find(id);
+    return device == nullptr || !model::is_well(device->health) || device->health == model::Health::kCordoned;
+  };
+  if (session.devices.size() != 1 || !is_lost(session.devices.front())) return session.devices;
+  for (const model::Device& other : common_.devices.all())
+    if (other.health == model::Health::kHealthy && slices_.check_devices(session.slice, {other.id})) return {other.id};
+  return session.devices;
+}
+
+void Mover::recover(SessionRecord& session, const std::string& how) {
+  session_ended(session.id);  // a move that was under way
+  Move move;
+  move.recovers = true;
+  move.lost = how;
+  move.devices = places_for(session);
+  move.told.from = session.devices.front();
+  move.told.to = move.devices.front();
+  move.answer = [](const Result<protocol::SessionMoved>&) {};
+  move.since_us = now_us();
+  const uint64_t id = session.id;
+  wait(id, move, kMoveMs, "another worker has not made the session's objects");
+  moves_.emplace(id, std::move(move));
+  session.is_moving = true;
+  pool_.take(session.uid, [this, id](Result<Worker> worker) { adopt(id, std::move(worker)); });
+}
+
 void Mover::wait(uint64_t session, Move& move, uint64_t ms, const char* what) {
   common_.loop.cancel(move.timer);
   move.timer = common_.loop.after_ms(ms, [this, session, ms, what] {
@@ -91,7 +119,9 @@ void Mover::adopt(uint64_t session, Result<Worker> worker) {
   move.errors = std::make_unique<WorkerErrors>(common_.loop, common_.log, "session " + std::to_string(session),
                                                std::move(move.worker.errors));
   auto sent = watch(session, move.worker);
-  if (sent) sent = sessions_.send_adopt(*sessions_.find(session), move.worker, move.devices, true);
+  using Start = SessionRegistry::Start;
+  const Start how = move.recovers ? Start::kAfterADeadOne : Start::kBesideAnother;
+  if (sent) sent = sessions_.send_adopt(*sessions_.find(session), move.worker, move.devices, how);
   if (!sent) end(session, std::move(sent));
 }
 
@@ -148,6 +178,7 @@ Result<void> Mover::on_prepared(SessionRecord& session, Move& move, const protoc
     end(session.id, {});
     return {};
   }
+  if (move.recovers) return arrive(session, move);
   move.step = Step::kLeaving;
   move.since_us = now_us();
   wait(session.id, move, kHandOverMs + kGraceMs, "the session has not come to rest");
@@ -173,6 +204,10 @@ Result<void> Mover::on_handed_over(SessionRecord& session, Move& move, const pro
   if (left->code != Code::kOk) return fail(left->code, left->message);
   move.told.copied_bytes = left->copied_bytes;
   move.told.pending = left->pending;
+  return arrive(session, move);
+}
+
+Result<void> Mover::arrive(SessionRecord& session, Move& move) {
   move.step = Step::kArriving;
   wait(session.id, move, kMoveMs, "the new worker has not taken the session over");
   return move.worker.channel.send(protocol::TakeOver{common_.ledger.granted(session.id)}, 0);
@@ -183,14 +218,25 @@ Result<void> Mover::on_took_over(SessionRecord& session, Move& move, const proto
   if (!took) return std::unexpected(std::move(took.error()));
   if (took->code != Code::kOk) return fail(took->code, took->message);
   move.told.objects = took->objects;
+  AMALGAM_TRY(grant_missing(session.id, took->used_bytes), "move");
   return commit(session, move);
+}
+
+/// Its objects may take more there, and after a death one knows only what was granted then.
+Result<void> Mover::grant_missing(uint64_t session, uint64_t used_bytes) {
+  const uint64_t granted = common_.ledger.granted(session);
+  if (used_bytes <= granted) return {};
+  const core::Ledger::Answer said = common_.ledger.reserve(session, used_bytes - granted, 0, true);
+  if (said.verdict == core::Ledger::Verdict::kGranted) return {};
+  return fail(Code::kOutOfMemory, "the session's objects take " + format_bytes(used_bytes - granted) +
+                                      " more there than it holds: " + said.reason);
 }
 
 /// From here on there is no way back.
 Result<void> Mover::commit(SessionRecord& session, Move& move) {
   // An operator, or what happened to others, may have been faster.
   const model::Device* target = common_.devices.find(move.told.to);
-  if (target == nullptr || target->health != model::Health::kHealthy)
+  if (!move.recovers && (target == nullptr || target->health != model::Health::kHealthy))
     return fail(Code::kDeviceLost, "device " + move.told.to + " cannot be used any more; see `amalgam devices`");
   if (auto changed = slices_.set_devices(session.slice, move.devices); !changed) return changed;
   unwatch(move.worker);
@@ -200,21 +246,34 @@ Result<void> Mover::commit(SessionRecord& session, Move& move) {
   done.told.worker_pid = done.worker.process.pid;
   auto replaced = sessions_.replace_worker(session, std::move(done.worker), std::move(done.errors), done.devices);
   session.is_moving = false;
+  if (done.recovers) ++session.recoveries;
   if (!replaced) {
     done.answer(std::unexpected(std::move(replaced.error())));
     return {};
   }
   done.told.pause_us = now_us() - done.since_us;
+  report(session, done);
+  done.answer(done.told);
+  return {};
+}
+
+void Mover::report(const SessionRecord& session, const Move& move) {
+  const protocol::SessionMoved& told = move.told;
+  const std::string paused = std::to_string(told.pause_us / 1000) + " ms";
+  if (move.recovers) {
+    common_.log.info("session {}: goes on at {} on worker {}: {} objects, {} ms after its worker was lost", session.id,
+                     told.to, told.worker_pid, told.objects, told.pause_us / 1000);
+    common_.events.add(event_of(session, protocol::EventKind::kRecovered,
+                                "its worker was lost (" + move.lost + "), it stood still for " + paused));
+    return;
+  }
   common_.log.info(
       "session {}: moved from {} to {} on worker {}: {} objects, {} copied, {} commands pending, prepared in {} "
       "us, stood still for {} us",
-      session.id, done.told.from, done.told.to, done.told.worker_pid, done.told.objects,
-      format_bytes(done.told.copied_bytes), done.told.pending, done.told.prepare_us, done.told.pause_us);
+      session.id, told.from, told.to, told.worker_pid, told.objects, format_bytes(told.copied_bytes), told.pending,
+      told.prepare_us, told.pause_us);
   common_.events.add(
-      event_of(session, protocol::EventKind::kMoved,
-               "from " + done.told.from + ", stood still for " + std::to_string(done.told.pause_us / 1000) + " ms"));
-  done.answer(done.told);
-  return {};
+      event_of(session, protocol::EventKind::kMoved, "from " + told.from + ", stood still for " + paused));
 }
 
 void Mover::end(uint64_t session, Result<void> how) {
@@ -229,6 +288,11 @@ void Mover::end(uint64_t session, Result<void> how) {
   const bool has_to_stay = record != nullptr && (move.step == Step::kLeaving || move.step == Step::kArriving);
   if (has_to_stay && record->worker.channel) (void)record->worker.channel.send(protocol::Stay{}, 0);
   if (how) return move.answer(move.told);
+  if (move.recovers) {
+    common_.log.warn("session {}: is not recovered: {}", session, how.error().text());
+    if (record != nullptr) sessions_.not_recovered(*record, how.error().message);
+    return;
+  }
   common_.log.warn("session {}: stays on {}: {}", session, move.told.from, how.error().text());
   if (record != nullptr && !move.dry_run)
     common_.events.add(

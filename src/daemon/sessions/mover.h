@@ -32,6 +32,8 @@ class Mover {
 
   /// Answers once: when the session is there, or why it is where it was.
   void start(uid_t asker, const protocol::MoveSession& request, Answer answer);
+  /// A reliable session has lost its worker: another one goes on, on the same devices if they are well.
+  void recover(SessionRecord& session, const std::string& how);
   /// A message of a session's worker. False: it is for somebody else.
   bool on_message(SessionRecord& session, const protocol::Packet& packet);
   /// Its worker has ended, or it ends.
@@ -46,6 +48,8 @@ class Mover {
     protocol::SessionMoved told;
     std::vector<std::string> devices;
     bool dry_run = false;
+    bool recovers = false;
+    std::string lost;  ///< then: how its worker ended
     Worker worker;
     std::unique_ptr<WorkerErrors> errors;
     EventLoop::TimerId timer = 0;
@@ -61,7 +65,11 @@ class Mover {
   Result<void> on_prepared(SessionRecord& session, Move& move, const protocol::Packet& packet);
   Result<void> on_handed_over(SessionRecord& session, Move& move, const protocol::Packet& packet);
   Result<void> on_took_over(SessionRecord& session, Move& move, const protocol::Packet& packet);
+  Result<void> arrive(SessionRecord& session, Move& move);
+  Result<void> grant_missing(uint64_t session, uint64_t used_bytes);
+  std::vector<std::string> places_for(const SessionRecord& session) const;
   Result<void> commit(SessionRecord& session, Move& move);
+  void report(const SessionRecord& session, const Move& move);
   void wait(uint64_t session, Move& move, uint64_t ms, const char* what);
   void end(uint64_t session, Result<void> how);
 

@@ -39,4 +39,8 @@ void note_end(const SessionRecord& session, Common& common, DeviceKeeper& keeper
   if (session.end_reason.empty() && was_open) keeper.well(outline_of(session), Suspicion::kEndedWell);
 }
 
+void note_lost_worker(const SessionRecord& session, DeviceKeeper& keeper) {
+  if (is_crash(session.end_signal)) keeper.fault(outline_of(session), "its worker crashed");
+}
+
 }  // namespace amalgam::daemon

@@ -16,4 +16,7 @@ DeviceKeeper::Session outline_of(const SessionRecord& session);
 /// It has gone: says why, unless its program has ended; and whether that speaks for or against its devices.
 void note_end(const SessionRecord& session, Common& common, DeviceKeeper& keeper);
 
+/// It has lost its worker and lives on.
+void note_lost_worker(const SessionRecord& session, DeviceKeeper& keeper);
+
 }  // namespace amalgam::daemon

@@ -153,23 +153,26 @@ Result<void> SessionRegistry::connect(SessionRecord& session, Opening& opening) 
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail(system_error("socket pair", errno));
   opening.client_end.reset(ends[0]);
   session.ends.client.reset(ends[1]);
-  return send_adopt(session, session.worker, session.devices, false);
+  return send_adopt(session, session.worker, session.devices, Start::kFresh);
 }
 
 Result<void> SessionRegistry::send_adopt(const SessionRecord& session, const Worker& worker,
-                                         const std::vector<std::string>& devices, bool rebuild) {
+                                         const std::vector<std::string>& devices, Start how) {
   const Slice* slice = slices_.find(session.slice);
   protocol::Adopt adopt;
   adopt.session = session.id;
   adopt.heap_bytes = session.heap_bytes;
   adopt.staging_bytes = session.staging_bytes;
   adopt.quota_bytes = slice == nullptr ? 0 : slice->quota;
-  adopt.rebuild = rebuild;
+  adopt.rebuild = how != Start::kFresh;
+  adopt.recover = how == Start::kAfterADeadOne;
+  adopt.reliable = slice != nullptr && slice->reliable;
   for (const std::string& id : devices) {
     const model::Device* device = common_.devices.find(id);
     if (device == nullptr) return fail(Code::kUnavailable, "device " + id + " is not there any more");
     adopt.devices.push_back(*device);
     adopt.devices.back().properties.clear();
+    if (adopt.reliable) adopt.devices.back().keep_to_commands();
   }
   auto grants = session.ends.readable_grants();
   if (!grants) return std::unexpected(std::move(grants.error()));
@@ -260,9 +263,10 @@ void SessionRegistry::on_channel(uint64_t id) {
     // A worker that is about to end hangs up first; one that hangs up and goes on will not be heard of again.
     common_.loop.unwatch(session->worker.channel.fd());
     session->worker.channel = protocol::Channel();
-    common_.loop.after_ms(kOrphanMs, [this, id] {
+    common_.loop.after_ms(kOrphanMs, [this, id, pid = session->worker.process.pid] {
       SessionRecord* late = find(id);
-      if (late != nullptr && !late->worker.channel && late->state != SessionRecord::State::kUngoverned)
+      const bool is_there = late != nullptr && late->worker.process.pid == pid && late->state != SessionRecord::State::kRecovering;
+      if (is_there && !late->worker.channel && late->state != SessionRecord::State::kUngoverned)
         kill(*late, "it hung up and went on");
     });
     return;
@@ -329,6 +333,7 @@ void SessionRegistry::on_worker_end(uint64_t id) {
   if (session.errors != nullptr) session.errors->read_all();
   // Forgotten everywhere before its number is free again.
   listener.worker_gone(session);
+  if (can_recover(session)) return lose_worker(session);
   if (auto* grants = session.ends.grants_page.get()) {
     auto none = model::Ending::kNone;
     grants->ending.compare_exchange_strong(none, model::Ending::kWorkerGone, std::memory_order_release);
@@ -347,6 +352,47 @@ void SessionRegistry::on_worker_end(uint64_t id) {
                    how.empty() || session.client_gone ? "" : ": worker " + how);
   refuse(id, Error(Code::kDeviceLost, "the worker ended while it opened its devices: " + how));
   remove(id);
+}
+
+/// Whether another worker can go on. Not where the session was to end, and not for ever.
+bool SessionRegistry::can_recover(SessionRecord& session) const {
+  const Slice* slice = slices_.find(session.slice);
+  const bool is_served = session.state == SessionRecord::State::kLive || session.state == SessionRecord::State::kRejoining;
+  const auto* grants = session.ends.grants_page.get();
+  if (slice == nullptr || !slice->reliable || !is_served || session.client_gone || !session.end_reason.empty() ||
+      grants == nullptr || grants->ending.load() != model::Ending::kNone)
+    return false;
+  const uint64_t points = session.ends.counters_page.get()->points.load(std::memory_order_relaxed);
+  if (points != session.points) session.deaths = 0;
+  session.points = points;
+  return ++session.deaths <= kMostDeaths;
+}
+
+void SessionRegistry::lose_worker(SessionRecord& session) {
+  for (int fd : {session.worker.process.pidfd.get(), session.worker.channel.fd()})
+    if (fd >= 0) common_.loop.unwatch(fd);
+  Worker worker = std::exchange(session.worker, Worker());
+  std::string how = reap(worker.process, &session.end_signal);
+  (void)worker.group.remove();
+  if (how.empty()) how = "it has ended";
+  common_.log.warn("session {}: worker {} is lost: {}; another one is to go on", session.id, worker.process.pid, how);
+  session.state = SessionRecord::State::kRecovering;
+  listener.lost(session, how);
+}
+
+void SessionRegistry::not_recovered(SessionRecord& session, const std::string& why) {
+  if (++session.deaths <= kMostDeaths) {
+    common_.loop.after_ms(kRecoverAgainMs, [this, id = session.id, why] {
+      SessionRecord* late = find(id);
+      if (late != nullptr && late->state == SessionRecord::State::kRecovering && !late->is_moving) listener.lost(*late, why);
+    });
+    return;
+  }
+  if (auto* grants = session.ends.grants_page.get()) {
+    auto none = model::Ending::kNone;
+    grants->ending.compare_exchange_strong(none, model::Ending::kWorkerGone, std::memory_order_release);
+  }
+  kill(session, "it could not be recovered: " + why, protocol::EventKind::kWorkerLost);
 }
 
 void SessionRegistry::remove(uint64_t id) {
@@ -396,10 +442,12 @@ void SessionRegistry::end_all(uint64_t ask_ms, uint64_t kill_ms) {
 
 Result<void> SessionRegistry::replace_worker(SessionRecord& session, Worker worker, std::unique_ptr<WorkerErrors> errors,
                                              std::vector<std::string> devices) {
-  listener.worker_gone(session);
+  const bool had_one = session.worker.process.pid != 0;
+  if (had_one) listener.worker_gone(session);
   for (int fd : {session.worker.process.pidfd.get(), session.worker.channel.fd()})
     if (fd >= 0) common_.loop.unwatch(fd);
   Worker old = std::exchange(session.worker, std::move(worker));
+  session.state = SessionRecord::State::kLive;
   session.errors = std::move(errors);
   session.devices = std::move(devices);
   // First whom the next daemon will believe in, then who it will look for.
@@ -408,7 +456,7 @@ Result<void> SessionRegistry::replace_worker(SessionRecord& session, Worker work
   if (governed) governed = watch_worker(session);
   if (governed) governed = listener.live(session);
   if (governed) governed = session.worker.channel.send(protocol::Serve{}, 0);
-  pool_.retire(std::move(old));
+  if (had_one) pool_.retire(std::move(old));
   if (!governed) kill(session, governed.error().message);
   return governed;
 }
@@ -421,15 +469,18 @@ Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& lau
   // While a session moves the guardian hears first who is its worker.
   const pid_t known = kept == nullptr ? row.worker_pid : pid_of(kept->ends.worker.get());
   auto process = find_process(known, known == row.worker_pid ? row.worker_start : 0);
-  if (!process) return std::unexpected(std::move(process.error()));
+  const bool is_lost = !process && slice->reliable && kept != nullptr;
+  if (!process && !is_lost) return std::unexpected(std::move(process.error()));
   auto session = std::make_unique<SessionRecord>();
   session->id = row.id;
   session->slice = row.slice;
   session->state = SessionRecord::State::kUngoverned;
   session->uid = row.uid;
   session->program = row.program;
-  session->worker.process = std::move(*process);
-  session->worker.group = launcher.find_group(known);
+  if (process) {
+    session->worker.process = std::move(*process);
+    session->worker.group = launcher.find_group(known);
+  }
   session->devices = row.devices.empty() ? slice->devices : row.devices;
   session->opened_unix_ms = row.opened_unix_ms;
   session->stored_granted = row.granted;
@@ -446,8 +497,8 @@ Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& lau
     session->ends.journal = std::move(ends.journal);
     session->heap_bytes = kept->heap_bytes;
     AMALGAM_TRY(session->ends.map(), "restore");
-    session->worker.channel = protocol::Channel(std::move(ends.channel));
-    session->state = SessionRecord::State::kRejoining;
+    if (!is_lost) session->worker.channel = protocol::Channel(std::move(ends.channel));
+    session->state = is_lost ? SessionRecord::State::kRecovering : SessionRecord::State::kRejoining;
   }
   auto client = find_process(row.client_pid, row.client_start);
   session->client_gone = !client;
@@ -456,10 +507,17 @@ Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& lau
   common_.ledger.open_session(row.id, row.slice, row.program + ", pid " + std::to_string(row.client_pid));
   SessionRecord& restored = *session;
   sessions_.emplace(row.id, std::move(session));
-  if (known != row.worker_pid) common_.expect(save(restored));
-  AMALGAM_TRY(watch_worker(restored), "restore");
+  if (known != row.worker_pid && !is_lost) common_.expect(save(restored));
+  if (!is_lost) AMALGAM_TRY(watch_worker(restored), "restore");
   watch_client(restored);
-  if (kept == nullptr) {
+  if (is_lost) {
+    // Its worker died while no daemon was there to see it.
+    common_.expect(common_.ledger.restore(row.id, row.granted));
+    common_.loop.later([this, id = row.id] {
+      SessionRecord* late = find(id);
+      if (late != nullptr && late->state == SessionRecord::State::kRecovering) listener.lost(*late, "it died with the daemon");
+    });
+  } else if (kept == nullptr) {
     // Whoever finds one that stands still has it go on.
     signal_process(restored.worker.process, SIGCONT);
     signal_group(restored.worker.process, SIGCONT);

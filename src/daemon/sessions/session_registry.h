@@ -34,12 +34,15 @@
 namespace amalgam::daemon {
 
 struct SessionRecord {
-  enum class State : uint8_t { kStarting, kAdopting, kLive, kRejoining, kUngoverned };
+  enum class State : uint8_t { kStarting, kAdopting, kLive, kRejoining, kUngoverned, kRecovering };
   uint64_t id = 0, slice = 0;
   State state = State::kStarting;
   bool client_gone = false;   ///< why its worker ends
   bool is_moving = false;     ///< to another worker (mover.h)
   bool told_to_stay = false;  ///< its worker does not see its client's end any more
+  uint32_t recoveries = 0;    ///< workers that it has outlived
+  uint32_t deaths = 0;        ///< of its workers since one has come to a point
+  uint64_t points = 0;        ///< of its worker's when it was lost
   uid_t uid = 0;
   std::string program;
   Process client;
@@ -85,6 +88,7 @@ class SessionRegistry {
     std::function<void(SessionRecord&, const protocol::Packet&)> message;  ///< from a live session's worker
     std::function<void(const SessionRecord&)> leaving;                     ///< its client has gone, its worker is to follow
     std::function<void(SessionRecord&)> worker_gone;                       ///< before its number is free again
+    std::function<void(SessionRecord&, const std::string& how)> lost;      ///< it has no worker, and can have another one
     std::function<void(const SessionRecord&)> ended;                       ///< its numbers are still there
     std::function<void()> returned;                                        ///< a rejoining session is live again, or gone
   };
@@ -111,13 +115,17 @@ class SessionRegistry {
   /// Asks every worker to end; those that do not are killed.
   void end_all(uint64_t ask_ms, uint64_t kill_ms);
 
-  /// Gives the session to a worker, on these devices. `rebuild`: beside the one that serves it.
+  enum class Start : uint8_t { kFresh, kBesideAnother, kAfterADeadOne };
+  /// Gives the session to a worker, on these devices.
   Result<void> send_adopt(const SessionRecord& session, const Worker& worker, const std::vector<std::string>& devices,
-                          bool rebuild);
+                          Start how);
 
   /// From now on this worker serves the session, on these devices; the one that did is ended. An error ends the session.
   Result<void> replace_worker(SessionRecord& session, Worker worker, std::unique_ptr<WorkerErrors> errors,
                               std::vector<std::string> devices);
+
+  /// A lost session got no other worker: it is lost once more, or ends.
+  void not_recovered(SessionRecord& session, const std::string& why);
 
   SessionRecord* find(uint64_t id);
   const std::map<uint64_t, std::unique_ptr<SessionRecord>>& all() const { return sessions_; }
@@ -141,6 +149,8 @@ class SessionRegistry {
   void on_client_end(uint64_t id);
   void on_hang_up(SessionRecord& session);
   void on_worker_end(uint64_t id);
+  bool can_recover(SessionRecord& session) const;
+  void lose_worker(SessionRecord& session);
   void refuse(uint64_t id, Error error);
   void watch_client(SessionRecord& session);
   Result<void> watch_worker(SessionRecord& session);

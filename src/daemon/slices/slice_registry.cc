@@ -35,8 +35,8 @@ bool has_all(const Slice& slice, const std::vector<std::string>& devices) {
 }
 
 SliceRow row_of(const Slice& slice, pid_t creator_pid, uint64_t creator_start) {
-  return {slice.id,      slice.token, slice.name,    slice.owner,      slice.quota,
-          slice.devices, creator_pid, creator_start, slice.class_name, slice.terms};
+  return {slice.id,    slice.token,   slice.name,       slice.owner, slice.quota,   slice.devices,
+          creator_pid, creator_start, slice.class_name, slice.terms, slice.reliable};
 }
 
 }  // namespace
@@ -131,6 +131,7 @@ Result<const Slice*> SliceRegistry::create(const Owner& owner, const protocol::C
   slice->owner = owner.uid;
   slice->devices = std::move(*devices);
   slice->connection = owner.connection;
+  slice->reliable = request.reliable;
   model::TermsPatch wish = request.terms;
   if (!request.class_name.empty()) {
     auto of = classes_.choose(presentable(request.class_name, kMaxName), owner.uid, owner.groups);
@@ -298,6 +299,7 @@ Result<void> SliceRegistry::restore(const SliceRow& row) {
   slice->devices = row.devices;
   slice->class_name = row.class_name;
   slice->terms = row.terms;
+  slice->reliable = row.reliable != 0;
   if (auto creator = find_process(row.creator_pid, row.creator_start)) slice->creator = std::move(*creator);
   Slice& kept = *slice;
   auto made = add(std::move(slice), nullptr);

@@ -14,15 +14,15 @@ namespace amalgam::daemon {
 namespace {
 
 // 1: slices without terms; 2: with terms and class; 3: goals with a quantile, sessions without secrets; 4: devices of
-// sessions, withheld devices.
-constexpr const char* kVersion = "4";
+// sessions, withheld devices; 5: reliable slices.
+constexpr const char* kVersion = "5";
 constexpr size_t kMaxDeviceRow = 64 * 1024;
 
 constexpr const char* kSchema = R"(
 CREATE TABLE IF NOT EXISTS slice (id INTEGER PRIMARY KEY, token0 INTEGER, token1 INTEGER, name TEXT, owner INTEGER,
   quota INTEGER, devices TEXT, creator_pid INTEGER, creator_start INTEGER, class TEXT NOT NULL DEFAULT '',
   share INTEGER NOT NULL DEFAULT 0, cap INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 2,
-  slo INTEGER NOT NULL DEFAULT 0, quantile INTEGER NOT NULL DEFAULT 990000);
+  slo INTEGER NOT NULL DEFAULT 0, quantile INTEGER NOT NULL DEFAULT 990000, reliable INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS session (id INTEGER PRIMARY KEY, slice INTEGER, uid INTEGER, program TEXT, worker_pid INTEGER,
   client_pid INTEGER, worker_start INTEGER, client_start INTEGER, granted INTEGER, opened_unix_ms INTEGER,
   devices TEXT NOT NULL DEFAULT '');
@@ -44,6 +44,7 @@ ALTER TABLE slice ADD COLUMN slo INTEGER NOT NULL DEFAULT 0;
 constexpr const char* kFromTwo =
     "ALTER TABLE slice ADD COLUMN quantile INTEGER NOT NULL DEFAULT 990000; DROP TABLE session;";
 constexpr const char* kFromThree = "ALTER TABLE session ADD COLUMN devices TEXT NOT NULL DEFAULT '';";
+constexpr const char* kFromFour = "ALTER TABLE slice ADD COLUMN reliable INTEGER NOT NULL DEFAULT 0;";
 constexpr const char* kDropAll =
     "DROP TABLE IF EXISTS slice; DROP TABLE IF EXISTS session; DROP TABLE IF EXISTS device; DROP TABLE IF EXISTS pool; "
     "DROP TABLE IF EXISTS withheld;";
@@ -212,8 +213,9 @@ Result<void> Store::migrate(const std::string& from) {
   if (version == "1") AMALGAM_TRY(execute(db_, kFromOne), "migrate");
   if (version == "1" || version == "2") AMALGAM_TRY(execute(db_, kFromTwo), "migrate");
   if (version == "3") AMALGAM_TRY(execute(db_, kFromThree), "migrate");
-  if (version != "1" && version != "2" && version != "3" && version != kVersion)
-    AMALGAM_TRY(execute(db_, kDropAll), "clear");
+  const bool is_old = version == "1" || version == "2" || version == "3" || version == "4";
+  if (is_old) AMALGAM_TRY(execute(db_, kFromFour), "migrate");
+  if (!is_old && version != kVersion) AMALGAM_TRY(execute(db_, kDropAll), "clear");
   AMALGAM_TRY(execute(db_, kSchema), "make tables");
   if (!from.ends_with(" " + boot_id()))
     AMALGAM_TRY(execute(db_, "DELETE FROM slice; DELETE FROM session; DELETE FROM device; DELETE FROM pool;"), "clear");
@@ -239,10 +241,10 @@ Result<uint64_t> Store::next_id() {
 
 Result<void> Store::put(const SliceRow& row) {
   if (auto raised = raise_next_id(row.id); !raised) return raised;
-  return Statement(db_, "INSERT OR REPLACE INTO slice VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+  return Statement(db_, "INSERT OR REPLACE INTO slice VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
       .bind(row.id, row.token[0], row.token[1], row.name, row.owner, row.quota, join(row.devices), row.creator_pid,
             row.creator_start, row.class_name, row.terms.share_ppm, row.terms.cap_ppm, row.terms.priority,
-            row.terms.slo.bound_ns, row.terms.slo.quantile_ppm)
+            row.terms.slo.bound_ns, row.terms.slo.quantile_ppm, row.reliable)
       .run();
 }
 
@@ -315,13 +317,13 @@ Result<std::vector<SliceRow>> Store::slices() {
   std::vector<SliceRow> rows;
   Statement read(db_,
                  "SELECT id, token0, token1, name, owner, quota, devices, creator_pid, creator_start, class, share, cap, "
-                 "priority, slo, quantile FROM slice ORDER BY id");
+                 "priority, slo, quantile, reliable FROM slice ORDER BY id");
   while (read.next()) {
     SliceRow& row = rows.emplace_back();
     std::string devices;
     read.read(row.id, row.token[0], row.token[1], row.name, row.owner, row.quota, devices, row.creator_pid,
               row.creator_start, row.class_name, row.terms.share_ppm, row.terms.cap_ppm, row.terms.priority,
-              row.terms.slo.bound_ns, row.terms.slo.quantile_ppm);
+              row.terms.slo.bound_ns, row.terms.slo.quantile_ppm, row.reliable);
     row.devices = split(devices);
   }
   AMALGAM_TRY(finished(db_, read), "slices");

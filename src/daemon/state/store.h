@@ -37,6 +37,7 @@ struct SliceRow {
   uint64_t creator_start = 0;
   std::string class_name;
   model::Terms terms;
+  uint32_t reliable = 0;  ///< 1: its sessions outlive their workers
 };
 
 struct SessionRow {

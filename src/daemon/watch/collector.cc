@@ -59,6 +59,9 @@ protocol::SessionEntry Collector::session(const SessionRecord& session) const {
     entry.terms = slice->terms;
   }
   entry.device_time_ns.resize(session.devices.size());
+  const Slice* slice_of = slices_.find(session.slice);
+  entry.reliable = slice_of != nullptr && slice_of->reliable;
+  entry.recoveries = session.recoveries;
   const MemoryAudit::Counted counted = audit_.counted(session.id);
   entry.memory_counted = counted.all;
   entry.memory_now = entry.memory_peak = counted.charged;
@@ -102,6 +105,7 @@ protocol::DeviceEntry Collector::device(const model::Device& device, const Slice
   protocol::DeviceEntry entry;
   entry.device = device;
   entry.quota_bytes = slice == nullptr ? 0 : slice->quota;
+  if (slice != nullptr && slice->reliable) entry.device.keep_to_commands();
   core::Ledger::PoolState pool = common_.ledger.pool(device.memory_pool);
   entry.pool_bytes = pool.capacity;
   entry.pool_held_bytes = pool.held;

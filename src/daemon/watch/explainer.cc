@@ -180,6 +180,7 @@ std::string Explainer::why_not(const SessionRecord& session) {
   switch (session.state) {
     case SessionRecord::State::kStarting:
     case SessionRecord::State::kAdopting: return "its worker is still opening the devices; nothing was decided about it yet";
+    case SessionRecord::State::kRecovering: return "its worker has died, and another one is about to go on";
     case SessionRecord::State::kUngoverned:
       return "daemon and guardian were killed at once while it ran: nobody can govern it any more";
     case SessionRecord::State::kRejoining:

@@ -111,7 +111,9 @@ nlohmann::json to_json(const protocol::SessionEntry& entry) {
                              {"bytes_copied", entry.bytes_copied},
                              {"waits", entry.waits},
                              {"errors", entry.errors},
-                             {"queue_depth", entry.in_flight}});
+                             {"queue_depth", entry.in_flight},
+                             {"reliable", entry.reliable},
+                             {"recoveries", entry.recoveries}});
   return json;
 }
 

@@ -28,7 +28,7 @@ struct RunOptions {
   std::string name, class_name, identity;
   TermsOptions terms;
   bool contain = false, no_contain = false;  ///< neither: if root runs it, and if it can be had
-  bool quiet = false;
+  bool quiet = false, reliable = false;
 };
 
 protocol::SliceFile slice_file(const Client& client, const protocol::SliceCreated& slice, const std::string& identity) {
@@ -81,6 +81,7 @@ Result<Ended> run(const Invocation& invocation, const RunOptions& options, const
   wish.devices = options.devices;
   wish.name = options.name.empty() ? std::filesystem::path(program[0]).filename().string() : options.name;
   wish.class_name = options.class_name;
+  wish.reliable = options.reliable;
   if (!options.identity.empty() && !model::parse_identity(options.identity))
     return fail(Code::kInvalidArgument, "--identity " + printable(options.identity) + ": native or amalgam");
   auto terms = read_terms(options.terms);
@@ -110,6 +111,8 @@ void add_run(CommandLine& line, const Invocation& invocation) {
   verb.option("--name", options->name, "What listings call the slice; default: the program's name").type("NAME");
   verb.option("--identity", options->identity, "Whose name its platforms have: native (the driver's) or amalgam")
       .type("WHOSE");
+  verb.flag("--reliable", options->reliable,
+            "Go on when a worker or its driver dies: what the device has is copied now and then, at a cost");
   verb.flag("--contain", options->contain,
             "Keep the machine's own drivers from the program, whatever its environment; default for root");
   verb.flag("--no-contain", options->no_contain, "Lead the program to its slice by its environment alone");

@@ -28,7 +28,7 @@
 
 namespace amalgam::protocol {
 
-inline constexpr uint32_t kControlVersion = 9;
+inline constexpr uint32_t kControlVersion = 10;
 
 enum class ControlType : uint16_t {
   kRefused = 1,
@@ -188,9 +188,10 @@ struct CreateSlice {
   std::string class_name;            ///< of the daemon's files; gives the terms that `terms` does not; empty: none
   /// What the user gave. The memory quota is over all its sessions and devices of one pool, and is reserved now.
   model::TermsPatch terms;
+  bool reliable = false;  ///< its sessions outlive their workers
   template <typename A>
   void fields(A& a) {
-    a(version, name, devices, class_name, terms);
+    a(version, name, devices, class_name, terms, reliable);
   }
 };
 struct SliceCreated {
@@ -241,11 +242,13 @@ struct SessionEntry {
   uint64_t memory_counted = 0;  ///< all that the kernel counted, but what the worker had when it was ready
   uint64_t commands = 0, launches = 0, pieces = 0, bytes_written = 0, bytes_read = 0, bytes_copied = 0, waits = 0,
            errors = 0, in_flight = 0;
+  bool reliable = false;
+  uint32_t recoveries = 0;  ///< workers that it has outlived
   template <typename A>
   void fields(A& a) {
     a(session, slice, program, slice_name, pid, worker_pid, uid, age_ms, devices, device_time_ns, class_name, terms,
       memory_now, memory_peak, quota_bytes, memory_counted, commands, launches, pieces, bytes_written, bytes_read,
-      bytes_copied, waits, errors, in_flight);
+      bytes_copied, waits, errors, in_flight, reliable, recoveries);
   }
 };
 struct SessionList {
@@ -332,9 +335,11 @@ struct Adopt {
   uint64_t quota_bytes = 0;            ///< for the capability overlay; the ledger itself is in the daemon
   std::vector<model::Device> devices;  ///< of the slice, without properties, in OpenDevice order
   bool rebuild = false;                ///< another worker serves the session still; its objects are in the journal
+  bool recover = false;                ///< then: or has served it, and is dead
+  bool reliable = false;               ///< the session is to outlive this worker
   template <typename A>
   void fields(A& a) {
-    a(session, heap_bytes, staging_bytes, quota_bytes, devices, rebuild);
+    a(session, heap_bytes, staging_bytes, quota_bytes, devices, rebuild, recover, reliable);
   }
 };
 /// The worker has opened its drivers and serves the rings.

@@ -34,8 +34,9 @@ enum class EventKind : uint8_t {
   kEscaped = 16,     ///< its worker ran although it was stopped, and was ended
   kEnded = 17,       ///< ended by the daemon for another reason
   kHung = 18,        ///< a slice's work does not leave the device
+  kRecovered = 19,   ///< a reliable session has another worker
 };
-inline constexpr EventKind kLastEventKind = EventKind::kHung;
+inline constexpr EventKind kLastEventKind = EventKind::kRecovered;
 
 /// "worker-lost"; "unknown" for what is none of ours.
 constexpr std::string_view event_name(EventKind kind) {
@@ -59,6 +60,7 @@ constexpr std::string_view event_name(EventKind kind) {
     case EventKind::kEscaped: return "escaped";
     case EventKind::kEnded: return "ended";
     case EventKind::kHung: return "hung";
+    case EventKind::kRecovered: return "recovered";
   }
   return "unknown";
 }

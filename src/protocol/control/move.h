@@ -7,6 +7,8 @@
 //           Serve ─▶ new worker: reads the rings from now on; the old one is killed
 //           or Stay ─▶ old worker: goes on as if nothing had been, whatever has failed; the new one is killed
 //
+// A reliable session whose worker has died is given to another one in the same way, without HandOver: Adopt{recover}.
+//
 // Threads: plain values.
 #pragma once
 
@@ -73,9 +75,10 @@ struct TookOver {
   Code code = Code::kOk;
   std::string message;
   uint64_t objects = 0;
+  uint64_t used_bytes = 0;  ///< by its objects: what of it was not granted is to be found first
   template <typename A>
   void fields(A& a) {
-    a(code, message, objects);
+    a(code, message, objects, used_bytes);
   }
 };
 struct Serve : Bare<ControlType::kServe> {};

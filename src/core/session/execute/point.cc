@@ -153,6 +153,7 @@ Result<Executor::HandedOver> Executor::take_point(const std::vector<OpenCommand>
   for (const OpenCommand& command : commands) open.emplace(command.stream, command.number);
   copies_.commit([&](protocol::ObjectId stream, uint64_t number) { return open.contains({stream, number}); });
   for (RegionObject* region : saved) region->is_written = false;
+  config_.counters->points.fetch_add(1, std::memory_order_relaxed);
   return HandedOver{*copied, commands.size()};
 }
 

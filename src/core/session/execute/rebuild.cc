@@ -311,9 +311,9 @@ void Executor::resume() {
       if ((watched.bits & (1u << status)) != 0) (void)execute(protocol::WatchEvent{watched.id, status});
   }
   table_.end_replay();
-  taken_over_.reset();
   deleter_.clear();
   if (log_) replay();
+  taken_over_.reset();
 }
 
 }  // namespace amalgam::core

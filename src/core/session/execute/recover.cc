@@ -85,8 +85,7 @@ void Executor::keep(const HeapBox& box, Ticket& ticket, south::Place& from) {
 // ---- the worker after -----------------------------------------------------------------------------------------------------
 
 void Executor::recover(JournalCopy& copy) {
-  if (!log_) log_.emplace(copy, config_.rings->completion.head.load(std::memory_order_acquire));
-  std::erase_if(copy.records, [&](const Record& record) { return record.sequence > copy.point; });
+  log_.emplace(copy, config_.rings->completion.head.load(std::memory_order_acquire));
 }
 
 /// The first command that is found in the ring: its worker may have died between the reply and giving its space back.

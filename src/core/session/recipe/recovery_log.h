@@ -22,8 +22,8 @@ namespace amalgam::core {
 
 class RecoveryLog {
  public:
-  /// Takes the records that are to be executed again out of `copy`, and leaves those up to the point. `completion_head`: how
-  /// far the completion ring has come.
+  /// Takes the records that are to be executed again out of `copy`, into whose bytes they point, and leaves those up to the
+  /// point. `completion_head`: how far the completion ring has come.
   RecoveryLog(JournalCopy& copy, uint64_t completion_head);
 
   /// In order: kMade, kChanged and kCommand.
