@@ -421,29 +421,32 @@ Result<south::EventPtr> Executor::issue(const protocol::Gate& m, Ticket& ticket)
   auto user = users_.make(*stream.context);
   if (!user) return user;
   ticket.is_gate = true;
-  auto told = std::make_shared<std::atomic<bool>>(rebuilding_ != nullptr && rebuilding_->pending->gate_is_told);
-  ticket.flight->gate_told = told;
+  auto report = std::make_shared<GateReport>();
+  report->told = rebuilding_ != nullptr && rebuilding_->pending->gate_is_told;
+  ticket.flight->gate_report = report;
   protocol::ObjectId id = m.head.event;
   south::EventPtr follower;
   auto reached = stand_in(stream, ticket.waits, **user, follower);
   if (!reached) return reached;
   if (*reached == nullptr) {
-    gate_reached(id, *user, 0, *told);
+    gate_reached(id, *user, 0, *report);
     return user;
   }
   (*reached)->on_complete(
-      [this, id, user = *user, follower, told, pending = callbacks_.one()](const south::Outcome& outcome) mutable {
-        gate_reached(id, user, outcome.status, *told);
+      [this, id, user = *user, follower, report, pending = callbacks_.one()](const south::Outcome& outcome) mutable {
+        gate_reached(id, user, outcome.status, *report);
         pending.reset();
       });
   return user;
 }
 
-void Executor::gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status, std::atomic<bool>& told) {
-  if (told.exchange(true)) return;
-  outbox_.post(protocol::GateReady{gate, std::min(status, 0)});
-  outbox_.wake();
+void Executor::gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status, GateReport& report) {
+  if (!report.told.exchange(true)) {
+    outbox_.post(protocol::GateReady{gate, std::min(status, 0)});
+    outbox_.wake();
+  }
   if (status < 0) users_.end(user, status);
+  report.reached.store(true);
 }
 
 void Executor::notify(const protocol::Notify& m) {

@@ -229,12 +229,13 @@ class Executor {
   bool is_known_to_client(const protocol::Frame& frame);
   void replay();
   void again(const Record& record);
-  Result<void> again(PendingCommand command);
+  Result<void> again(PendingCommand command, bool is_new);
+  void signal_again(const protocol::SignalEvent& m);
   Result<void> enqueue_again(const PendingCommand& command, bool is_new, bool was_done);
   bool await_some_end();
   void go_round();
   void again(const Record& record, const PendingCommand& command);
-  void settle_again(const protocol::Enqueue& head, const DoneCommand& done);
+  void settle_again(const protocol::Enqueue& head, const DoneCommand& done, bool is_new);
 
   // create_memory.cc
   Result<protocol::RegionReply> execute(const protocol::CreateRegion&);
@@ -291,7 +292,7 @@ class Executor {
   void refuse(const protocol::Enqueue& head, Ticket& ticket, int32_t native);
   void notify(const protocol::Notify&);
   Result<south::EventPtr> issue_cut(const CutPtr& cut, Ticket& ticket);
-  void gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status, std::atomic<bool>& told);
+  void gate_reached(protocol::ObjectId gate, const south::EventPtr& user, int32_t status, GateReport& report);
   BacklogPtr behind_of(const protocol::Enqueue& head) const;
   void note_order(Ticket& ticket, EventObject* event) const;
   void note_telling(const protocol::Enqueue& head, Ticket& ticket, EventObject* event) const;

@@ -34,7 +34,7 @@ std::vector<Executor::OpenCommand> Executor::open_commands() {
     command.event = flight.event;
     command.number = flight.number;
     command.kept = flight.kept;
-    command.gate_is_told = flight.gate_told != nullptr && flight.gate_told->load();
+    command.gate_is_told = flight.gate_report != nullptr && flight.gate_report->told.load();
     command.frame = flight.frame;
   });
   return open;

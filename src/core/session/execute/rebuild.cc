@@ -271,7 +271,10 @@ void Executor::begin_serving() {
 void Executor::resume(const PendingCommand& command) {
   protocol::Enqueue head;
   if (!protocol::decode(command.frame, head)) return break_session("a pending command is malformed");
-  (void)enqueue_again(command, false, false);
+  if (log_)
+    (void)again(command, false);
+  else
+    (void)enqueue_again(command, false, false);
   if (head.event != 0 && !command.is_named) (void)table_.erase(head.event);
 }
 

@@ -146,7 +146,7 @@ void Executor::again(const Record& record, const PendingCommand& command) {
   switch (static_cast<CommandType>(command.type)) {
     case CommandType::kNotify: return as(protocol::Notify{}, [&](auto& m) { notify(m); });
     case CommandType::kRelease: return as(protocol::Release{}, [&](auto& m) { (void)execute(m); });
-    case CommandType::kSignalEvent: return as(protocol::SignalEvent{}, [&](auto& m) { (void)execute(m); });
+    case CommandType::kSignalEvent: return as(protocol::SignalEvent{}, [&](auto& m) { signal_again(m); });
     case CommandType::kWatchEvent: return as(protocol::WatchEvent{}, [&](auto& m) { (void)execute(m); });
     // One that the client knows of is in the journal, if it has changed anything.
     case CommandType::kBuildModule:
@@ -157,11 +157,25 @@ void Executor::again(const Record& record, const PendingCommand& command) {
       return as(protocol::LinkModule{}, [&](auto& m) { is_told ? void() : link(m, record.call); });
     default: break;
   }
-  const Result<void> verdict = again(command);
+  const Result<void> verdict = again(command, true);
   if (record.call != 0 && !is_told) reply(record.call, verdict);
 }
 
-Result<void> Executor::again(PendingCommand command) {
+/// The client had been told that the gate was reached; here it may not have been yet.
+void Executor::signal_again(const protocol::SignalEvent& m) {
+  auto is_ahead = [&] {
+    bool ahead = false;
+    teller_.each_open([&](const Flight& flight) {
+      ahead |= flight.event == m.event && flight.gate_report != nullptr && !flight.gate_report->reached.load();
+    });
+    return ahead;
+  };
+  while (is_ahead() && broken_ == nullptr && !commands_.closed()) go_round();
+  (void)execute(m);
+}
+
+/// `is_new`: it was sent after the point.
+Result<void> Executor::again(PendingCommand command, bool is_new) {
   protocol::Enqueue head;
   if (!protocol::decode(command.frame, head)) {
     break_session("a logged command is malformed");
@@ -169,19 +183,19 @@ Result<void> Executor::again(PendingCommand command) {
   }
   const DoneCommand* done = log_->done(head.stream, command.number);
   if (done != nullptr && (done->was_refused || gives_to_heap(command))) {
-    settle_again(head, *done);
+    settle_again(head, *done, is_new);
     if (done->was_refused) return fail(Code::kDriver, "the command was refused", done->status);
     return {};
   }
-  command.gate_is_told = log_->is_gate_told(head.event);
-  return enqueue_again(command, true, done != nullptr);
+  command.gate_is_told |= log_->is_gate_told(head.event);
+  return enqueue_again(command, is_new, done != nullptr);
 }
 
 /// It has been: its number and its event are what is left of it.
-void Executor::settle_again(const protocol::Enqueue& head, const DoneCommand& done) {
+void Executor::settle_again(const protocol::Enqueue& head, const DoneCommand& done, bool is_new) {
   auto* stream = table_.find<StreamObject>(head.stream);
   if (stream == nullptr) return break_session("a logged command is of no queue");
-  {
+  if (is_new) {
     std::lock_guard lock(stream->mutex);
     if (stream->progress.start() != done.number) return break_session("the log's numbers are no order");
   }

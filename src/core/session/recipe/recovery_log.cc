@@ -50,7 +50,11 @@ void RecoveryLog::note(const Record& record, uint64_t completion_head) {
     return;
   }
   Told told;
-  if (record.kind != RecordKind::kTold || !protocol::decode(record.payload, told) || told.head > completion_head) return;
+  if (record.kind != RecordKind::kTold || !protocol::decode(record.payload, told)) return;
+  if (told.head > completion_head) {
+    annulled_.push_back(record.sequence);  // it never went, and something else will lie there
+    return;
+  }
   switch (told.type) {
     case protocol::CompletionType::kReply: calls_.insert(static_cast<uint32_t>(told.key)); return;
     case protocol::CompletionType::kGateReady: gates_.insert(told.key); return;

@@ -33,6 +33,13 @@ struct EndReport {
 };
 using EndReportPtr = std::shared_ptr<EndReport>;
 
+/// How far a gate has come.
+struct GateReport {
+  std::atomic<bool> reached{false};  ///< everything before it has ended
+  std::atomic<bool> told{false};     ///< the client has heard of that
+};
+using GateReportPtr = std::shared_ptr<GateReport>;
+
 struct Flight {
   Teller* teller = nullptr;
   Ref<StreamObject> stream;
@@ -50,7 +57,7 @@ struct Flight {
 
   uint16_t type = 0;                             ///< what it is, as it came: it may have to be said to another worker
   std::vector<std::byte> frame;                  ///< likewise
-  std::shared_ptr<std::atomic<bool>> gate_told;  ///< a gate's: the client has heard that it is reached
+  GateReportPtr gate_report;                     ///< a gate's
 
   bool notes_its_end = false;            ///< in the journal, before anybody is told
   const std::byte* keep_from = nullptr;  ///< then: what the program may overwrite once it has been told …
@@ -104,7 +111,7 @@ class FlightPool {
     flight->after = 0;
     flight->predecessors.clear();
     flight->report = nullptr;
-    flight->gate_told = nullptr;
+    flight->gate_report = nullptr;
     flight->notes_its_end = false;
     flight->keep_bytes = 0;
     flight->kept = 0;
