@@ -315,7 +315,7 @@ class Executor {
   std::vector<protocol::ObjectId> remade_;
   std::optional<JournalCopy> taken_over_;  ///< whose commands run() takes over
   std::optional<RecoveryLog> log_;         ///< what run() executes again
-  PointClock clock_;
+  PointClock clock_{PointClock::kHourNs};
   uint64_t point_from_ns_ = 0, point_until_ns_ = 0;  ///< a point is being tried; 0: none
   std::optional<Leaving> leaving_;         ///< the session is to move
   std::atomic<uint32_t> may_stay_{0};

@@ -105,6 +105,10 @@ void Executor::replay() {
     if (broken_ != nullptr || commands_.closed()) return;
     again(record);
   }
+  // What has brought this worker here may come again: it begins with a point of its own.
+  clock_ = PointClock(PointClock::kMinuteNs);
+  point_from_ns_ = protocol::monotonic_ns();
+  point_until_ns_ = point_from_ns_ + kHandOverMs * 1'000'000;
 }
 
 /// Objects that had gone by then may still be used here. False: nothing will end by itself.

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Reliable sessions outlive their workers: nothing that was acknowledged is lost, nothing is done twice."""
+import os
+import random
+import re
+import signal
+import tempfile
+import time
+import unittest
+
+from pool import CL_CASES, PROGRAMS, Pool, kill_now
+
+EVOLVES, MOVED = PROGRAMS / "cl_evolves", PROGRAMS / "cl_moved"
+SECONDS = float(os.environ.get("AMALGAM_RELIABLE_SECONDS", "4"))
+THOROUGH = "AMALGAM_RELIABLE_SECONDS" in os.environ
+HAS_RUSTICL = os.path.exists("/etc/OpenCL/vendors/rusticl.icd")
+TWO = {"environment": {"POCL_DEVICES": "pthread pthread"}}
+
+
+def pools():
+    """Name, keywords of a pool, what selects its device."""
+    yield "pocl", TWO, "pthread"
+    if HAS_RUSTICL:
+        both = {"icds": ("pocl.icd", "rusticl.icd"), "environment": {"RUSTICL_ENABLE": "llvmpipe"}}
+        yield "rusticl", both, "llvmpipe"
+
+
+def device_of(pool, name):
+    return next(d["id"] for d in pool.devices() if name in d["name"])
+
+
+def worker_of(pool):
+    return next((s["worker_pid"] for s in pool.sessions() if s["worker_pid"] != 0), None)
+
+
+class Reliable(unittest.TestCase):
+    def start(self, pool, words, device, said, memory="1GiB", reliable=True):
+        return pool.spawn(words, memory=memory, devices=[device], reliable=reliable, stdout=said)
+
+    def kill_at_random(self, pool, program, chance, longest_s):
+        """Kills whichever worker serves it, until it ends; how many."""
+        killed = 0
+        while program.poll() is None:
+            time.sleep(chance.uniform(0.02, longest_s))
+            worker = worker_of(pool)
+            if worker is not None and program.poll() is None:
+                kill_now(worker)
+                killed += 1
+        return killed
+
+    def events(self, pool, kind):
+        return [line for line in pool.amalgam("events").stdout.splitlines() if f" {kind} " in line]
+
+    def test_a_state_that_only_the_device_has(self):
+        for name, keywords, device in pools():
+            with self.subTest(name), Pool(**keywords) as pool, tempfile.TemporaryFile("w+") as said:
+                program = self.start(pool, [EVOLVES, SECONDS], device_of(pool, device), said)
+                killed = self.kill_at_random(pool, program, random.Random(3), 1.0)
+                said.seek(0)
+                text = said.read()
+                self.assertEqual(program.returncode, 0, text[-2000:])
+                steps = int(re.search(r"^ok (\d+)$", text, re.M).group(1))
+                printed = [int(n) for n in re.findall(r"^step (\d+)$", text, re.M)]
+                self.assertEqual(printed, list(range(64, steps + 1, 64)), "printed once each, in order")
+                self.assertGreater(killed, 1)
+                self.assertGreaterEqual(len(self.events(pool, "recovered")), 1)
+                pool.settled(spares=2)
+
+    def test_much_of_opencl(self):
+        for name, keywords, device in pools():
+            with self.subTest(name), Pool(**keywords) as pool, tempfile.TemporaryFile("w+") as said:
+                program = self.start(pool, [MOVED, SECONDS, 4], device_of(pool, device), said)
+                killed = self.kill_at_random(pool, program, random.Random(5), 0.7)
+                said.seek(0)
+                text = said.read()
+                self.assertEqual(program.returncode, 0, text[-2000:])
+                self.assertIn("ok ", text)
+                self.assertGreater(killed, 1)
+                pool.settled(spares=2)
+
+    def test_without_it_a_death_is_the_end(self):
+        with Pool(**TWO) as pool, tempfile.TemporaryFile("w+") as said:
+            program = self.start(pool, [EVOLVES, 20], pool.devices()[0]["id"], said, reliable=False)
+            while worker_of(pool) is None:
+                time.sleep(0.02)
+            time.sleep(0.5)
+            kill_now(worker_of(pool))
+            self.assertNotEqual(program.wait(60), 0)
+            self.assertEqual(self.events(pool, "recovered"), [])
+            pool.settled()
+
+    def test_the_daemon_dies_in_the_same_instant(self):
+        chance = random.Random(7)
+        with Pool(**TWO) as pool, tempfile.TemporaryFile("w+") as said:
+            program = self.start(pool, [EVOLVES, SECONDS + 4], pool.devices()[0]["id"], said)
+            killed = 0
+            while program.poll() is None and killed < 3:
+                time.sleep(chance.uniform(0.3, 1.2))
+                worker = worker_of(pool)
+                if worker is None:
+                    continue
+                os.kill(pool.daemon.pid, signal.SIGSTOP)
+                kill_now(worker)
+                pool.kill_daemon()
+                pool.start()
+                killed += 1
+            program.wait(120)
+            said.seek(0)
+            text = said.read()
+            self.assertEqual(program.returncode, 0, text[-2000:])
+            steps = int(re.search(r"^ok (\d+)$", text, re.M).group(1))
+            self.assertEqual([int(n) for n in re.findall(r"^step (\d+)$", text, re.M)], list(range(64, steps + 1, 64)))
+            self.assertGreater(killed, 0)
+            pool.settled(spares=2)
+
+    def test_a_kernel_that_always_ends_its_worker_ends_the_session(self):
+        with Pool(**TWO) as pool, tempfile.TemporaryFile("w+") as said:
+            program = self.start(pool, [EVOLVES, 1, 64, "crash"], pool.devices()[0]["id"], said)
+            self.assertNotEqual(program.wait(120), 0)
+            lost = self.events(pool, "worker-lost")
+            self.assertEqual(len(lost), 1, lost)
+            self.assertGreaterEqual(len(self.events(pool, "recovered")), 1)
+            pool.settled(spares=2)
+
+    def test_every_case(self):
+        with Pool(**TWO) as pool, tempfile.TemporaryFile("w+") as said:
+            program = self.start(pool, [CL_CASES], pool.devices()[0]["id"], said, memory="4GiB")
+            killed = self.kill_at_random(pool, program, random.Random(9), 1.5)
+            said.seek(0)
+            text = said.read()
+            self.assertEqual(program.returncode, 0, text[-3000:])
+            self.assertNotIn("FAIL", text)
+            self.assertGreater(killed, 3)
+            pool.settled(spares=2)
+
+
+if __name__ == "__main__":
+    unittest.main()
