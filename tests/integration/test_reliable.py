@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 
-from pool import CL_CASES, PROGRAMS, Pool, kill_now
+from pool import CL_CASES, PROGRAMS, Pool, eventually, kill_now
 
 EVOLVES, MOVED = PROGRAMS / "cl_evolves", PROGRAMS / "cl_moved"
 SECONDS = float(os.environ.get("AMALGAM_RELIABLE_SECONDS", "4"))
@@ -19,11 +19,11 @@ TWO = {"environment": {"POCL_DEVICES": "pthread pthread"}}
 
 
 def pools():
-    """Name, keywords of a pool, what selects its device."""
-    yield "pocl", TWO, "pthread"
+    """Name, keywords of a pool, what selects its device, and how long its workers live at most."""
+    yield "pocl", TWO, "pthread", 1.0
     if HAS_RUSTICL:
         both = {"icds": ("pocl.icd", "rusticl.icd"), "environment": {"RUSTICL_ENABLE": "llvmpipe"}}
-        yield "rusticl", both, "llvmpipe"
+        yield "rusticl", both, "llvmpipe", 2.0
 
 
 def device_of(pool, name):
@@ -31,12 +31,19 @@ def device_of(pool, name):
 
 
 def worker_of(pool):
-    return next((s["worker_pid"] for s in pool.sessions() if s["worker_pid"] != 0), None)
+    """Of a session that is open."""
+    return next((s["worker_pid"] for s in pool.sessions() if s["worker_pid"] != 0 and s["commands"] != 0), None)
 
 
 class Reliable(unittest.TestCase):
     def start(self, pool, words, device, said, memory="1GiB", reliable=True):
         return pool.spawn(words, memory=memory, devices=[device], reliable=reliable, stdout=said)
+
+    def ready(self, program, said):
+        def is_ready():
+            said.seek(0)
+            return "ready\n" in said.read() or program.poll() is not None
+        eventually(is_ready, "it is ready")
 
     def kill_at_random(self, pool, program, chance, longest_s):
         """Kills whichever worker serves it, until it ends; how many."""
@@ -53,10 +60,11 @@ class Reliable(unittest.TestCase):
         return [line for line in pool.amalgam("events").stdout.splitlines() if f" {kind} " in line]
 
     def test_a_state_that_only_the_device_has(self):
-        for name, keywords, device in pools():
+        for name, keywords, device, longest_s in pools():
             with self.subTest(name), Pool(**keywords) as pool, tempfile.TemporaryFile("w+") as said:
                 program = self.start(pool, [EVOLVES, SECONDS], device_of(pool, device), said)
-                killed = self.kill_at_random(pool, program, random.Random(3), 1.0)
+                self.ready(program, said)
+                killed = self.kill_at_random(pool, program, random.Random(3), longest_s)
                 said.seek(0)
                 text = said.read()
                 self.assertEqual(program.returncode, 0, text[-2000:])
@@ -68,10 +76,11 @@ class Reliable(unittest.TestCase):
                 pool.settled(spares=2)
 
     def test_much_of_opencl(self):
-        for name, keywords, device in pools():
+        for name, keywords, device, longest_s in pools():
             with self.subTest(name), Pool(**keywords) as pool, tempfile.TemporaryFile("w+") as said:
                 program = self.start(pool, [MOVED, SECONDS, 4], device_of(pool, device), said)
-                killed = self.kill_at_random(pool, program, random.Random(5), 0.7)
+                self.ready(program, said)
+                killed = self.kill_at_random(pool, program, random.Random(5), longest_s)
                 said.seek(0)
                 text = said.read()
                 self.assertEqual(program.returncode, 0, text[-2000:])
@@ -94,6 +103,7 @@ class Reliable(unittest.TestCase):
         chance = random.Random(7)
         with Pool(**TWO) as pool, tempfile.TemporaryFile("w+") as said:
             program = self.start(pool, [EVOLVES, SECONDS + 4], pool.devices()[0]["id"], said)
+            self.ready(program, said)
             killed = 0
             while program.poll() is None and killed < 3:
                 time.sleep(chance.uniform(0.3, 1.2))

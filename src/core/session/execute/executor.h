@@ -230,7 +230,7 @@ class Executor {
   void replay();
   void again(const Record& record);
   Result<void> again(PendingCommand command, bool is_new);
-  void signal_again(const protocol::SignalEvent& m);
+  void await_again(const Told& told);
   Result<void> enqueue_again(const PendingCommand& command, bool is_new, bool was_done);
   bool await_some_end();
   void go_round();

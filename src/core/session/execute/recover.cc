@@ -133,6 +133,11 @@ void Executor::again(const Record& record) {
     if (!protocol::decode(record.payload, command)) return break_session("a logged command is malformed");
     return again(record, command);
   }
+  if (record.kind == RecordKind::kTold) {
+    Told told;
+    if (protocol::decode(record.payload, told)) await_again(told);
+    return;
+  }
   Result<void> made = remake(record);
   while (!made && await_some_end()) made = remake(record);
   if (!made) {
@@ -150,7 +155,7 @@ void Executor::again(const Record& record, const PendingCommand& command) {
   switch (static_cast<CommandType>(command.type)) {
     case CommandType::kNotify: return as(protocol::Notify{}, [&](auto& m) { notify(m); });
     case CommandType::kRelease: return as(protocol::Release{}, [&](auto& m) { (void)execute(m); });
-    case CommandType::kSignalEvent: return as(protocol::SignalEvent{}, [&](auto& m) { signal_again(m); });
+    case CommandType::kSignalEvent: return as(protocol::SignalEvent{}, [&](auto& m) { (void)execute(m); });
     case CommandType::kWatchEvent: return as(protocol::WatchEvent{}, [&](auto& m) { (void)execute(m); });
     // One that the client knows of is in the journal, if it has changed anything.
     case CommandType::kBuildModule:
@@ -165,17 +170,23 @@ void Executor::again(const Record& record, const PendingCommand& command) {
   if (record.call != 0 && !is_told) reply(record.call, verdict);
 }
 
-/// The client had been told that the gate was reached; here it may not have been yet.
-void Executor::signal_again(const protocol::SignalEvent& m) {
-  auto is_ahead = [&] {
-    bool ahead = false;
-    teller_.each_open([&](const Flight& flight) {
-      ahead |= flight.event == m.event && flight.gate_report != nullptr && !flight.gate_report->reached.load();
-    });
-    return ahead;
+/// What the client was told before it went on has to be so again.
+void Executor::await_again(const Told& told) {
+  auto is_so = [&] {
+    if (told.type == protocol::CompletionType::kGateReady) {
+      bool reached = true;
+      teller_.each_open([&](const Flight& flight) {
+        if (flight.event == told.key && flight.gate_report != nullptr) reached = flight.gate_report->reached.load();
+      });
+      return reached;
+    }
+    auto* stream = table_.find<StreamObject>(told.key);
+    if (stream == nullptr) return true;
+    std::lock_guard lock(stream->mutex);
+    const bool all = stream->in_order || told.type == protocol::CompletionType::kStreamRetired;
+    return all ? stream->progress.retired() >= told.number : stream->progress.has_ended(told.number);
   };
-  while (is_ahead() && broken_ == nullptr && !commands_.closed()) go_round();
-  (void)execute(m);
+  while (!is_so() && broken_ == nullptr && !commands_.closed()) go_round();
 }
 
 /// `is_new`: it was sent after the point.

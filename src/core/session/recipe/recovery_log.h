@@ -7,6 +7,9 @@
 // far. So of the last call, and of builds, it is known whether the client knows of it: if not, what it made is forgotten
 // (annulled), and the call is executed anew. Everything earlier is known to the client and is made again without a word.
 //
+// Programs wait for commands and then send others, to another queue perhaps; nothing but their waiting says that these come
+// later. So what they were told of ends is part of the log.
+//
 // Threads: plain values. The records are a tenant's word: what is malformed does not count.
 #pragma once
 
@@ -26,7 +29,7 @@ class RecoveryLog {
   /// point. `completion_head`: how far the completion ring has come.
   RecoveryLog(JournalCopy& copy, uint64_t completion_head);
 
-  /// In order: kMade, kChanged and kCommand.
+  /// In order: kMade, kChanged and kCommand, and in between kTold: what has ended, or come to a gate, before the program went on.
   const std::vector<Record>& records() const { return records_; }
   /// Where in the command ring to go on; 0: where that says itself.
   uint64_t position() const { return position_; }
@@ -43,7 +46,7 @@ class RecoveryLog {
   }
 
  private:
-  void note(const Record& record, uint64_t completion_head);
+  bool note(const Record& record, uint64_t completion_head);
   bool counts(const Record& record, uint64_t last) const;
 
   std::vector<Record> records_;

@@ -71,6 +71,9 @@ class Progress {
     asked_ = std::move(asked);
     return true;
   }
+  bool has_ended(uint64_t number) const {
+    return number <= retired_ || (number <= sent_ && ended_[number & (ended_.size() - 1)]);
+  }
   uint64_t sent() const { return sent_; }
   uint64_t retired() const { return retired_; }
 

@@ -15,7 +15,7 @@ bool Outbox::flush() {
       std::span<std::byte> room = ring_.reserve(next.payload.size());
       if (room.data() == nullptr) break;
       if (!next.payload.empty()) std::memcpy(room.data(), next.payload.data(), next.payload.size());
-      commit(next.type, next.call, next.key, next.payload.size());
+      commit(next.call, next.told, next.payload.size());
       waiting_.pop_front();
     }
     empty = waiting_.empty();

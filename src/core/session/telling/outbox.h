@@ -43,7 +43,7 @@ class Outbox {
       std::lock_guard lock(mutex_);
       if (held_ || !waiting_.empty() || !produce(message, call, kFixedBytes + variable_bytes)) {
         newly = waiting_.empty() && !held_;
-        queue(static_cast<uint16_t>(M::kType), call, message, kFixedBytes + variable_bytes);
+        queue(call, message, kFixedBytes + variable_bytes);
       }
     }
     fresh_.store(true, std::memory_order_release);
@@ -91,36 +91,40 @@ class Outbox {
 
  private:
   struct Waiting {
-    uint16_t type;
     uint32_t call;
-    uint64_t key;  ///< as Told has it
+    Told told;
     std::vector<std::byte> payload;
   };
-  /// What a client hears only once, and by which it is known; 0: it may hear it again.
+  /// What there is to be noted of a message: what a client must hear once only, and what it may act upon. Key 0: nothing.
   template <typename M>
-  static uint64_t key_of(const M& message, uint32_t call) {
-    if constexpr (std::is_same_v<M, protocol::Reply>) return call;
-    if constexpr (std::is_same_v<M, protocol::GateReady>) return message.event;
-    if constexpr (std::is_same_v<M, protocol::Output>) return message.text.size();
-    return 0;
+  static Told told_by(const M& message, uint32_t call) {
+    Told told{M::kType, 0, 0, 0};
+    if constexpr (std::is_same_v<M, protocol::Reply>) told.key = call;
+    if constexpr (std::is_same_v<M, protocol::GateReady>) told.key = message.event;
+    if constexpr (std::is_same_v<M, protocol::Output>) told.key = message.text.size();
+    if constexpr (std::is_same_v<M, protocol::EventDone> || std::is_same_v<M, protocol::StreamRetired>) {
+      told.number = message.number;
+      told.key = message.number == 0 ? 0 : message.stream;
+    }
+    return told;
   }
   template <typename M>
   bool produce(const M& message, uint32_t call, size_t bound) {
     std::span<std::byte> room = ring_.reserve(bound);
     if (room.empty()) return false;
-    commit(static_cast<uint16_t>(M::kType), call, key_of(message, call), protocol::encode(message, room));
+    commit(call, told_by(message, call), protocol::encode(message, room));
     return true;
   }
-  void commit(uint16_t type, uint32_t call, uint64_t key, size_t bytes) {
-    if (key != 0 && journal_.logs())
-      journal_.told({static_cast<protocol::CompletionType>(type), key, ring_.head_after(bytes)});
-    ring_.commit(type, call, bytes);
+  void commit(uint32_t call, Told told, size_t bytes) {
+    told.head = ring_.head_after(bytes);
+    if (told.key != 0 && journal_.logs()) journal_.told(told);
+    ring_.commit(static_cast<uint16_t>(told.type), call, bytes);
   }
   template <typename M>
-  void queue(uint16_t type, uint32_t call, const M& message, size_t bound) {
+  void queue(uint32_t call, const M& message, size_t bound) {
     std::vector<std::byte> payload(bound);
     payload.resize(protocol::encode(message, payload));
-    waiting_.push_back({type, call, key_of(message, call), std::move(payload)});
+    waiting_.push_back({call, told_by(message, call), std::move(payload)});
     congested_.store(true, std::memory_order_release);
   }
   std::mutex mutex_;
