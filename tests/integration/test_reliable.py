@@ -136,7 +136,7 @@ class Reliable(unittest.TestCase):
     def test_every_case(self):
         with Pool(**TWO) as pool, tempfile.TemporaryFile("w+") as said:
             program = self.start(pool, [CL_CASES], pool.devices()[0]["id"], said, memory="4GiB")
-            killed = self.kill_at_random(pool, program, random.Random(9), 1.5)
+            killed = self.kill_at_random(pool, program, random.Random(9), 2.5)
             said.seek(0)
             text = said.read()
             self.assertEqual(program.returncode, 0, text[-3000:])

@@ -27,7 +27,7 @@ namespace {
 using protocol::ControlType;
 
 constexpr size_t kEnds = 10;
-constexpr size_t kWorker = 0, kGrants = 4;  // in the order of Keep::Descriptors
+constexpr size_t kWorker = 0, kGrants = 4, kClient = 7;  // in the order of Keep::Descriptors
 
 /// Head and fields of Keep, Forget and Done, as Channel sends them.
 struct Packet {
@@ -35,10 +35,11 @@ struct Packet {
   uint32_t reserved2 = 0;
   uint64_t session = 0;
   uint64_t heap_bytes = 0;
+  uint64_t outlives_worker = 0;
 };
 
 struct Ward {
-  uint64_t session, heap_bytes;
+  uint64_t session, heap_bytes, outlives_worker;
   int ends[kEnds];
 };
 
@@ -84,15 +85,16 @@ bool send(int socket, const Packet& packet, const int* ends, size_t count) {
 /// The sessions that it keeps.
 class Wards {
  public:
-  void add(uint64_t session, uint64_t heap_bytes, const int* ends) {
-    remove(session);
+  void add(const Packet& packet, const int* ends) {
+    remove(packet.session);
     if (count_ == kMaxSessions) {
       for (size_t i = 0; i < kEnds; ++i) ::close(ends[i]);
       return;
     }
     Ward& ward = wards_[count_++];
-    ward.session = session;
-    ward.heap_bytes = heap_bytes;
+    ward.session = packet.session;
+    ward.heap_bytes = packet.heap_bytes;
+    ward.outlives_worker = packet.outlives_worker;
     std::memcpy(ward.ends, ends, sizeof ward.ends);
   }
   void remove(uint64_t session) {
@@ -120,15 +122,20 @@ class Wards {
   }
   /// To a daemon that takes over. False: it is gone.
   bool show(int daemon) const {
-    for (size_t i = 0; i < count_; ++i)
-      if (!send(daemon, {static_cast<uint16_t>(ControlType::kKeep), 0, 0, wards_[i].session, wards_[i].heap_bytes},
-                wards_[i].ends, kEnds))
-        return false;
-    return send(daemon, {static_cast<uint16_t>(ControlType::kDone), 0, 0, 0, 0}, nullptr, 0);
+    for (size_t i = 0; i < count_; ++i) {
+      const Ward& ward = wards_[i];
+      const Packet keep{static_cast<uint16_t>(ControlType::kKeep), 0, 0, ward.session, ward.heap_bytes, ward.outlives_worker};
+      if (!send(daemon, keep, ward.ends, kEnds)) return false;
+    }
+    return send(daemon, {static_cast<uint16_t>(ControlType::kDone), 0, 0, 0, 0, 0}, nullptr, 0);
   }
   /// Fills in who may end; `wards` are in the same order.
   size_t watch(pollfd* polled) const {
-    for (size_t i = 0; i < count_; ++i) polled[i] = {wards_[i].ends[kWorker], POLLIN, 0};
+    constexpr short kOnlyHangUp = 0;
+    for (size_t i = 0; i < count_; ++i) {
+      const Ward& ward = wards_[i];
+      polled[i] = ward.outlives_worker != 0 ? pollfd{ward.ends[kClient], kOnlyHangUp, 0} : pollfd{ward.ends[kWorker], POLLIN, 0};
+    }
     return count_;
   }
   void drop_ended(const pollfd* polled) {
@@ -147,7 +154,7 @@ class Wards {
 
 void take(Wards& wards, const Incoming& in) {
   const auto type = static_cast<ControlType>(in.packet.type);
-  if (type == ControlType::kKeep && in.fds == kEnds) return wards.add(in.packet.session, in.packet.heap_bytes, in.ends);
+  if (type == ControlType::kKeep && in.fds == kEnds) return wards.add(in.packet, in.ends);
   if (type == ControlType::kForget) wards.remove(in.packet.session);
   for (size_t i = 0; i < in.fds; ++i) ::close(in.ends[i]);
 }

@@ -550,7 +550,9 @@ void SessionRegistry::on_held(SessionRecord& session, const protocol::Packet& pa
 void SessionRegistry::keep(const SessionRecord& session) {
   const SessionEnds& ends = session.ends;
   if (!session.worker.channel || ends.counters_page.get() == nullptr) return;
-  const bool kept = guardian_.keep({session.id, session.heap_bytes}, {.worker = session.worker.process.pidfd.get(),
+  const Slice* slice = slices_.find(session.slice);
+  const uint64_t outlives_worker = slice != nullptr && slice->reliable ? 1 : 0;
+  const bool kept = guardian_.keep({session.id, session.heap_bytes, outlives_worker}, {.worker = session.worker.process.pidfd.get(),
                                                                       .channel = session.worker.channel.fd(),
                                                                       .heap = ends.heap.get(),
                                                                       .counters = ends.counters.get(),

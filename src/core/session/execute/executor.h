@@ -184,6 +184,7 @@ class Executor {
   Result<void> remake(std::span<const std::byte> frame);
   Result<void> remake(const Record& record);
   Result<void> remake(protocol::CommandType type, std::span<const std::byte> frame);
+  Result<void> find_pixels(protocol::CreateImage& m);
   void finish_builds();
   void let_go(const JournalCopy& copy);
   Result<void> restore(const Record& record);
@@ -314,6 +315,7 @@ class Executor {
   uint64_t rebuilt_to_ = 0;           ///< of the journal's records
   std::vector<protocol::ObjectId> remade_;
   std::optional<JournalCopy> taken_over_;  ///< whose commands run() takes over
+  bool is_replaying_ = false;              ///< what was logged
   std::optional<RecoveryLog> log_;         ///< what run() executes again
   PointClock clock_{PointClock::kHourNs};
   uint64_t point_from_ns_ = 0, point_until_ns_ = 0;  ///< a point is being tried; 0: none

@@ -75,7 +75,7 @@ bool Executor::note_verdict(const Result<void>& result) {
 
 /// Sources and pixels that come with a command.
 Result<std::span<const std::byte>> Executor::input(protocol::BulkRef ref) const {
-  if (rebuilding_ == nullptr) return bulk(ref);
+  if (rebuilding_ == nullptr || rebuilding_->in_heap) return bulk(ref);
   const auto& kept = rebuilding_->making.bulk;
   if (ref.size > kept.size() || ref.offset > kept.size() - ref.size)
     return fail(Code::kProtocol, "the journal lacks a command's data");
@@ -89,10 +89,21 @@ void Executor::finish_builds() {
   } while (lane_jobs_.load(std::memory_order_acquire) != 0);
 }
 
+/// What an image was made from is kept until the next point; behind that its pixels are.
+Result<void> Executor::find_pixels(protocol::CreateImage& m) {
+  if (m.host_data.size == 0) return {};
+  if (!is_replaying_) {
+    m.host_data = {};
+    return {};
+  }
+  return copies_.restore_kept(m.id, 0, m.host_data.offset, m.host_data.size);
+}
+
 template <typename M>
 Result<void> Executor::remake(std::span<const std::byte> frame) {
   M message;
   if (!protocol::decode(frame, message)) return fail(Code::kProtocol, "a record of the journal is malformed");
+  if constexpr (std::is_same_v<M, protocol::CreateImage>) AMALGAM_TRY(find_pixels(message), "image");
   if constexpr (std::is_same_v<M, protocol::CreateModule>) {
     create_module(message, 0);
   } else if constexpr (std::is_same_v<M, protocol::BuildModule>) {
@@ -102,6 +113,7 @@ Result<void> Executor::remake(std::span<const std::byte> frame) {
   } else if constexpr (std::is_same_v<M, protocol::LinkModule>) {
     link(message, 0);
   } else {
+    rebuilding_->in_heap = std::is_same_v<M, protocol::CreateImage>;
     return without_value(perform(message, frame));
   }
   finish_builds();

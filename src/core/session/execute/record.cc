@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the journal is told of: how each object was made, and what has changed it since.
+#include <cstring>
+
 #include "core/session/execute/dispatch.h"
 
 namespace amalgam::core {
@@ -52,11 +54,20 @@ void Executor::record(const protocol::CreateSubDevices& m, std::span<const std::
     if (Object* part = table_.find(id); part != nullptr && first != nullptr) part->recipe = first->recipe;
 }
 
-/// Without its pixels, which are copied where they lie by then.
+/// Its pixels are copied where they lie at the next point; until then a reliable session keeps what they were made from.
 void Executor::record(const protocol::CreateImage& m, std::span<const std::byte>) {
-  protocol::CreateImage empty = m;
-  empty.host_data = {};
-  record_made(m.id, protocol::CommandType::kCreateImage, payload_of(empty));
+  protocol::CreateImage made = m;
+  made.host_data = {};
+  if (m.host_data.size != 0 && journal_.logs() && rebuilding_ == nullptr) {
+    auto kept = copies_.keep(m.id, 0, m.host_data.size);
+    if (kept) {
+      std::memcpy(heap_base_ + *kept, heap_base_ + m.host_data.offset, m.host_data.size);
+      made.host_data = {*kept, m.host_data.size};
+    } else {
+      be_unreliable(kept.error().message);
+    }
+  }
+  record_made(m.id, protocol::CommandType::kCreateImage, payload_of(made));
 }
 
 /// With its sources, which the client's heap has only now.

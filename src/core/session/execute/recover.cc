@@ -99,12 +99,14 @@ bool Executor::is_known_to_client(const protocol::Frame& frame) {
 void Executor::replay() {
   for (uint64_t sequence : log_->annulled()) journal_.annul(sequence);
   output_.skip(log_->printed());
+  is_replaying_ = true;
   for (const Record& record : log_->records()) {
     // What ran one after the other may all be under way at once now.
     while (teller_.in_flight() >= kMaxInFlight / 2 && broken_ == nullptr && !commands_.closed()) go_round();
     if (broken_ != nullptr || commands_.closed()) return;
     again(record);
   }
+  is_replaying_ = false;
   // What has brought this worker here may come again: it begins with a point of its own.
   clock_ = PointClock(PointClock::kMinuteNs);
   point_from_ns_ = protocol::monotonic_ns();

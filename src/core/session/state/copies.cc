@@ -75,6 +75,7 @@ Result<void> Copies::restore(protocol::ObjectId region, uint64_t offset, uint64_
 }
 
 Result<void> Copies::restore_kept(protocol::ObjectId stream, uint64_t number, uint64_t offset, uint64_t bytes) {
+  if (kept_.contains({stream, number})) return {};  // by whoever tried before
   auto copy = take(bytes, offset);
   if (!copy) return std::unexpected(std::move(copy.error()));
   kept_bytes_ += bytes;
