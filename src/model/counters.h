@@ -29,7 +29,7 @@ struct Counters {
   std::atomic<uint64_t> memory_granted;  ///< bytes reserved in the ledger (memory_now plus slack)
   std::atomic<uint64_t> pieces;          ///< what launches that were cut went to the driver as
 
-  std::atomic<uint64_t> points;          ///< of a reliable session's journal
+  std::atomic<uint64_t> points;  ///< of a reliable session's journal
 
   /// What the arbiter wants to know; the other half is Grants.
   struct Claim {

@@ -45,11 +45,11 @@ class Reliable(unittest.TestCase):
             return "ready\n" in said.read() or program.poll() is not None
         eventually(is_ready, "it is ready")
 
-    def kill_at_random(self, pool, program, chance, longest_s):
+    def kill_at_random(self, pool, program, chance, longest_s, least_s=0.02):
         """Kills whichever worker serves it, until it ends; how many."""
         killed = 0
         while program.poll() is None:
-            time.sleep(chance.uniform(0.02, longest_s))
+            time.sleep(chance.uniform(least_s, longest_s))
             worker = worker_of(pool)
             if worker is not None and program.poll() is None:
                 kill_now(worker)
@@ -136,7 +136,7 @@ class Reliable(unittest.TestCase):
     def test_every_case(self):
         with Pool(**TWO) as pool, tempfile.TemporaryFile("w+") as said:
             program = self.start(pool, [CL_CASES], pool.devices()[0]["id"], said, memory="4GiB")
-            killed = self.kill_at_random(pool, program, random.Random(9), 2.5)
+            killed = self.kill_at_random(pool, program, random.Random(9), 3.0, 0.5)
             said.seek(0)
             text = said.read()
             self.assertEqual(program.returncode, 0, text[-3000:])

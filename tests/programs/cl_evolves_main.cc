@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// cl_evolves: a computation whose state is on the device alone, step upon step, and whose end says whether every step was done
-// exactly once.
+// cl_evolves: a computation whose state is on the device alone, step upon step, and whose end says whether every step was
+// done exactly once.
 //
-//   cl_evolves SECONDS [KIB [WHAT]]   prints "ready" after its first step; its kernels print "step N" now and then; at the end
+//   cl_evolves SECONDS [KIB [WHAT]]   prints "ready" after its first step; its kernels print "step N" now and then; at the
+//   end
 //                                     "ok STEPS", or 1 and what is wrong. WHAT: "crash": a kernel that ends its driver comes
 //                                     in the middle
 //
-// Each step is a launch, which reads what the last one wrote; now and then a word is written and one is read back in between,
-// from memory that is overwritten at once.
+// Each step is a launch, which reads what the last one wrote; now and then a word is written and one is read back in
+// between, from memory that is overwritten at once.
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 

@@ -124,7 +124,8 @@ class Wards {
   bool show(int daemon) const {
     for (size_t i = 0; i < count_; ++i) {
       const Ward& ward = wards_[i];
-      const Packet keep{static_cast<uint16_t>(ControlType::kKeep), 0, 0, ward.session, ward.heap_bytes, ward.outlives_worker};
+      const Packet keep{
+          static_cast<uint16_t>(ControlType::kKeep), 0, 0, ward.session, ward.heap_bytes, ward.outlives_worker};
       if (!send(daemon, keep, ward.ends, kEnds)) return false;
     }
     return send(daemon, {static_cast<uint16_t>(ControlType::kDone), 0, 0, 0, 0, 0}, nullptr, 0);
@@ -134,7 +135,8 @@ class Wards {
     constexpr short kOnlyHangUp = 0;
     for (size_t i = 0; i < count_; ++i) {
       const Ward& ward = wards_[i];
-      polled[i] = ward.outlives_worker != 0 ? pollfd{ward.ends[kClient], kOnlyHangUp, 0} : pollfd{ward.ends[kWorker], POLLIN, 0};
+      polled[i] =
+          ward.outlives_worker != 0 ? pollfd{ward.ends[kClient], kOnlyHangUp, 0} : pollfd{ward.ends[kWorker], POLLIN, 0};
     }
     return count_;
   }

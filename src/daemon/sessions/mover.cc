@@ -272,8 +272,7 @@ void Mover::report(const SessionRecord& session, const Move& move) {
       "us, stood still for {} us",
       session.id, told.from, told.to, told.worker_pid, told.objects, format_bytes(told.copied_bytes), told.pending,
       told.prepare_us, told.pause_us);
-  common_.events.add(
-      event_of(session, protocol::EventKind::kMoved, "from " + told.from + ", stood still for " + paused));
+  common_.events.add(event_of(session, protocol::EventKind::kMoved, "from " + told.from + ", stood still for " + paused));
 }
 
 void Mover::end(uint64_t session, Result<void> how) {

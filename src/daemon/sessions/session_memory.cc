@@ -78,6 +78,18 @@ Result<SharedPage<T>> SharedPage<T>::map(int fd) {
 template class SharedPage<const model::Counters>;
 template class SharedPage<model::Grants>;
 
+Result<void> SessionEnds::take(protocol::ReceivedDescriptors<protocol::Keep>& kept) {
+  heap = std::move(kept.heap);
+  counters = std::move(kept.counters);
+  grants = std::move(kept.grants);
+  bell = std::move(kept.bell);
+  knock = std::move(kept.knock);
+  client = std::move(kept.client);
+  ring = std::move(kept.ring);
+  journal = std::move(kept.journal);
+  return map();
+}
+
 Result<void> SessionEnds::map() {
   auto counted = CountersPage::map(counters.get());
   if (!counted) return std::unexpected(std::move(counted.error()));

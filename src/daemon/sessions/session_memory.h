@@ -14,6 +14,8 @@
 #include "base/unique_fd.h"
 #include "model/counters.h"
 #include "model/grants.h"
+#include "protocol/control/channel.h"
+#include "protocol/control/keep.h"
 
 namespace amalgam::daemon {
 
@@ -53,6 +55,8 @@ struct SessionEnds {
 
   /// The grants for a worker, to be read only.
   Result<UniqueFd> readable_grants() const;
+  /// Those that a guardian has kept, mapped. kProtocol: as map().
+  Result<void> take(protocol::ReceivedDescriptors<protocol::Keep>& kept);
   /// Maps the pages. kProtocol: they are not what make_session_memory() made.
   Result<void> map();
 };

@@ -265,7 +265,8 @@ void SessionRegistry::on_channel(uint64_t id) {
     session->worker.channel = protocol::Channel();
     common_.loop.after_ms(kOrphanMs, [this, id, pid = session->worker.process.pid] {
       SessionRecord* late = find(id);
-      const bool is_there = late != nullptr && late->worker.process.pid == pid && late->state != SessionRecord::State::kRecovering;
+      const bool is_there =
+          late != nullptr && late->worker.process.pid == pid && late->state != SessionRecord::State::kRecovering;
       if (is_there && !late->worker.channel && late->state != SessionRecord::State::kUngoverned)
         kill(*late, "it hung up and went on");
     });
@@ -486,18 +487,9 @@ Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& lau
   session->stored_granted = row.granted;
   session->client.pid = row.client_pid;
   if (kept != nullptr) {
-    auto& ends = kept->ends;
-    session->ends.heap = std::move(ends.heap);
-    session->ends.counters = std::move(ends.counters);
-    session->ends.grants = std::move(ends.grants);
-    session->ends.bell = std::move(ends.bell);
-    session->ends.knock = std::move(ends.knock);
-    session->ends.client = std::move(ends.client);
-    session->ends.ring = std::move(ends.ring);
-    session->ends.journal = std::move(ends.journal);
+    AMALGAM_TRY(session->ends.take(kept->ends), "restore");
     session->heap_bytes = kept->heap_bytes;
-    AMALGAM_TRY(session->ends.map(), "restore");
-    if (!is_lost) session->worker.channel = protocol::Channel(std::move(ends.channel));
+    if (!is_lost) session->worker.channel = protocol::Channel(std::move(kept->ends.channel));
     session->state = is_lost ? SessionRecord::State::kRecovering : SessionRecord::State::kRejoining;
   }
   auto client = find_process(row.client_pid, row.client_start);
@@ -515,7 +507,8 @@ Result<void> SessionRegistry::restore(const SessionRow& row, const Launcher& lau
     common_.expect(common_.ledger.restore(row.id, row.granted));
     common_.loop.later([this, id = row.id] {
       SessionRecord* late = find(id);
-      if (late != nullptr && late->state == SessionRecord::State::kRecovering) listener.lost(*late, "it died with the daemon");
+      if (late != nullptr && late->state == SessionRecord::State::kRecovering)
+        listener.lost(*late, "it died with the daemon");
     });
   } else if (kept == nullptr) {
     // Whoever finds one that stands still has it go on.
@@ -552,16 +545,17 @@ void SessionRegistry::keep(const SessionRecord& session) {
   if (!session.worker.channel || ends.counters_page.get() == nullptr) return;
   const Slice* slice = slices_.find(session.slice);
   const uint64_t outlives_worker = slice != nullptr && slice->reliable ? 1 : 0;
-  const bool kept = guardian_.keep({session.id, session.heap_bytes, outlives_worker}, {.worker = session.worker.process.pidfd.get(),
-                                                                      .channel = session.worker.channel.fd(),
-                                                                      .heap = ends.heap.get(),
-                                                                      .counters = ends.counters.get(),
-                                                                      .grants = ends.grants.get(),
-                                                                      .bell = ends.bell.get(),
-                                                                      .knock = ends.knock.get(),
-                                                                      .client = ends.client.get(),
-                                                                      .ring = ends.ring.get(),
-                                                                      .journal = ends.journal.get()});
+  const bool kept =
+      guardian_.keep({session.id, session.heap_bytes, outlives_worker}, {.worker = session.worker.process.pidfd.get(),
+                                                                         .channel = session.worker.channel.fd(),
+                                                                         .heap = ends.heap.get(),
+                                                                         .counters = ends.counters.get(),
+                                                                         .grants = ends.grants.get(),
+                                                                         .bell = ends.bell.get(),
+                                                                         .knock = ends.knock.get(),
+                                                                         .client = ends.client.get(),
+                                                                         .ring = ends.ring.get(),
+                                                                         .journal = ends.journal.get()});
   if (!kept)
     common_.log.error("session {}: the guardian does not take it; a crash of the daemon ends its turns", session.id);
 }

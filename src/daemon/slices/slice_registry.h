@@ -43,7 +43,7 @@ struct Slice {
   uint64_t connection = 0;  ///< that keeps it; 0: none
   Process creator;          ///< that keeps it after a restart; empty: none
 
-  bool reliable = false;    ///< its sessions outlive their workers
+  bool reliable = false;  ///< its sessions outlive their workers
 
   bool is_default() const { return token == protocol::Token{}; }
 };

@@ -8,8 +8,8 @@
 
 namespace amalgam::protocol {
 
-/// The daemon's ends of a session, to be kept until Forget, or while there is no daemon until the worker's end, or the client's. The guardian sends the same to a daemon that
-/// takes over, then Done.
+/// The daemon's ends of a session, to be kept until Forget, or while there is no daemon until the worker's end, or the
+/// client's. The guardian sends the same to a daemon that takes over, then Done.
 struct Keep {
   static constexpr ControlType kType = ControlType::kKeep;
   template <typename Fd>
@@ -28,7 +28,7 @@ struct Keep {
     }
   };
   uint64_t session = 0;
-  uint64_t heap_bytes = 0;        ///< as SessionOpened has it
+  uint64_t heap_bytes = 0;       ///< as SessionOpened has it
   uint64_t outlives_worker = 0;  ///< 1: its client's end counts
   template <typename A>
   void fields(A& a) {

@@ -111,7 +111,8 @@ class RingConsumer {
   RingConsumer(RingControl* control, const std::byte* data, uint64_t capacity, uint64_t tail)
       : control_(control), data_(data), capacity_(capacity), tail_(tail) {}
 
-  /// Copies the next frame into `frame` and gives its space back. kBroken: the peer broke the protocol, the session must end.
+  /// Copies the next frame into `frame` and gives its space back. kBroken: the peer broke the protocol, the session must
+  /// end.
   Next next(Frame& frame) {
     const Next found = take(frame);
     if (found == Next::kFrame) give_back();

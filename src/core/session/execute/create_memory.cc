@@ -14,7 +14,7 @@ namespace amalgam::core {
 namespace {
 
 constexpr uint64_t kHostPointerFlags = (1u << 3) | (1u << 4) | (1u << 5);  // CL_MEM_USE_, ALLOC_ and COPY_HOST_PTR
-constexpr uint64_t kKernelsRead = 1u << 2;  // CL_MEM_READ_ONLY
+constexpr uint64_t kKernelsRead = 1u << 2;                                 // CL_MEM_READ_ONLY
 constexpr uint64_t kLargestPixel = 16;
 constexpr uint64_t kNatural = 128;  // alignment of the largest built-in type
 

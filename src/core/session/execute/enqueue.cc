@@ -151,7 +151,8 @@ Result<void> Executor::admit(const protocol::Enqueue& head, Ticket& ticket) {
   ticket.stream = *stream;
   {
     std::lock_guard lock((*stream)->mutex);
-    ticket.number = rebuilding_ != nullptr && !rebuilding_->is_new ? rebuilding_->pending->number : (*stream)->progress.start();
+    ticket.number =
+        rebuilding_ != nullptr && !rebuilding_->is_new ? rebuilding_->pending->number : (*stream)->progress.start();
   }
   if (teller_.in_flight() >= kMaxInFlight) return fail(Code::kLimit, "in-flight-commands", native::kOutOfResources);
   if (head.event != 0) {
@@ -302,9 +303,10 @@ Result<void> Executor::resolve_place(const protocol::Endpoint& end, Ticket& tick
   return {};
 }
 
-/// Checks that a heap end of a box lies in the heap, and makes it an address. `image`: at the other end, null if there is none.
+/// Checks that a heap end of a box lies in the heap, and makes it an address. `image`: at the other end, null if there is
+/// none.
 Result<Executor::HeapBox> Executor::place_in_heap(const protocol::Endpoint& end, std::array<uint64_t, 3> extent, bool rect,
-                           const RegionObject* image, south::Place& out) const {
+                                                  const RegionObject* image, south::Place& out) const {
   auto outside = [] { return fail(Code::kInvalidArgument, "outside of the heap", native::kInvalidValue); };
   std::optional<uint64_t> bytes;
   uint64_t row_pitch = end.row_pitch, slice_pitch = end.slice_pitch, begin = end.offset;

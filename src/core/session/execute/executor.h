@@ -319,7 +319,7 @@ class Executor {
   std::optional<RecoveryLog> log_;         ///< what run() executes again
   PointClock clock_{PointClock::kHourNs};
   uint64_t point_from_ns_ = 0, point_until_ns_ = 0;  ///< a point is being tried; 0: none
-  std::optional<Leaving> leaving_;         ///< the session is to move
+  std::optional<Leaving> leaving_;                   ///< the session is to move
   std::atomic<uint32_t> may_stay_{0};
   std::atomic<uint32_t> settling_{0};  ///< user events that were ended and whose end has not been told
 

@@ -23,7 +23,7 @@ void Executor::try_to_leave() {
     if (protocol::monotonic_ns() < leaving_->until_ns) return std::this_thread::sleep_for(kLook);
     Leaving leaving = std::move(*leaving_);
     leaving_.reset();
-    const char* why = outbox_.congested()           ? "the program does not read what comes back"
+    const char* why = outbox_.congested()      ? "the program does not read what comes back"
                       : lane_jobs_.load() != 0 ? "a program is being built for longer than that"
                                                : "a kernel runs for longer than that";
     return leaving.done(fail(Code::kTimeout, why));

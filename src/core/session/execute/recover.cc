@@ -2,9 +2,9 @@
 // What a reliable session does for whoever comes after its worker, and how that one executes again what was logged.
 //
 // Theory. Regions are as they were at the point, since another driver's memory was never shared with anybody; so what was
-// done to them since is done again, by the same code, in the same order. Three things are not done again: what the client has
-// heard (recovery_log.h), what a command has put into the heap if it had ended (the client may have read it, and use the place
-// for something else), and a refusal. What a command took from the heap is there still, or was kept when it ended.
+// done to them since is done again, by the same code, in the same order. Three things are not done again: what the client
+// has heard (recovery_log.h), what a command has put into the heap if it had ended (the client may have read it, and use the
+// place for something else), and a refusal. What a command took from the heap is there still, or was kept when it ended.
 //
 // A kernel whose result depends on chance (the order of atomics on floats) may give another of its results.
 #include <algorithm>
@@ -82,7 +82,8 @@ void Executor::keep(const HeapBox& box, Ticket& ticket, south::Place& from) {
   flight.keep_bytes = box.bytes;
 }
 
-// ---- the worker after -----------------------------------------------------------------------------------------------------
+// ---- the worker after
+// -----------------------------------------------------------------------------------------------------
 
 void Executor::recover(JournalCopy& copy) {
   log_.emplace(copy, config_.rings->completion.head.load(std::memory_order_acquire));

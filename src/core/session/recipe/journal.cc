@@ -22,7 +22,7 @@ constexpr uint64_t padded(uint64_t bytes) { return (bytes + kAlign - 1) & ~(kAli
 /// In the first page.
 struct Journal::Header {
   std::atomic<uint64_t> magic;
-  std::atomic<uint64_t> active;   ///< which half counts
+  std::atomic<uint64_t> active;    ///< which half counts
   std::atomic<uint64_t> used[2];   ///< bytes of whole records in each
   std::atomic<uint64_t> point[2];  ///< of these, those of the point
   std::atomic<uint64_t> full;

@@ -17,7 +17,8 @@
 //
 // Belief: a worker runs its tenant's kernels, so what is read here is checked by whoever replays it as if a client sent it.
 //
-// Threads: the dispatcher's, but for done() and told(), which any may call. Blocking: never. Lifetime: outlives every Recipe.
+// Threads: the dispatcher's, but for done() and told(), which any may call. Blocking: never. Lifetime: outlives every
+// Recipe.
 #pragma once
 
 #include <atomic>

@@ -10,7 +10,8 @@ namespace {
 bool is_replied_later(uint16_t type) {
   using protocol::CommandType;
   const auto command = static_cast<CommandType>(type);
-  return command == CommandType::kBuildModule || command == CommandType::kCompileModule || command == CommandType::kLinkModule;
+  return command == CommandType::kBuildModule || command == CommandType::kCompileModule ||
+         command == CommandType::kLinkModule;
 }
 
 }  // namespace

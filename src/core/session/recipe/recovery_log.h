@@ -29,7 +29,8 @@ class RecoveryLog {
   /// point. `completion_head`: how far the completion ring has come.
   RecoveryLog(JournalCopy& copy, uint64_t completion_head);
 
-  /// In order: kMade, kChanged and kCommand, and in between kTold: what has ended, or come to a gate, before the program went on.
+  /// In order: kMade, kChanged and kCommand, and in between kTold: what has ended, or come to a gate, before the program
+  /// went on.
   const std::vector<Record>& records() const { return records_; }
   /// Where in the command ring to go on; 0: where that says itself.
   uint64_t position() const { return position_; }

@@ -74,7 +74,7 @@ struct DoneCommand {
 /// The client has this if its ring has come so far: it is written just before.
 struct Told {
   protocol::CompletionType type{};
-  uint64_t key = 0;     ///< Reply: the call; GateReady: the event; Output: bytes of text; EventDone, StreamRetired: the stream
+  uint64_t key = 0;  ///< Reply: the call; GateReady: the event; Output: bytes of text; EventDone, StreamRetired: the stream
   uint64_t number = 0;  ///< EventDone, StreamRetired: of the command
   uint64_t head = 0;    ///< of the completion ring, behind it
   template <typename A>

@@ -141,8 +141,8 @@ struct RegionObject final : Object {
   Ref<RegionObject> under;   ///< regions over shared virtual memory: whose bytes they are
   uint64_t heap_offset = 0;  ///< where its bytes, or its shadow, lie
   uint64_t size = 0;
-  bool is_written = false;      ///< since the last point; of whole regions
-  bool is_read_only = false;    ///< to kernels
+  bool is_written = false;    ///< since the last point; of whole regions
+  bool is_read_only = false;  ///< to kernels
   bool is_image = false;
   uint32_t image_type = 0;
   uint64_t element_size = 0;         ///< images: bytes of a pixel

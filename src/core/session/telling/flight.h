@@ -55,9 +55,9 @@ struct Flight {
   south::EventPtr gate;        ///< a gate's event, which has nobody else once the client has released it
   std::vector<Ref<Object>> held;
 
-  uint16_t type = 0;                             ///< what it is, as it came: it may have to be said to another worker
-  std::vector<std::byte> frame;                  ///< likewise
-  GateReportPtr gate_report;                     ///< a gate's
+  uint16_t type = 0;             ///< what it is, as it came: it may have to be said to another worker
+  std::vector<std::byte> frame;  ///< likewise
+  GateReportPtr gate_report;     ///< a gate's
 
   bool notes_its_end = false;            ///< in the journal, before anybody is told
   const std::byte* keep_from = nullptr;  ///< then: what the program may overwrite once it has been told …
