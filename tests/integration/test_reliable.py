@@ -35,15 +35,18 @@ def worker_of(pool):
     return next((s["worker_pid"] for s in pool.sessions() if s["worker_pid"] != 0 and s["commands"] != 0), None)
 
 
+def text_of(file):
+    """What others have written, whose place in the file is not ours."""
+    with open(file.name) as again:
+        return again.read()
+
+
 class Reliable(unittest.TestCase):
     def start(self, pool, words, device, said, memory="1GiB", reliable=True):
         return pool.spawn(words, memory=memory, devices=[device], reliable=reliable, stdout=said)
 
     def ready(self, program, said):
-        def is_ready():
-            said.seek(0)
-            return "ready\n" in said.read() or program.poll() is not None
-        eventually(is_ready, "it is ready")
+        eventually(lambda: "ready\n" in text_of(said) or program.poll() is not None, "it is ready")
 
     def kill_at_random(self, pool, program, chance, longest_s, least_s=0.02):
         """Kills whichever worker serves it, until it ends; how many."""
@@ -61,12 +64,11 @@ class Reliable(unittest.TestCase):
 
     def test_a_state_that_only_the_device_has(self):
         for name, keywords, device, longest_s in pools():
-            with self.subTest(name), Pool(**keywords) as pool, tempfile.TemporaryFile("w+") as said:
+            with self.subTest(name), Pool(**keywords) as pool, tempfile.NamedTemporaryFile("w+") as said:
                 program = self.start(pool, [EVOLVES, SECONDS], device_of(pool, device), said)
                 self.ready(program, said)
                 killed = self.kill_at_random(pool, program, random.Random(3), longest_s)
-                said.seek(0)
-                text = said.read()
+                text = text_of(said)
                 self.assertEqual(program.returncode, 0, text[-2000:])
                 steps = int(re.search(r"^ok (\d+)$", text, re.M).group(1))
                 printed = [int(n) for n in re.findall(r"^step (\d+)$", text, re.M)]
@@ -77,19 +79,18 @@ class Reliable(unittest.TestCase):
 
     def test_much_of_opencl(self):
         for name, keywords, device, longest_s in pools():
-            with self.subTest(name), Pool(**keywords) as pool, tempfile.TemporaryFile("w+") as said:
+            with self.subTest(name), Pool(**keywords) as pool, tempfile.NamedTemporaryFile("w+") as said:
                 program = self.start(pool, [MOVED, SECONDS, 4], device_of(pool, device), said)
                 self.ready(program, said)
                 killed = self.kill_at_random(pool, program, random.Random(5), longest_s)
-                said.seek(0)
-                text = said.read()
+                text = text_of(said)
                 self.assertEqual(program.returncode, 0, text[-2000:])
                 self.assertIn("ok ", text)
                 self.assertGreater(killed, 1)
                 pool.settled(spares=2)
 
     def test_without_it_a_death_is_the_end(self):
-        with Pool(**TWO) as pool, tempfile.TemporaryFile("w+") as said:
+        with Pool(**TWO) as pool, tempfile.NamedTemporaryFile("w+") as said:
             program = self.start(pool, [EVOLVES, 20], pool.devices()[0]["id"], said, reliable=False)
             while worker_of(pool) is None:
                 time.sleep(0.02)
@@ -101,7 +102,7 @@ class Reliable(unittest.TestCase):
 
     def test_the_daemon_dies_in_the_same_instant(self):
         chance = random.Random(7)
-        with Pool(**TWO) as pool, tempfile.TemporaryFile("w+") as said:
+        with Pool(**TWO) as pool, tempfile.NamedTemporaryFile("w+") as said:
             program = self.start(pool, [EVOLVES, SECONDS + 4], pool.devices()[0]["id"], said)
             self.ready(program, said)
             killed = 0
@@ -116,8 +117,7 @@ class Reliable(unittest.TestCase):
                 pool.start()
                 killed += 1
             program.wait(120)
-            said.seek(0)
-            text = said.read()
+            text = text_of(said)
             self.assertEqual(program.returncode, 0, text[-2000:])
             steps = int(re.search(r"^ok (\d+)$", text, re.M).group(1))
             self.assertEqual([int(n) for n in re.findall(r"^step (\d+)$", text, re.M)], list(range(64, steps + 1, 64)))
@@ -125,7 +125,7 @@ class Reliable(unittest.TestCase):
             pool.settled(spares=2)
 
     def test_a_kernel_that_always_ends_its_worker_ends_the_session(self):
-        with Pool(**TWO) as pool, tempfile.TemporaryFile("w+") as said:
+        with Pool(**TWO) as pool, tempfile.NamedTemporaryFile("w+") as said:
             program = self.start(pool, [EVOLVES, 1, 64, "crash"], pool.devices()[0]["id"], said)
             self.assertNotEqual(program.wait(120), 0)
             lost = self.events(pool, "worker-lost")
@@ -134,11 +134,10 @@ class Reliable(unittest.TestCase):
             pool.settled(spares=2)
 
     def test_every_case(self):
-        with Pool(**TWO) as pool, tempfile.TemporaryFile("w+") as said:
+        with Pool(**TWO) as pool, tempfile.NamedTemporaryFile("w+") as said:
             program = self.start(pool, [CL_CASES], pool.devices()[0]["id"], said, memory="4GiB")
             killed = self.kill_at_random(pool, program, random.Random(9), 3.0, 0.5)
-            said.seek(0)
-            text = said.read()
+            text = text_of(said)
             self.assertEqual(program.returncode, 0, text[-3000:])
             self.assertNotIn("FAIL", text)
             self.assertGreater(killed, 3)

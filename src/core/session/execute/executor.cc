@@ -207,6 +207,7 @@ void Executor::reply(uint32_t call, const Result<void>& result, std::span<const 
   if (note_verdict(result)) return;
   if (!result) config_.counters->errors.fetch_add(1, std::memory_order_relaxed);
   if (call == 0) return;
+  open_builds_.erase(call);
   protocol::Reply answer;
   answer.payload = payload;
   constexpr size_t kLongestMessage = 4096;

@@ -20,6 +20,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -225,6 +226,7 @@ class Executor {
   struct Ticket;
   void log_frame(const protocol::Frame& frame);
   void log(Ticket& ticket);
+  void note_open_build(uint16_t type, uint32_t call, std::span<const std::byte> frame);
   struct HeapBox;
   void keep(const HeapBox& box, Ticket& ticket, south::Place& from);
   bool is_known_to_client(const protocol::Frame& frame);
@@ -315,8 +317,13 @@ class Executor {
   uint64_t rebuilt_to_ = 0;           ///< of the journal's records
   std::vector<protocol::ObjectId> remade_;
   std::optional<JournalCopy> taken_over_;  ///< whose commands run() takes over
-  bool is_replaying_ = false;              ///< what was logged
-  std::optional<RecoveryLog> log_;         ///< what run() executes again
+  struct OpenBuild {
+    uint16_t type = 0;
+    std::vector<std::byte> frame;
+  };
+  std::map<uint32_t, OpenBuild> open_builds_;  ///< of a reliable session, by the call that has no reply yet
+  bool is_replaying_ = false;                  ///< what was logged
+  std::optional<RecoveryLog> log_;             ///< what run() executes again
   PointClock clock_{PointClock::kHourNs};
   uint64_t point_from_ns_ = 0, point_until_ns_ = 0;  ///< a point is being tried; 0: none
   std::optional<Leaving> leaving_;                   ///< the session is to move

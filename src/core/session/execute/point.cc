@@ -90,7 +90,9 @@ bool Executor::come_to_rest(std::vector<OpenCommand>& commands) {
   drain_output();
   (void)outbox_.flush();
   commands = open_commands();
-  const bool is_quiet = lane_jobs_.load(std::memory_order_acquire) == 0 && interrupt_.load() == 0 && settling_.load() == 0;
+  // Builds are not waited for where this worker goes on: until their reply they are commands like any other (carry()).
+  const bool may_build = !leaving_ || lane_jobs_.load(std::memory_order_acquire) == 0;
+  const bool is_quiet = may_build && interrupt_.load() == 0 && settling_.load() == 0;
   if (is_quiet && all_are_held_up(commands) && watchers_are_told(commands) && outbox_.hold()) {
     // What ended until the outbox was held has been told, or is queued there.
     if (settling_.load() == 0 && outbox_.waiting() == 0 && open_commands().size() == commands.size()) return true;
@@ -143,6 +145,8 @@ Result<Executor::HandedOver> Executor::take_point(const std::vector<OpenCommand>
     write_streams(commands);
     write_events(commands);
     write_pending(commands);
+    for (const auto& [call, build] : open_builds_)
+      journal_.carry(PendingCommand{.type = build.type, .frame = build.frame}, call);
     if (!journal_.end_point()) copied = fail(Code::kLimit, "the session's journal is over journal-bytes");
   }
   if (!copied) {

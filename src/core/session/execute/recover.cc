@@ -49,6 +49,11 @@ void Executor::log_frame(const protocol::Frame& frame) {
   command.type = frame.header.type;
   command.frame = frame.payload();
   journal_.command(command);
+  note_open_build(frame.header.type, frame.header.call, frame.payload());
+}
+
+void Executor::note_open_build(uint16_t type, uint32_t call, std::span<const std::byte> frame) {
+  if (call != 0 && is_replied_later(type)) open_builds_[call] = {type, {frame.begin(), frame.end()}};
 }
 
 /// Before the driver has it: from then on somebody may hear of it.
@@ -155,6 +160,7 @@ void Executor::again(const Record& record, const PendingCommand& command) {
     protocol::decode(command.frame, message) ? act(message) : break_session("a logged command is malformed");
   };
   const bool is_told = log_->is_told(record.call);
+  if (!is_told) note_open_build(command.type, record.call, command.frame);
   switch (static_cast<CommandType>(command.type)) {
     case CommandType::kNotify: return as(protocol::Notify{}, [&](auto& m) { notify(m); });
     case CommandType::kRelease: return as(protocol::Release{}, [&](auto& m) { (void)execute(m); });

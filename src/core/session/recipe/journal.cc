@@ -152,10 +152,20 @@ void Journal::draft_objects() {
 }
 
 void Journal::put_state(uint16_t type, std::span<const std::byte> payload) {
+  put_draft(RecordKind::kState, type, 0, payload);
+  draft_.point = draft_.used;
+}
+
+void Journal::carry(const PendingCommand& command, uint32_t call) {
+  std::vector<std::byte> payload(protocol::encoded_size(command));
+  payload.resize(protocol::encode(command, payload));
+  put_draft(RecordKind::kCommand, command.type, call, payload);
+}
+
+void Journal::put_draft(RecordKind kind, uint16_t type, uint32_t call, std::span<const std::byte> payload) {
   if (!keeps()) return;
   std::lock_guard lock(mutex_);
-  const Head head{static_cast<uint32_t>(sizeof(Head) + payload.size()), RecordKind::kState, type, 0, ++sequence_, 0, 0, 0};
-  draft_.sequence = sequence_;
+  const Head head{static_cast<uint32_t>(sizeof(Head) + payload.size()), kind, type, 0, ++sequence_, 0, call, 0};
   draft_.fits = draft_.fits && put(1 - active_, draft_.used, head, payload);
 }
 
@@ -169,12 +179,13 @@ bool Journal::switch_halves() {
   if (!draft_.fits) return false;
   const uint32_t other = 1 - active_;
   header().used[other].store(draft_.used, std::memory_order_relaxed);
-  header().point[other].store(draft_.sequence == 0 ? 0 : draft_.used, std::memory_order_relaxed);
+  header().point[other].store(draft_.point, std::memory_order_relaxed);
   header().active.store(other, std::memory_order_release);
   const std::span<std::byte> old = half(active_);
   ::madvise(old.data(), old.size(), MADV_REMOVE);
   active_ = other;
-  used_ = point_ = draft_.used;
+  used_ = draft_.used;
+  point_ = draft_.point;
   rewrite_at_ = logs_ ? old.size() / 2 : std::min(old.size(), std::max(kLeastRewrite, 2 * draft_.used));
   return true;
 }

@@ -131,6 +131,8 @@ class Journal {
     payload.resize(protocol::encode(message, payload));
     put_state(static_cast<uint16_t>(M::kType), payload);
   }
+  /// After all states: a command that is executed now and was not waited for. It is the first of the log.
+  void carry(const PendingCommand& command, uint32_t call);
   bool end_point();
 
   /// Not everything was written: there was no room.
@@ -148,7 +150,7 @@ class Journal {
   struct Head;
   /// The point that is being written.
   struct Draft {
-    uint64_t used = 0, sequence = 0;
+    uint64_t used = 0, point = 0;
     bool fits = true;
   };
   Header& header() const;
@@ -163,6 +165,7 @@ class Journal {
   void append(RecordKind kind, uint16_t type, protocol::ObjectId id, std::span<const std::byte> payload);
   bool put(uint32_t half, uint64_t& used, const Head& head, std::span<const std::byte> payload);
   void put_state(uint16_t type, std::span<const std::byte> payload);
+  void put_draft(RecordKind kind, uint16_t type, uint32_t call, std::span<const std::byte> payload);
   void draft_objects();
   bool switch_halves();
 

@@ -4,17 +4,13 @@
 #include <algorithm>
 
 namespace amalgam::core {
-namespace {
 
-/// Whether the reply comes when the command has long left the ring.
 bool is_replied_later(uint16_t type) {
   using protocol::CommandType;
   const auto command = static_cast<CommandType>(type);
   return command == CommandType::kBuildModule || command == CommandType::kCompileModule ||
          command == CommandType::kLinkModule;
 }
-
-}  // namespace
 
 RecoveryLog::RecoveryLog(JournalCopy& copy, uint64_t completion_head) {
   uint64_t last = 0;

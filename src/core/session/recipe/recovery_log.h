@@ -23,6 +23,9 @@
 
 namespace amalgam::core {
 
+/// Whether the reply to a command (protocol::CommandType) comes when that has long left the ring.
+bool is_replied_later(uint16_t type);
+
 class RecoveryLog {
  public:
   /// Takes the records that are to be executed again out of `copy`, into whose bytes they point, and leaves those up to the
