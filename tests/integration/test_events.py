@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from pool import AMALGAM, BUILD, PROGRAMS, SANITIZED, Pool, eventually, resident_bytes
+from pool import AMALGAM, BUILD, PROGRAMS, SANITIZED, WAIT_S, Pool, eventually, resident_bytes
 
 CRASH = PROGRAMS / "cl_crash"
 MEMORY = BUILD / "tests/programs/cl_memory"
@@ -31,16 +31,21 @@ def kinds(found):
 
 def follow(pool, *options):
     return subprocess.Popen([str(AMALGAM), "--socket", str(pool.socket), "events", "--follow", "--json", *options],
-                            env=pool.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                            env=pool.environment, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def next_event(follower, kind):
-    """Reads until there is one of this kind."""
-    for line in follower.stdout:
+    """Reads until there is one of this kind; fails if none comes."""
+    until, seen = time.monotonic() + WAIT_S, []
+    while select.select([follower.stdout], [], [], max(0, until - time.monotonic()))[0]:
+        line = follower.stdout.readline()
+        if not line:
+            break
         event = json.loads(line)
         if event["kind"] == kind:
             return event
-    raise AssertionError(f"no {kind} came")
+        seen.append(event)
+    raise AssertionError(f"no {kind} came: {seen}")
 
 
 def end(process):
@@ -61,7 +66,7 @@ class Events(unittest.TestCase):
             self.assertIn("signal 11", lost["text"])
             self.assertEqual((lost["device"], lost["uid"]), ("opencl:1", os.getuid()))
             if MEMORY.exists():
-                pool.run([MEMORY, "map", "1024"], memory="64MiB", devices=["opencl:0"])
+                pool.run([MEMORY, "map", "4096"], memory="64MiB", devices=["opencl:0"])
                 self.assertIn("nobody granted", next_event(follower, "over-memory")["text"])
             end(follower)
             known = events(pool)
