@@ -244,7 +244,7 @@ class Cordon(unittest.TestCase):
     FAULTS = 3
 
     def setUp(self):
-        self.pool = Pool(configuration=SYSTEM, **TWO)
+        self.pool = Pool(configuration=SYSTEM + '[health]\ncordon = "all"\n', **TWO)
         self.pool.__enter__()
         self.addCleanup(self.pool.__exit__, None, None, None)
         self.pool.folder.chmod(0o755)

@@ -21,6 +21,7 @@ Device device(uint32_t index, Health health = Health::kHealthy) {
   of.library = "driver.so";
   of.device_index = index;
   of.name = "card";
+  of.kind = model::DeviceKind::kGpu;
   of.health = health;
   if (health == Health::kSick) of.health_text = "it hung";
   return of;
@@ -60,8 +61,10 @@ struct DeviceKeeperTest : testing::Test {
   }
   void crash(uid_t user, uint64_t times = kFaultsPerUser) {
     const std::vector<std::string> one{"opencl:0"};
-    for (uint64_t i = 0; i < times; ++i) keeper->fault({.id = 7, .slice = 3, .uid = user, .devices = one}, "signal 11");
+    for (uint64_t i = 0; i < times; ++i)
+      keeper->fault({.id = 7, .slice = 3, .uid = user, .devices = one}, fault, "signal 11");
   }
+  DeviceKeeper::Fault fault = DeviceKeeper::Fault::kCrash;
   /// What has happened since the last call.
   std::string happened() {
     std::string text;
@@ -145,6 +148,30 @@ TEST_F(DeviceKeeperTest, FaultsOfOneUserAreToldToHimAlone) {
   ASSERT_TRUE(keeper->undrain("opencl:0", kRoot));
   crash(kBob, kFaultsPerUser - 1);
   EXPECT_EQ(health(), Health::kHealthy) << "what was said before is forgotten";
+}
+
+TEST_F(DeviceKeeperTest, ACrashSaysNothingOfTheProcessors) {
+  Device processor = device(0);
+  processor.kind = model::DeviceKind::kCpu;
+  probe({processor, device(1)});
+  crash(kAlice);
+  crash(kBob);
+  EXPECT_EQ(health(), Health::kHealthy);
+  EXPECT_EQ(keeper->faults("opencl:0"), 2 * kFaultsPerUser) << "it is counted";
+  fault = DeviceKeeper::Fault::kOpen;
+  crash(kAlice);
+  crash(kBob);
+  EXPECT_EQ(health(), Health::kCordoned) << "no kernel had run";
+  ASSERT_TRUE(keeper->undrain("opencl:0", kRoot));
+  config.cordon = Cordon::kNever;
+  crash(kAlice);
+  crash(kBob);
+  EXPECT_EQ(health(), Health::kHealthy);
+  config.cordon = Cordon::kAll;
+  fault = DeviceKeeper::Fault::kCrash;
+  crash(kAlice);
+  crash(kBob);
+  EXPECT_EQ(health(), Health::kCordoned);
 }
 
 TEST_F(DeviceKeeperTest, ADeviceWhoseProbesFailNowAndAgainIsCordoned) {
