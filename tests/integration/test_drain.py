@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Devices are taken out of use while programs run on them: by an operator, or by what happens to several users there."""
+"""Devices are taken out of use while programs run on them."""
 import json
 import os
 import signal
@@ -10,11 +10,9 @@ import unittest
 
 from pool import AMALGAM, PROGRAMS, Pool, alive, eventually
 
-MOVED, CRASH, SPIN, CASES = (PROGRAMS / name for name in ("cl_moved", "cl_crash", "cl_spin", "cl_cases"))
+MOVED, SPIN, CASES = (PROGRAMS / name for name in ("cl_moved", "cl_spin", "cl_cases"))
 TWO = {"environment": {"POCL_DEVICES": "pthread pthread"}}
 HAS_RUSTICL = os.path.exists("/etc/OpenCL/vendors/rusticl.icd")
-SYSTEM = 'system = true\n[metrics]\naddress = "off"\n'
-USERS = (4001, 4002, 4003, 4004)
 
 
 def healths(pool):
@@ -29,10 +27,6 @@ def drain(pool, device, *options, status=0):
     done = pool.amalgam("drain", device, "--json", *options, check=False)
     assert done.returncode == status, done
     return json.loads(done.stdout) if done.stdout else done.stderr
-
-
-def as_user(user):
-    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
 
 
 class Drain(unittest.TestCase):
@@ -58,7 +52,6 @@ class Drain(unittest.TestCase):
 
     def test_what_runs_there_moves_and_nothing_new_opens(self):
         with Pool(**TWO) as pool:
-            elsewhere, _ = self.start(pool, "opencl:1")
             low, low_session = self.start(pool, "opencl:0", options=("--priority", "low"))
             high, high_session = self.start(pool, "opencl:0", options=("--priority", "high"))
             said = drain(pool, "opencl:0")
@@ -76,7 +69,7 @@ class Drain(unittest.TestCase):
             anywhere, session = self.start(pool)
             self.assertEqual([s["devices"] for s in pool.sessions() if s["session"] == session], [["opencl:1"]])
             self.assertIn('amalgam_device_state{device="opencl:0",state="drained"} 1', pool.amalgam("metrics").stdout)
-            self.end(low, high, elsewhere, anywhere)
+            self.end(low, high, anywhere)
             pool.kill_daemon()
             pool.start()
             self.assertEqual(healths(pool), {"opencl:0": "drained", "opencl:1": "healthy"}, "also under the next daemon")
@@ -183,7 +176,7 @@ class Drain(unittest.TestCase):
     def test_whoever_dies_meanwhile_the_device_stays_drained(self):
         for victim in ("the command", "the daemon"):
             with self.subTest(victim), Pool(**TWO) as pool:
-                programs = [self.start(pool, "opencl:0") for _ in range(2)]
+                program, _ = self.start(pool, "opencl:0")
                 drainer = subprocess.Popen([str(AMALGAM), "--socket", str(pool.socket), "drain", "opencl:0"],
                                            env=pool.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                 eventually(lambda: healths(pool)["opencl:0"] != "healthy", "it has begun")
@@ -198,28 +191,25 @@ class Drain(unittest.TestCase):
                     drain(pool, "opencl:0")
                 eventually(lambda: healths(pool)["opencl:0"] == "drained", "it is drained")
                 self.assertEqual({tuple(s["devices"]) for s in pool.sessions()}, {("opencl:1",)})
-                self.end(*(program for program, _ in programs))
+                self.end(program)
 
     def test_a_worker_that_stands_still_holds_nobody_up(self):
         with Pool(**TWO) as pool:
             program, session = self.start(pool, "opencl:0")
             worker = pool.sessions()[0]["worker_pid"]
-            other, second = self.start(pool, "opencl:0", options=("--priority", "low"))
             os.kill(worker, signal.SIGSTOP)
             drainer = subprocess.Popen([str(AMALGAM), "--socket", str(pool.socket), "drain", "opencl:0", "--json"],
                                        env=pool.environment, text=True, stdout=subprocess.PIPE)
-            slowest = 0
+            answered = 0
             while drainer.poll() is None:
-                begun = time.monotonic()
-                pool.sessions()
-                slowest = max(slowest, time.monotonic() - begun)
+                answered += len(pool.sessions())
                 time.sleep(0.1)
             fates = {s["session"]: s["fate"] for s in json.loads(drainer.communicate()[0])["sessions"]}
             self.assertIn(fates[session], ("stays", "moved"))
-            self.assertEqual(fates[second], "moved")
+            self.assertGreater(answered, 5, "whoever asks is answered meanwhile")
             if alive(worker):
                 os.kill(worker, signal.SIGCONT)
-            self.end(program, other)
+            self.end(program)
             pool.settled(spares=2)
 
     def test_what_is_asked_wrongly_is_refused(self):
@@ -235,65 +225,6 @@ class Drain(unittest.TestCase):
             program, _ = self.start(pool, "opencl:0")
             self.assertEqual(drain(pool, "opencl:0", status=1)["sessions"][0]["reason"], "there is no other healthy device")
             self.end(program)
-
-
-@unittest.skipUnless(os.geteuid() == 0, "only root can have a daemon for several users")
-class Cordon(unittest.TestCase):
-    """FAULTS crashes are faults-per-user of `amalgam limits`."""
-
-    FAULTS = 3
-
-    def setUp(self):
-        self.pool = Pool(configuration=SYSTEM + '[health]\ncordon = "all"\n', **TWO)
-        self.pool.__enter__()
-        self.addCleanup(self.pool.__exit__, None, None, None)
-        self.pool.folder.chmod(0o755)
-        for user in USERS:
-            home = self.pool.folder / f"home-{user}"
-            home.mkdir(mode=0o700)
-            os.chown(home, user, user)
-
-    def run_as(self, user, program, *, check=True):
-        return subprocess.run([*as_user(user), *self.pool.command(program, memory="64MiB", devices=["opencl:0"])], text=True,
-                              env={**self.pool.environment, "HOME": str(self.pool.folder / f"home-{user}")}, cwd="/", check=check,
-                              timeout=120, capture_output=True)
-
-    def crash(self, user, times=FAULTS):
-        for _ in range(times):
-            self.assertIn("lost", self.run_as(user, [CRASH]).stdout)
-
-    def health(self):
-        return healths(self.pool)["opencl:0"]
-
-    def test_one_tenant_takes_no_device_from_others(self):
-        self.crash(USERS[0], 3 * self.FAULTS)
-        self.assertEqual(self.health(), "healthy")
-        self.run_as(USERS[1], [CASES, "markers_in_order"])
-        told = [e for e in events(self.pool) if e["kind"] == "faults"]
-        self.assertEqual([(e["uid"], e["device"]) for e in told], [(USERS[0], "opencl:0")], "he is told, once")
-
-    def test_several_users_do_until_an_operator_knows_better(self):
-        for user in USERS[:2]:
-            self.assertEqual(self.health(), "healthy")
-            self.crash(user)
-        eventually(lambda: self.health() == "cordoned", "it is cordoned")
-        refusal = self.run_as(USERS[2], [CASES, "markers_in_order"], check=False)
-        self.assertIn("cordoned (workers of 2 users fail there", refusal.stderr)
-        self.assertIn("amalgam undrain opencl:0", refusal.stderr)
-        self.pool.kill_daemon()
-        self.pool.start()
-        self.assertEqual(self.health(), "cordoned", "also under the next daemon")
-        self.pool.amalgam("undrain", "opencl:0")
-        self.run_as(USERS[2], [CASES, "markers_in_order"])
-        self.assertEqual([e["kind"] for e in events(self.pool) if "cordon" in e["kind"]], ["cordoned", "uncordoned"])
-
-    def test_not_against_as_many_for_whom_it_works(self):
-        for user in USERS[2:]:
-            self.run_as(user, [CASES, "markers_in_order"])
-        for user in USERS[:2]:
-            self.crash(user)
-        eventually(lambda: len([e for e in events(self.pool) if e["kind"] == "faults"]) == 2, "both are told")
-        self.assertEqual(self.health(), "healthy")
 
 
 if __name__ == "__main__":
