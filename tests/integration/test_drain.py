@@ -212,6 +212,34 @@ class Drain(unittest.TestCase):
             self.end(program)
             pool.settled(spares=2)
 
+    def test_whose_session_it_is_cannot_keep_it_busy(self):
+        with Pool(**TWO) as pool:
+            program, session = self.start(pool, "opencl:0")
+            # It is always under way to somewhere, as far as that is up to its user.
+            words = [str(AMALGAM), "--socket", str(pool.socket), "migrate", str(session), "--to", "opencl:1", "--dry-run"]
+            busy = subprocess.Popen(["sh", "-c", 'while "$@"; do :; done', "sh", *words], env=pool.environment,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            eventually(lambda: len(pool.workers()) > 2, "it is under way")
+            self.assertEqual([s["fate"] for s in drain(pool, "opencl:0")["sessions"]], ["moved"])
+            busy.kill()
+            busy.communicate()
+            self.end(program)
+
+    def test_an_operator_who_has_waited_enough(self):
+        with Pool(**TWO) as pool:
+            spin = pool.spawn([SPIN], memory="64MiB", devices=["opencl:0"], stdin=subprocess.PIPE)
+            self.assertEqual(spin.stdout.readline(), "spinning\n")
+            drainer = subprocess.Popen([str(AMALGAM), "--socket", str(pool.socket), "drain", "opencl:0"], env=pool.environment,
+                                       stdout=subprocess.PIPE, text=True)
+            eventually(lambda: healths(pool)["opencl:0"] == "draining", "it waits for a kernel")
+            pool.amalgam("undrain", "opencl:0")
+            self.assertEqual(healths(pool)["opencl:0"], "healthy")
+            self.assertIn("was given back meanwhile", drainer.communicate(timeout=60)[0])
+            self.assertEqual(drainer.returncode, 1)
+            self.assertEqual([s["fate"] for s in drain(pool, "opencl:0", "--stay")["sessions"]], ["stays"])
+            self.assertEqual(spin.communicate("\n")[0], "ended\n")
+            eventually(lambda: healths(pool)["opencl:0"] == "drained", "it has ended")
+
     def test_what_is_asked_wrongly_is_refused(self):
         with Pool(**TWO) as pool:
             for words, why in ((("drain", "opencl:9"), "there is no device opencl:9"), (("undrain", "opencl:9"), "there is no device"),
