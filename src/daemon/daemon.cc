@@ -251,7 +251,7 @@ void Daemon::on_hung(const std::string& device, uint64_t slice) {
   if (of == nullptr) return;
   const std::string what = "slice \"" + of->name + "\" was asked to leave the device and does not";
   events_->add({.kind = protocol::EventKind::kHung, .uid = of->owner, .slice = slice, .device = device, .text = what});
-  keeper_->fault({.slice = slice, .uid = of->owner, .devices = {device}}, what);
+  keeper_->fault({.slice = slice, .uid = of->owner, .devices = {device}}, DeviceKeeper::Fault::kHung, what);
 }
 
 Result<void> Daemon::watch_guardian() {
@@ -461,6 +461,7 @@ void Daemon::take_over(const Config& fresh) {
   config_.host_bytes = fresh.host_bytes;
   config_.shared_memory = fresh.shared_memory;
   config_.policy = fresh.policy;
+  config_.cordon = fresh.cordon;
   common_->expect(arbitration_->set_policy(config_.policy));
   config_.environment = fresh.environment;
   log_.set_level(config_.log_level);

@@ -195,9 +195,11 @@ void Requests::drain_device(Server::Connection& connection, const protocol::Pack
 void Requests::undrain_device(Server::Connection& connection, const protocol::Packet& packet) {
   auto request = from_operator<protocol::UndrainDevice>(connection, packet);
   if (!request) return parts_.server.refuse(connection.id, request.error());
-  parts_.drainer.stop(request->device);
+  const bool stopped = parts_.drainer.stop(request->device);
   auto done = parts_.keeper.undrain(request->device, connection.peer.uid);
-  if (!done) return parts_.server.refuse(connection.id, done.error());
+  // Before a drain has found out whether all can move there is nothing more to lift.
+  if (!done && !(stopped && done.error().code == Code::kInvalidArgument))
+    return parts_.server.refuse(connection.id, done.error());
   parts_.server.answer(connection.id, protocol::Done{});
 }
 

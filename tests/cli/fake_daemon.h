@@ -19,6 +19,8 @@
 
 #include "base/unique_fd.h"
 #include "protocol/control/channel.h"
+#include "protocol/control/drain.h"
+#include "protocol/control/events.h"
 #include "protocol/control/explain.h"
 
 namespace amalgam::cli {
@@ -57,6 +59,10 @@ class FakeDaemon {
   model::Confinement confinement;
   /// One a device of the session asked about; of its decisions those after the number asked for are sent.
   std::vector<protocol::Explanation> explanations;
+  std::vector<protocol::Event> events;         ///< one a page; those to come never come
+  std::vector<protocol::DrainReport> reports;  ///< of a drain, the first to DrainDevice
+  protocol::DrainDevice last_drain;            ///< read it when the command has ended
+  std::string last_undrained;
   std::string refusal;              ///< not empty: slices and changes are refused with it
   protocol::CreateSlice last_wish;  ///< read it when the command has ended
   protocol::SetSlice last_change;   ///< the same; its terms are those of every session from then on
@@ -95,11 +101,34 @@ class FakeDaemon {
         metrics.text = "amalgam_sessions 1\n";
         return channel.send(metrics).has_value();
       }
+      case protocol::ControlType::kListEvents: return list_events(channel, *packet->as<protocol::ListEvents>());
+      case protocol::ControlType::kDrainDevice:
+        last_drain = *packet->as<protocol::DrainDevice>();
+        return refusal.empty() ? channel.send(reports.at(0)).has_value() : refuse(channel);
+      case protocol::ControlType::kWatchDrain:
+        return channel.send(reports.at(packet->as<protocol::WatchDrain>()->seen)).has_value();
+      case protocol::ControlType::kUndrainDevice:
+        last_undrained = packet->as<protocol::UndrainDevice>()->device;
+        return refusal.empty() ? channel.send(protocol::Done{}).has_value() : refuse(channel);
       case protocol::ControlType::kShutdown: return channel.send(protocol::Done{}).has_value() && false;
       default: return false;
     }
   }
 
+  /// Hangs up on who waits for more.
+  bool list_events(const protocol::Channel& channel, const protocol::ListEvents& question) const {
+    protocol::EventList list;
+    list.last = question.after;
+    for (const protocol::Event& event : events) {
+      if (event.number <= question.after) continue;
+      list.more = !list.entries.empty();
+      if (list.more) break;
+      list.entries.push_back(event);
+      list.last = event.number;
+    }
+    if (list.entries.empty() && question.wait) return false;
+    return channel.send(list).has_value();
+  }
   protocol::DeviceList page(uint32_t first) const {
     protocol::DeviceList list;
     list.total = static_cast<uint32_t>(devices.size());

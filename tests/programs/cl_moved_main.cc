@@ -3,7 +3,8 @@
 // noticed.
 //
 //   cl_moved SECONDS [MIB]     prints "ready" after its first round and "ok ROUNDS longest MS" at its end; 1 if anything is
-//                              not as it must be. MIB: of one buffer that is only kept, and looked at in the end
+//                              not as it must be. SECONDS "-": until there is something to read, or the end, on standard
+//                              input. MIB: of one buffer that is only kept, and looked at in the end
 //
 // A round holds back its commands behind a user event for some milliseconds, so that a move finds some under way: a chain in
 // an ordered queue, a diamond in an unordered one, a map that is open, a callback, an image, a part of a buffer, a clone of
@@ -11,6 +12,7 @@
 #define CL_TARGET_OPENCL_VERSION 210
 #define CL_USE_DEPRECATED_OPENCL_1_2_APIS
 #include <CL/cl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -263,10 +265,16 @@ void check_kept(Program& p) {
     must(words[i] == static_cast<uint32_t>(i * 2654435761U), "what was only kept is wrong");
 }
 
+bool is_told() {
+  pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+  return ::poll(&input, 1, 0) > 0;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
   using Clock = std::chrono::steady_clock;
+  const bool until_told = count > 1 && arguments[1][0] == '-';
   const double seconds = count > 1 ? std::atof(arguments[1]) : 1;
   Program p = make(count > 2 ? static_cast<size_t>(std::atoi(arguments[2])) << 20 : 0);
   const auto until = Clock::now() + std::chrono::duration<double>(seconds);
@@ -281,7 +289,7 @@ int main(int count, char** arguments) {
     } else {
       longest_ms = std::max(longest_ms, std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
     }
-  } while (Clock::now() < until);
+  } while (until_told ? !is_told() : Clock::now() < until);
   check_kept(p);
   std::printf("ok %u longest %.1f\n", rounds, longest_ms);
   return 0;

@@ -112,6 +112,25 @@ std::vector<Key> scheduling_keys(Config& config) {
            [&config](const toml::node& node) { return take_split(node, config.split); }}};
 }
 
+std::string take_cordon(const toml::node& node, Cordon& cordon) {
+  auto text = node.value_exact<std::string>();
+  if (!text) return "wrong type";
+  if (*text == "never")
+    cordon = Cordon::kNever;
+  else if (*text == "accelerators")
+    cordon = Cordon::kAccelerators;
+  else if (*text == "all")
+    cordon = Cordon::kAll;
+  else
+    return "unknown word \"" + *text + "\"";
+  return {};
+}
+
+std::vector<Key> health_keys(Config& config) {
+  return {{"cordon", "\"never\", \"accelerators\" or \"all\"",
+           [&config](const toml::node& node) { return take_cordon(node, config.cordon); }}};
+}
+
 std::vector<Key> metrics_keys(Config& config) {
   return {{"address", "a loopback address and a port such as \"127.0.0.1:9464\", or \"off\"", [&](const toml::node& node) {
              auto text = node.value_exact<std::string>();
@@ -149,6 +168,7 @@ std::vector<Key> top_keys(Config& config, const std::string& name, Error& inner)
       {"isolation", "a table [isolation]", into_table(isolation_keys(config.isolation), "isolation.", name, inner)},
       {"memory", "a table [memory]", into_table(memory_keys(config), "memory.", name, inner)},
       {"scheduling", "a table [scheduling]", into_table(scheduling_keys(config), "scheduling.", name, inner)},
+      {"health", "a table [health]", into_table(health_keys(config), "health.", name, inner)},
       {"metrics", "a table [metrics]", into_table(metrics_keys(config), "metrics.", name, inner)},
       {"environment", "a table [environment] of strings",
        [&config](const toml::node& node) { return take_environment(node, config.environment); }},

@@ -34,6 +34,13 @@ enum class Split : uint8_t {
   kAlways,  ///< wherever it is possible
 };
 
+/// Which devices the daemon takes out of use by itself.
+enum class Cordon : uint8_t {
+  kNever,
+  kAccelerators,  ///< on the processors a crash of a kernel is one of its worker, and says nothing of the device
+  kAll,
+};
+
 struct Config {
   bool system = false;         ///< one daemon for all users of the machine
   std::filesystem::path file;  ///< where this was read from; empty: built-in defaults
@@ -54,6 +61,7 @@ struct Config {
   bool freeze = true;                              ///< workers on CPU devices are stopped when it is not their turn
   uint64_t piece_us = 1000;                        ///< long launches are cut into pieces of about so long; 0: never
   Split split = Split::kShared;                    ///< where they are
+  Cordon cordon = Cordon::kAccelerators;           ///< by what happens to those who use them
   std::string metrics;                             ///< "127.0.0.1:9464"; empty: off
   std::map<std::string, std::string> environment;  ///< of probes and workers
 };

@@ -119,6 +119,12 @@ TEST(ConfigTest, MetricsAreServedToThisMachineOnly) {
   EXPECT_FALSE(parse_metrics_address("[::]:80"));
 }
 
+TEST(ConfigTest, WhichDevicesAreCordoned) {
+  EXPECT_EQ(parse_config("", "x")->cordon, Cordon::kAccelerators);
+  EXPECT_EQ(parse_config("[health]\ncordon = \"all\"", "x")->cordon, Cordon::kAll);
+  EXPECT_NE(complaint("[health]\ncordon = \"some\"").find("unknown word \"some\"; give \"never\""), std::string::npos);
+}
+
 TEST(ConfigTest, WhichLaunchesAreCut) {
   EXPECT_EQ(parse_config("", "x")->split, Split::kShared);
   EXPECT_EQ(parse_config("[scheduling]\nsplit = \"never\"", "x")->split, Split::kNever);

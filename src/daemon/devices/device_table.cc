@@ -83,9 +83,9 @@ Health DeviceTable::withheld(const Device& device) const {
 
 std::string why_not_used(const Device& device) {
   std::string text = "device " + device.id + " cannot be used: it is " + std::string(model::health_name(device.health));
-  if (!device.health_text.empty()) text += ": " + device.health_text;
-  if (model::is_well(device.health)) text += "; amalgam undrain " + device.id;
-  return text;
+  if (!model::is_well(device.health)) return text + ": " + device.health_text;
+  if (!device.health_text.empty()) text += " (" + device.health_text + ")";
+  return text + "; amalgam undrain " + device.id;
 }
 
 const Device* DeviceTable::find(const std::string& id) const {

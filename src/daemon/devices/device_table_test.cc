@@ -73,7 +73,7 @@ TEST(DeviceTableTest, WithheldDevicesAreThereAndNotGivenOut) {
   EXPECT_EQ(table.select({}).value(), std::vector<std::string>{"opencl:0"});
   EXPECT_EQ(table.select({"opencl"}).value(), std::vector<std::string>{"opencl:0"});
   EXPECT_EQ(table.select({"opencl:1"}).error().message,
-            "device opencl:1 cannot be used: it is drained: by an operator; amalgam undrain opencl:1");
+            "device opencl:1 cannot be used: it is drained (by an operator); amalgam undrain opencl:1");
   table.give_back(location);
   EXPECT_EQ(table.find("opencl:1")->health, Health::kHealthy);
   EXPECT_EQ(table.find("opencl:1")->health_text, "");

@@ -5,6 +5,8 @@
 #include <tuple>
 #include <utility>
 
+#include "base/limits.h"
+
 namespace amalgam::daemon {
 namespace {
 
@@ -19,12 +21,25 @@ uint64_t free_bytes(const core::Ledger::PoolState& pool) { return pool.capacity 
 
 }  // namespace
 
+Drainer::Drainer(Common& common, const SliceRegistry& slices, SessionRegistry& sessions, Mover& mover, DeviceKeeper& keeper)
+    : common_(common), slices_(slices), sessions_(sessions), mover_(mover), keeper_(keeper) {
+  mover_.is_being_drained = [this](const SessionRecord& session) {
+    return step_ == DrainStep::kMoving && std::ranges::find(session.devices, device_) != session.devices.end();
+  };
+}
+
+Drainer::~Drainer() {
+  common_.loop.cancel(timer_);
+  mover_.is_being_drained = {};
+}
+
 bool Drainer::is_active() const { return step_ == DrainStep::kChecking || step_ == DrainStep::kMoving; }
 
 Result<void> Drainer::start(uid_t by, const protocol::DrainDevice& request) {
   if (common_.devices.find(request.device) == nullptr)
     return fail(Code::kNotFound, "there is no device " + request.device + "; see `amalgam devices`");
-  if (is_active())
+  const bool takes_over = request.stay && request.device == device_;
+  if (is_active() && !takes_over)
     return fail(Code::kLimit, "device " + device_ + " is being drained; one at a time: try again when it is done");
   if (request.to == request.device) return fail(Code::kInvalidArgument, "--to names the device that is to be drained");
   if (!request.to.empty()) {
@@ -32,6 +47,7 @@ Result<void> Drainer::start(uid_t by, const protocol::DrainDevice& request) {
     if (to == nullptr) return fail(Code::kNotFound, "there is no device " + request.to + "; see `amalgam devices`");
     if (to->health != model::Health::kHealthy) return fail(Code::kUnavailable, why_not_used(*to));
   }
+  common_.loop.cancel(std::exchange(timer_, 0));
   ++number_;
   by_ = by;
   device_ = request.device;
@@ -76,7 +92,8 @@ void Drainer::step() {
   if (step_ == DrainStep::kMoving) add_sessions();
   for (size_t i = 0; i < entries_.size(); ++i) {
     const DrainFate fate = entries_[i].shown.fate;
-    if (fate == DrainFate::kWaiting && step_ == DrainStep::kChecking) return check(i);
+    const bool can_be_checked = fate == DrainFate::kWaiting && !must_wait(entries_[i].shown.session);
+    if (can_be_checked && step_ == DrainStep::kChecking) return check(i);
     if ((fate == DrainFate::kWaiting || fate == DrainFate::kFits) && step_ == DrainStep::kMoving) return move(i);
   }
   conclude();
@@ -138,10 +155,12 @@ void Drainer::ask(size_t index, bool dry_run) {
     set_fate(entry, DrainFate::kEnded);
     return go_on();
   }
-  // One that opens is not asked before it has: what comes too late for the check is moved unchecked.
   if (must_wait(id)) return go_on(kBusyMs);
-  if (!entry.tried) entry.places = places_for(entry);
-  entry.tried = true;
+  if (!std::exchange(entry.tried, true)) {
+    entry.places = places_for(entry);
+    entry.since_ms = monotonic_ms();
+  }
+  if (monotonic_ms() - entry.since_ms > kMoveMs) entry.places.clear();
   if (entry.places.empty()) {
     const std::string why = entry.refusal.empty() ? "there is no other healthy device" : entry.refusal;
     set_fate(entry, dry_run ? DrainFate::kCannot : DrainFate::kStays, why);
@@ -152,8 +171,7 @@ void Drainer::ask(size_t index, bool dry_run) {
   wish.to = std::move(entry.places.back());
   wish.dry_run = dry_run;
   entry.places.pop_back();
-  // As root: whoever drains may do so whosesoever it is.
-  mover_.start(0, wish, [this, drain = number_, index, dry_run](Result<protocol::SessionMoved> answer) {
+  mover_.start_for_drain(wish, [this, drain = number_, index, dry_run](Result<protocol::SessionMoved> answer) {
     asked(drain, index, dry_run, std::move(answer));
   });
 }
@@ -174,10 +192,11 @@ void Drainer::asked(uint64_t drain, size_t index, bool dry_run, Result<protocol:
   if (is_active()) go_on();
 }
 
-void Drainer::stop(const std::string& device) {
-  if (device != device_ || !is_active()) return;
+bool Drainer::stop(const std::string& device) {
+  if (device != device_ || !is_active()) return false;
   common_.loop.cancel(std::exchange(timer_, 0));
   set_step(DrainStep::kStopped);
+  return true;
 }
 
 void Drainer::set_step(DrainStep step) {

@@ -5,9 +5,11 @@
 //      └─ some session cannot ─▶ refused: nothing has changed                                       └─ undrain ─▶ stopped
 //
 // A session goes where the operator says, or to whichever healthy device can take it, those with the most free memory first.
-// What opens between its check and the drain is moved unchecked; a session that does not go after all stays and has a
-// reason. One drain at a time. Should the daemon end, the device is still drained under the next one, and what was not moved
-// is where it was: to be drained once more.
+// What opens between its check and the drain, or is under way then, is moved unchecked; a session that does not go after all
+// stays and has a reason. Other places are tried for move-ms, so that no session keeps a drain for longer than that and one
+// attempt. Meanwhile its user cannot move it, else he could keep it busy for ever. One drain at a time; one that is to let
+// its sessions stay takes the place of one that moves them. Should the daemon end, the device is still drained under the
+// next one, and what was not moved is where it was: to be drained once more.
 //
 // Threads: the loop's. Nothing blocks; between two sessions the loop has a turn. Lifetime: goes before the Mover.
 #pragma once
@@ -25,16 +27,15 @@ namespace amalgam::daemon {
 
 class Drainer {
  public:
-  Drainer(Common& common, const SliceRegistry& slices, SessionRegistry& sessions, Mover& mover, DeviceKeeper& keeper)
-      : common_(common), slices_(slices), sessions_(sessions), mover_(mover), keeper_(keeper) {}
-  ~Drainer() { common_.loop.cancel(timer_); }
+  Drainer(Common& common, const SliceRegistry& slices, SessionRegistry& sessions, Mover& mover, DeviceKeeper& keeper);
+  ~Drainer();
   Drainer(const Drainer&) = delete;
   Drainer& operator=(const Drainer&) = delete;
 
   /// `by` may do that. kNotFound, kUnavailable: a device; kInvalidArgument: to itself; kLimit: another drain is under way.
   Result<void> start(uid_t by, const protocol::DrainDevice& request);
-  /// No further session is moved.
-  void stop(const std::string& device);
+  /// No further session is moved. False: this device was not being drained.
+  bool stop(const std::string& device);
   /// What has changed since a report was `seen`; empty: nothing so far, and more is to come. kNotFound: no such drain.
   Result<std::optional<protocol::DrainReport>> report(const std::string& device, uint64_t seen) const;
   /// Called after whatever report() shows has changed.
@@ -47,6 +48,7 @@ class Drainer {
     std::vector<std::string> places{};  ///< still to be tried, the best last
     std::string refusal{};              ///< of the first one
     bool tried = false;
+    uint64_t since_ms = 0;  ///< when the first place was tried
   };
   bool is_active() const;
   void add_sessions();

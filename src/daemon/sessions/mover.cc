@@ -29,13 +29,20 @@ Mover::~Mover() {
   }
 }
 
-Result<Mover::Move> Mover::plan(uid_t asker, const protocol::MoveSession& request) const {
+Result<void> Mover::check_asker(uid_t asker, const SessionRecord& session) const {
+  const std::string number = std::to_string(session.id);
+  if (asker != session.uid && asker != 0)
+    return fail(Code::kPermissionDenied, "session " + number + " belongs to user id " + std::to_string(session.uid) +
+                                             "; only that user and root may move it");
+  if (is_being_drained && is_being_drained(session))
+    return fail(Code::kLimit, "session " + number + " is on a device that is being drained; it moves without that");
+  return {};
+}
+
+Result<Mover::Move> Mover::plan(const protocol::MoveSession& request) const {
   const SessionRecord* session = sessions_.find(request.session);
   const std::string number = std::to_string(request.session);
   if (session == nullptr) return fail(Code::kNotFound, "there is no session " + number + "; see `amalgam ps`");
-  if (asker != session->uid && asker != 0)
-    return fail(Code::kPermissionDenied, "session " + number + " belongs to user id " + std::to_string(session->uid) +
-                                             "; only that user and root may move it");
   if (session->state != SessionRecord::State::kLive || !session->worker.channel)
     return fail(Code::kNotFound, "session " + number + " is not ready, is ending, or nobody governs it");
   if (moves(request.session)) return fail(Code::kLimit, "session " + number + " is being moved already");
@@ -57,7 +64,17 @@ Result<Mover::Move> Mover::plan(uid_t asker, const protocol::MoveSession& reques
 void Mover::start(uid_t asker, const protocol::MoveSession& request, Answer answer) {
   if (request.version != protocol::kControlVersion)
     return answer(fail(Code::kProtocol, "this daemon speaks control version " + std::to_string(protocol::kControlVersion)));
-  auto move = plan(asker, request);
+  if (const SessionRecord* session = sessions_.find(request.session)) {
+    auto may = check_asker(asker, *session);
+    if (!may) return answer(std::unexpected(std::move(may.error())));
+  }
+  begin(request, std::move(answer));
+}
+
+void Mover::start_for_drain(const protocol::MoveSession& request, Answer answer) { begin(request, std::move(answer)); }
+
+void Mover::begin(const protocol::MoveSession& request, Answer answer) {
+  auto move = plan(request);
   if (!move) return answer(std::unexpected(std::move(move.error())));
   move->answer = std::move(answer);
   move->since_us = now_us();

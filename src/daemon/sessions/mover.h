@@ -34,6 +34,10 @@ class Mover {
   void start(uid_t asker, const protocol::MoveSession& request, Answer answer);
   /// A reliable session has lost its worker: another one goes on, on the same devices if they are well.
   void recover(SessionRecord& session, const std::string& how);
+  /// The same for who takes a device out of use, whosesoever the session is.
+  void start_for_drain(const protocol::MoveSession& request, Answer answer);
+  /// Who asks for a session of which this is true is refused: else its user could keep it under way for ever.
+  std::function<bool(const SessionRecord&)> is_being_drained;
   /// A message of a session's worker. False: it is for somebody else.
   bool on_message(SessionRecord& session, const protocol::Packet& packet);
   /// Its worker has ended, or it ends.
@@ -56,7 +60,9 @@ class Mover {
     uint64_t since_us = 0;
     uint32_t heard = 0;  ///< packets of the new worker
   };
-  Result<Move> plan(uid_t asker, const protocol::MoveSession& request) const;
+  Result<void> check_asker(uid_t asker, const SessionRecord& session) const;
+  Result<Move> plan(const protocol::MoveSession& request) const;
+  void begin(const protocol::MoveSession& request, Answer answer);
   void adopt(uint64_t session, Result<Worker> worker);
   Result<void> watch(uint64_t session, const Worker& worker);
   void unwatch(const Worker& worker);

@@ -31,11 +31,12 @@ DeviceKeeper::Session outline_of(const SessionRecord& session) {
 }
 
 void note_end(const SessionRecord& session, Common& common, DeviceKeeper& keeper) {
-  const bool has_failed = session.end_kind == EventKind::kOpenFailed ||
-                          (session.end_kind == EventKind::kWorkerLost && is_crash(session.end_signal));
-  if (session.end_kind != EventKind::kNone) common.events.add(event_of(session, session.end_kind, session.end_reason));
-  if (has_failed) return keeper.fault(outline_of(session), session.end_reason);
+  using Fault = DeviceKeeper::Fault;
   const bool was_open = session.state == SessionRecord::State::kLive;
+  const bool has_crashed = session.end_kind == EventKind::kWorkerLost && is_crash(session.end_signal);
+  if (session.end_kind != EventKind::kNone) common.events.add(event_of(session, session.end_kind, session.end_reason));
+  if (has_crashed || session.end_kind == EventKind::kOpenFailed)
+    return keeper.fault(outline_of(session), was_open ? Fault::kCrash : Fault::kOpen, session.end_reason);
   if (session.end_reason.empty() && was_open) keeper.well(outline_of(session), Suspicion::kEndedWell);
 }
 

@@ -102,10 +102,18 @@ void DeviceKeeper::look_for_empty() {
   }
 }
 
-void DeviceKeeper::fault(const Session& session, const std::string& what) {
+/// Whether that says anything of the device.
+bool DeviceKeeper::speaks(const std::string& id, Fault fault) const {
+  const Device* device = common_.devices.find(id);
+  const bool is_own_crash = fault == Fault::kCrash && device != nullptr && device->kind == model::DeviceKind::kCpu;
+  return common_.config.cordon == Cordon::kAll || (common_.config.cordon == Cordon::kAccelerators && !is_own_crash);
+}
+
+void DeviceKeeper::fault(const Session& session, Fault fault, const std::string& what) {
   const double part = 1.0 / static_cast<double>(std::max<size_t>(session.devices.size(), 1));
   for (const std::string& device : session.devices) {
     ++faults_[device];
+    if (!speaks(device, fault)) continue;
     if (suspicion_.fault(device, session.uid, part, monotonic_ms()))
       common_.events.add({.kind = EventKind::kFaults,
                           .uid = session.uid,
@@ -120,6 +128,7 @@ void DeviceKeeper::fault(const Session& session, const std::string& what) {
 
 void DeviceKeeper::judge(const std::string& id) {
   const Device* device = common_.devices.find(id);
+  if (common_.config.cordon == Cordon::kNever) return;
   if (device == nullptr || common_.devices.withheld(*device) != Health::kHealthy) return;
   const Suspicion::Verdict verdict = suspicion_.judge(id, monotonic_ms());
   if (!verdict.sick) return;

@@ -6,8 +6,8 @@
 //   faults ─▶ Suspicion ──────── cordoned ─┘
 //
 // What is withheld is in the state file before it is so, and stays there until an operator lifts it. A device on which
-// operators and faults agree is the operator's: drained. When a device is cordoned, and why not sooner: suspicion.h, and
-// docs/decisions/0022-when-a-device-is-sick.md.
+// operators and faults agree is the operator's: drained. What is a fault of which device, `health.cordon` says. When a
+// device is cordoned, and why not sooner: suspicion.h, and docs/decisions/0022-when-a-device-is-sick.md.
 //
 // Threads: the loop's. Nothing blocks but the state file.
 #pragma once
@@ -49,12 +49,18 @@ class DeviceKeeper {
     uid_t uid = 0;
     const std::vector<std::string>& devices;
   };
-  void fault(const Session& session, const std::string& what);
+  enum class Fault : uint8_t {
+    kCrash,  ///< its worker
+    kOpen,   ///< no tenant had a say yet
+    kHung,
+  };
+  void fault(const Session& session, Fault fault, const std::string& what);
   /// They have worked; `weight`: Suspicion::kOpened, kEndedWell.
   void well(const Session& session, double weight);
   uint64_t faults(const std::string& device) const;
 
  private:
+  bool speaks(const std::string& device, Fault fault) const;
   Result<void> withhold(const model::Device& device, model::Health as, const std::string& why);
   void judge(const std::string& device);
   void say(protocol::EventKind kind, const std::string& device, std::string text);

@@ -146,8 +146,9 @@ protocol::EventList Collector::event_page(uint64_t after, uid_t asker) const {
 
 protocol::DeviceList Collector::device_page(const protocol::ListDevices& request, const Slice* slice) const {
   std::vector<const model::Device*> chosen;
-  // Where a slice has only devices that are withheld, opening a session says why nothing can be opened on them.
-  const bool shows_withheld = slice != nullptr && !slices_.usable_devices(*slice);
+  // Where there are only devices that are withheld, opening a session says why nothing can be opened on them.
+  const bool shows_withheld =
+      slice != nullptr ? !slices_.usable_devices(*slice).has_value() : common_.devices.healthy().empty();
   for (const model::Device& device : common_.devices.all()) {
     const bool is_usable = device.health == model::Health::kHealthy || (shows_withheld && model::is_well(device.health));
     if (request.only_usable && !is_usable) continue;

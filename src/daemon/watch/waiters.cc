@@ -13,13 +13,15 @@ void Waiters::ask(uint64_t connection, Try attempt) {
 
 void Waiters::changed() {
   if (waiting_.empty() || timer_ != 0) return;
-  timer_ = loop_.after_ms(kEventTellMs, [this] {
+  const uint64_t since_ms = monotonic_ms() - looked_ms_;
+  timer_ = loop_.after_ms(since_ms < kEventTellMs ? kEventTellMs - since_ms : 0, [this] {
     timer_ = 0;
     look();
   });
 }
 
 void Waiters::look() {
+  looked_ms_ = monotonic_ms();
   auto waiting = std::exchange(waiting_, {});
   for (auto& [connection, attempt] : waiting) ask(connection, std::move(attempt));
 }

@@ -2,7 +2,7 @@
 // Waiters: connections whose question has no answer yet: what happens next, how a drain goes on.
 //
 //   question ─▶ try ─┬─ answered
-//                    └─ nothing yet ─▶ kept ─ something has changed, event-tell-ms later at most ─▶ try again
+//                    └─ nothing yet ─▶ kept ─ something has changed, and event-tell-ms since the last look ─▶ try again
 //
 // Whoever asks is answered once and asks again, so one who does not read has one answer in his socket and costs no more; one
 // who has gone is forgotten. However much changes, everybody is looked at so often and no oftener.
@@ -38,6 +38,7 @@ class Waiters {
 
   EventLoop& loop_;
   std::map<uint64_t, Try> waiting_;  ///< at most one of each connection
+  uint64_t looked_ms_ = 0;
   EventLoop::TimerId timer_ = 0;
 };
 

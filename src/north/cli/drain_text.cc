@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "north/cli/listing.h"
 #include "north/cli/text.h"
@@ -64,15 +65,17 @@ std::string sessions(size_t count) { return fmt::format("{} session{}", count, c
 }  // namespace
 
 std::vector<std::string> DrainStory::take(const protocol::DrainReport& report) {
-  std::vector<std::string> lines;
-  if (report.step == DrainStep::kMoving && !told_of_moving_) {
-    told_of_moving_ = true;
-    lines.push_back(printable(report.device) + ": nothing new opens there; its sessions move");
-  }
+  std::vector<std::string> checked, moved;
   for (const DrainEntry& entry : report.entries) {
     entries_[entry.session] = entry;
-    if (std::string line = line_of(entry); !line.empty()) lines.push_back("  " + line);
+    const bool is_check = entry.fate == DrainFate::kFits || entry.fate == DrainFate::kCannot;
+    if (std::string line = line_of(entry); !line.empty()) (is_check ? checked : moved).push_back("  " + line);
   }
+  const bool moves = report.step == DrainStep::kMoving || !moved.empty();
+  std::vector<std::string> lines = std::move(checked);
+  if (moves && !std::exchange(told_of_moving_, true))
+    lines.push_back(printable(report.device) + ": nothing new opens there; its sessions move");
+  lines.insert(lines.end(), moved.begin(), moved.end());
   last_ = report;
   last_.entries.clear();
   return lines;
