@@ -79,7 +79,7 @@ class Contained(unittest.TestCase):
     def test_a_run_inside_stays_with_the_same_daemon(self):
         inner = self.run_on_slice(*CLEAN, AMALGAM, "run", "--", "env")
         self.assertIn(f"AMALGAM_SOCKET={self.pool.socket}\n", inner.stdout)
-        self.assertEqual(self.run_on_slice(*CLEAN, AMALGAM, "run", "--", *clinfo(*CLEAN)).stdout.count("Amalgam"), 1)
+        self.assertEqual(self.run_on_slice(*CLEAN, AMALGAM, "run", "--identity", "amalgam", "--", *clinfo(*CLEAN)).stdout.count("Amalgam"), 1)
 
     def test_it_is_who_it_was(self):
         script = "id; grep ^Cap /proc/self/status; readlink /proc/self/ns/user /proc/self/ns/net /proc/self/ns/pid; umask; pwd"

@@ -119,8 +119,8 @@ void Drainer::conclude() {
 bool Drainer::must_wait(uint64_t id) const {
   using State = SessionRecord::State;
   const SessionRecord* session = sessions_.find(id);
-  return session != nullptr &&
-         (mover_.moves(id) || session->state == State::kStarting || session->state == State::kAdopting);
+  return session != nullptr && (mover_.moves(id) || session->state == State::kStarting ||
+                                session->state == State::kAdopting || session->state == State::kRecovering);
 }
 
 void Drainer::check(size_t index) { ask(index, true); }

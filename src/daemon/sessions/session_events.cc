@@ -41,7 +41,7 @@ void note_end(const SessionRecord& session, Common& common, DeviceKeeper& keeper
 }
 
 void note_lost_worker(const SessionRecord& session, DeviceKeeper& keeper) {
-  if (is_crash(session.end_signal)) keeper.fault(outline_of(session), "its worker crashed");
+  if (is_crash(session.end_signal)) keeper.fault(outline_of(session), DeviceKeeper::Fault::kCrash, "its worker crashed");
 }
 
 }  // namespace amalgam::daemon

@@ -373,6 +373,7 @@ void SessionRegistry::lose_worker(SessionRecord& session) {
   for (int fd : {session.worker.process.pidfd.get(), session.worker.channel.fd()})
     if (fd >= 0) common_.loop.unwatch(fd);
   Worker worker = std::exchange(session.worker, Worker());
+  session.end_signal = 0;  // of the one before
   std::string how = reap(worker.process, &session.end_signal);
   (void)worker.group.remove();
   if (how.empty()) how = "it has ended";
