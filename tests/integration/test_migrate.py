@@ -116,7 +116,7 @@ class Migrate(unittest.TestCase):
     def test_a_dry_run_moves_nothing(self):
         with Pool(environment={"POCL_DEVICES": "pthread pthread"}) as pool:
             first, second = devices_of(pool)[:2]
-            program, session = self.start(pool, first, 20)
+            program, session = self.start(pool, first, 8)
             worker = pool.sessions()[0]["worker_pid"]
             said = migrate(pool, session, second, "--dry-run")
             self.assertGreater(said["prepare_us"], 0)

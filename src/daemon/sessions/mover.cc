@@ -255,7 +255,8 @@ Result<void> Mover::commit(SessionRecord& session, Move& move) {
   const model::Device* target = common_.devices.find(move.told.to);
   if (!move.recovers && (target == nullptr || target->health != model::Health::kHealthy))
     return fail(Code::kDeviceLost, "device " + move.told.to + " cannot be used any more; see `amalgam devices`");
-  if (auto changed = slices_.set_devices(session.slice, move.devices); !changed) return changed;
+  const bool stays = move.recovers && move.devices == session.devices;
+  if (auto changed = stays ? Result<void>() : slices_.set_devices(session.slice, move.devices); !changed) return changed;
   unwatch(move.worker);
   common_.loop.cancel(std::exchange(move.timer, 0));
   auto node = moves_.extract(session.id);
@@ -306,7 +307,7 @@ void Mover::end(uint64_t session, Result<void> how) {
   if (how) return move.answer(move.told);
   if (move.recovers) {
     common_.log.warn("session {}: is not recovered: {}", session, how.error().text());
-    if (record != nullptr) sessions_.not_recovered(*record, how.error().message);
+    if (record != nullptr) sessions_.not_recovered(*record, how.error());
     return;
   }
   common_.log.warn("session {}: stays on {}: {}", session, move.told.from, how.error().text());

@@ -382,8 +382,10 @@ void SessionRegistry::lose_worker(SessionRecord& session) {
   listener.lost(session, how);
 }
 
-void SessionRegistry::not_recovered(SessionRecord& session, const std::string& why) {
-  if (++session.deaths <= kMostDeaths) {
+void SessionRegistry::not_recovered(SessionRecord& session, const Error& error) {
+  const bool is_hopeless = error.code == Code::kLimit || error.code == Code::kUnsupported;
+  const std::string why = error.message;
+  if (!is_hopeless && ++session.deaths <= kMostDeaths) {
     common_.loop.after_ms(kRecoverAgainMs, [this, id = session.id, why] {
       SessionRecord* late = find(id);
       if (late != nullptr && late->state == SessionRecord::State::kRecovering && !late->is_moving) listener.lost(*late, why);

@@ -124,8 +124,8 @@ class SessionRegistry {
   Result<void> replace_worker(SessionRecord& session, Worker worker, std::unique_ptr<WorkerErrors> errors,
                               std::vector<std::string> devices);
 
-  /// A lost session got no other worker: it is lost once more, or ends.
-  void not_recovered(SessionRecord& session, const std::string& why);
+  /// A lost session got no other worker: it is lost once more, or ends. kLimit, kUnsupported: no other would do.
+  void not_recovered(SessionRecord& session, const Error& why);
 
   SessionRecord* find(uint64_t id);
   const std::map<uint64_t, std::unique_ptr<SessionRecord>>& all() const { return sessions_; }

@@ -18,15 +18,6 @@ template <typename M>
 constexpr bool kWorksOnDevice =
     std::is_same_v<M, protocol::Launch> || std::is_same_v<M, protocol::Transfer> || std::is_same_v<M, protocol::Fill>;
 
-/// Every region that a launch may write.
-void note_written(const Flight& flight) {
-  for (const Ref<Object>& held : flight.held) {
-    if (held->kind != Kind::kRegion) continue;
-    auto& region = static_cast<RegionObject&>(*held);
-    if (!region.is_read_only) whole_of(region).is_written = true;
-  }
-}
-
 }  // namespace
 
 template <typename M>

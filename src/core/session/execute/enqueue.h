@@ -6,6 +6,15 @@
 
 namespace amalgam::core {
 
+/// Every region that a command may write.
+inline void note_written(const Flight& flight) {
+  for (const Ref<Object>& held : flight.held) {
+    if (held->kind != Kind::kRegion) continue;
+    auto& region = static_cast<RegionObject&>(*held);
+    if (!region.is_read_only) whole_of(region).is_written = true;
+  }
+}
+
 struct Executor::Ticket {
   StreamObject* stream = nullptr;
   uint64_t number = 0;

@@ -99,6 +99,7 @@ Result<void> Executor::run() {
   uint64_t nap_ns = kFirstNapNs;
   for (;;) {
     if (take_interrupt()) deleter_.clear();
+    if (has_waste_) clear_waste();
     const bool point = point_is_due();
     bool more = !leaving_ && !point && take_frames();
     if (broken_ != nullptr || outbox_.broken()) {
@@ -204,7 +205,7 @@ void Executor::drain_output() {
 }
 
 void Executor::reply(uint32_t call, const Result<void>& result, std::span<const std::byte> payload) {
-  if (note_verdict(result)) return;
+  if (call == 0 && note_verdict(result)) return;
   if (!result) config_.counters->errors.fetch_add(1, std::memory_order_relaxed);
   if (call == 0) return;
   open_builds_.erase(call);

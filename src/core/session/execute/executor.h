@@ -181,6 +181,7 @@ class Executor {
 
   // rebuild.cc
   struct Rebuilding;
+  class Speaker;
   template <typename M>
   Result<void> remake(std::span<const std::byte> frame);
   Result<void> remake(const Record& record);
@@ -215,6 +216,7 @@ class Executor {
   bool point_is_due();
   void try_point();
   void be_unreliable(const std::string& why);
+  void clear_waste();
   Result<HandedOver> take_point(const std::vector<OpenCommand>& commands);
   std::unordered_set<RegionObject*> own_regions();
   Result<uint64_t> save_regions(std::vector<RegionObject*>& saved);
@@ -235,6 +237,7 @@ class Executor {
   Result<void> again(PendingCommand command, bool is_new);
   void await_again(const Told& told);
   Result<void> enqueue_again(const PendingCommand& command, bool is_new, bool was_done);
+  bool find_kept(protocol::ObjectId stream, const PendingCommand& command);
   bool await_some_end();
   void go_round();
   void again(const Record& record, const PendingCommand& command);
@@ -322,10 +325,12 @@ class Executor {
     std::vector<std::byte> frame;
   };
   std::map<uint32_t, OpenBuild> open_builds_;  ///< of a reliable session, by the call that has no reply yet
+  bool has_waste_ = false;                     ///< the copies are of no use any more
   bool is_replaying_ = false;                  ///< what was logged
   std::optional<RecoveryLog> log_;             ///< what run() executes again
   PointClock clock_{PointClock::kHourNs};
   uint64_t point_from_ns_ = 0, point_until_ns_ = 0;  ///< a point is being tried; 0: none
+  uint64_t point_retry_ns_ = 0;                      ///< one that could not be taken is tried again
   std::optional<Leaving> leaving_;                   ///< the session is to move
   std::atomic<uint32_t> may_stay_{0};
   std::atomic<uint32_t> settling_{0};  ///< user events that were ended and whose end has not been told

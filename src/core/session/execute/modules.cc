@@ -5,7 +5,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "core/session/execute/dispatch.h"
+#include "core/session/execute/rebuilding.h"
 
 namespace amalgam::core {
 namespace {
@@ -144,7 +144,7 @@ void Executor::build(const protocol::BuildModule& m, uint32_t call) {
   auto job = [raw, devices = std::move(*devices), held = std::move(held), options] { return raw->build(devices, options); };
   on_slow_lane({Ref(*module)}, std::move(job),
                [this, call, options, frame = encoded(m), module = Ref(*module)](const Result<void>& result) {
-                 journal_.executing(0, call);
+                 const Speaker speaker(*this, call);
                  record_changed(*module, protocol::CommandType::kBuildModule, frame, result.has_value());
                  if (!result) return reply(call, result);
                  note_build(*module, options);
@@ -181,7 +181,7 @@ void Executor::compile(const protocol::CompileModule& m, uint32_t call) {
   bool has_headers = !m.headers.empty();
   on_slow_lane(std::move(users), std::move(job),
                [this, call, options, has_headers, frame = encoded(m), module = Ref(*module)](const Result<void>& result) {
-                 journal_.executing(0, call);
+                 const Speaker speaker(*this, call);
                  record_changed(*module, protocol::CommandType::kCompileModule, frame, result.has_value());
                  if (result) note_build(*module, options);
                  if (result && has_headers)
@@ -223,10 +223,10 @@ void Executor::link(const protocol::LinkModule& m, uint32_t call) {
               options = std::string(m.options),
               inputs = std::move(inputs)] { return context->context->link(devices, options, inputs, *out); };
   auto after = [this, call, answer, out, linked, id = m.id, frame = encoded(m)](const Result<void>& result) {
+    const Speaker speaker(*this, call);
     bool created = *out != nullptr;
     if (created) {
       linked->module = std::move(*out);
-      journal_.executing(0, call);
       record_made(id, protocol::CommandType::kLinkModule, frame);
     } else {
       table_.erase(id);

@@ -16,7 +16,7 @@ struct Executor::OpenCommand {
   protocol::CommandType type;
   protocol::ObjectId stream = 0, event = 0;
   uint64_t number = 0;
-  uint64_t kept = 0;
+  uint64_t kept = 0, kept_bytes = 0;
   bool in_order = true;
   bool gate_is_told = false;
   bool is_held_up = false;

@@ -15,12 +15,15 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/session/execute/enqueue.h"
 #include "core/session/execute/open_command.h"
 
 namespace amalgam::core {
 namespace {
 
-constexpr uint64_t kPatienceNs = 100'000'000;  ///< of a point that only the clock wants
+constexpr uint64_t kPatienceNs = 100'000'000;          ///< of a point that only the clock wants
+constexpr uint64_t kPatienceInNeedNs = 1'000'000'000;  ///< and of one without which there will be no room
+constexpr uint64_t kRetryNs = 1'000'000'000;
 
 }  // namespace
 
@@ -34,6 +37,7 @@ std::vector<Executor::OpenCommand> Executor::open_commands() {
     command.event = flight.event;
     command.number = flight.number;
     command.kept = flight.kept;
+    command.kept_bytes = flight.kept_bytes;
     command.gate_is_told = flight.gate_report != nullptr && flight.gate_report->told.load();
     command.frame = flight.frame;
   });
@@ -105,11 +109,12 @@ bool Executor::come_to_rest(std::vector<OpenCommand>& commands) {
 bool Executor::point_is_due() {
   if (!journal_.logs() || !journal_.has_log()) return false;
   if (point_until_ns_ != 0) return true;
+  const uint64_t most_kept = config_.quota_bytes == 0 ? kKeptBytes : std::min(kKeptBytes, config_.quota_bytes / 8);
+  const bool is_needed = journal_.wants_point() || copies_.kept_bytes() > most_kept;
   const uint64_t now = protocol::monotonic_ns();
-  const bool has_to = journal_.wants_point() || copies_.kept_bytes() > kKeptBytes;
-  if (!has_to && !clock_.is_due(now)) return false;
+  if (is_needed ? now < point_retry_ns_ : !clock_.is_due(now)) return false;
   point_from_ns_ = now;
-  point_until_ns_ = has_to ? UINT64_MAX : now + kPatienceNs;
+  point_until_ns_ = now + (is_needed ? kPatienceInNeedNs : kPatienceNs);
   return true;
 }
 
@@ -125,6 +130,7 @@ void Executor::try_point() {
   }
   if (protocol::monotonic_ns() < point_until_ns_) return std::this_thread::sleep_for(kLook);
   point_until_ns_ = 0;
+  point_retry_ns_ = protocol::monotonic_ns() + kRetryNs;
   clock_.missed(protocol::monotonic_ns());
 }
 
@@ -133,7 +139,14 @@ void Executor::be_unreliable(const std::string& why) {
   if (!journal_.logs()) return;
   std::fprintf(stderr, "amalgam-worker: the session is not reliable any more: %s\n", why.c_str());
   journal_.give_up();
+  has_waste_ = true;
+}
+
+/// What is kept for another worker and will never be asked for: gone when nothing can still be copied there.
+void Executor::clear_waste() {
+  if (teller_.in_flight() != 0) return;
   copies_.clear();
+  has_waste_ = false;
 }
 
 Result<Executor::HandedOver> Executor::take_point(const std::vector<OpenCommand>& commands) {
@@ -157,6 +170,7 @@ Result<Executor::HandedOver> Executor::take_point(const std::vector<OpenCommand>
   for (const OpenCommand& command : commands) open.emplace(command.stream, command.number);
   copies_.commit([&](protocol::ObjectId stream, uint64_t number) { return open.contains({stream, number}); });
   for (RegionObject* region : saved) region->is_written = false;
+  teller_.each_open([](const Flight& flight) { note_written(flight); });  // what is held up runs after the point
   config_.counters->points.fetch_add(1, std::memory_order_relaxed);
   return HandedOver{*copied, commands.size()};
 }
@@ -204,7 +218,7 @@ void Executor::write_pending(const std::vector<OpenCommand>& commands) {
   for (const OpenCommand& command : commands) {
     const bool is_named = command.event != 0 && table_.find<EventObject>(command.event) != nullptr;
     journal_.state(PendingCommand{static_cast<uint16_t>(command.type), command.number, is_named, command.gate_is_told,
-                                  command.kept, command.frame});
+                                  command.kept, command.kept_bytes, command.frame});
   }
 }
 

@@ -15,4 +15,20 @@ struct Executor::Rebuilding {
   Result<void> verdict;                     ///< on the call
 };
 
+/// What a build that has ended says is said for its call, whatever is being made again meanwhile.
+class Executor::Speaker {
+ public:
+  Speaker(Executor& executor, uint32_t call) : executor_(executor), before_(executor.rebuilding_) {
+    if (call != 0) executor_.rebuilding_ = nullptr;
+    executor_.journal_.executing(0, call);
+  }
+  ~Speaker() { executor_.rebuilding_ = before_; }
+  Speaker(const Speaker&) = delete;
+  Speaker& operator=(const Speaker&) = delete;
+
+ private:
+  Executor& executor_;
+  Rebuilding* before_;
+};
+
 }  // namespace amalgam::core

@@ -61,7 +61,7 @@ void Executor::log(Ticket& ticket) {
   if (!journal_.logs() || rebuilding_ != nullptr || ticket.is_logged) return;
   ticket.is_logged = true;
   const Flight& flight = *ticket.flight;
-  journal_.command({flight.type, ticket.number, true, false, flight.kept, flight.frame});
+  journal_.command({flight.type, ticket.number, true, false, flight.kept, flight.kept_bytes, flight.frame});
 }
 
 /// What a write takes from the heap will be kept when it ends. If it had ended before it is taken from there.
@@ -77,6 +77,7 @@ void Executor::keep(const HeapBox& box, Ticket& ticket, south::Place& from) {
     if (!kept) return be_unreliable(kept.error().message);
     flight.kept = *kept;
   }
+  flight.kept_bytes = box.bytes;
   std::byte* const bytes = heap_base_ + flight.kept;
   if (rebuilding_ != nullptr && rebuilding_->was_done) {
     from.heap = bytes - (heap_base_ + box.begin - from.heap);
@@ -87,8 +88,7 @@ void Executor::keep(const HeapBox& box, Ticket& ticket, south::Place& from) {
   flight.keep_bytes = box.bytes;
 }
 
-// ---- the worker after
-// -----------------------------------------------------------------------------------------------------
+// ---- the worker after ----------------------------------------------------------------------------------------------------
 
 void Executor::recover(JournalCopy& copy) {
   log_.emplace(copy, config_.rings->completion.head.load(std::memory_order_acquire));
@@ -198,6 +198,13 @@ void Executor::await_again(const Told& told) {
   while (!is_so() && broken_ == nullptr && !commands_.closed()) go_round();
 }
 
+/// Its place may still be that of an object which had gone by then.
+bool Executor::find_kept(protocol::ObjectId stream, const PendingCommand& command) {
+  auto there = copies_.restore_kept(stream, command.number, command.kept, command.kept_bytes);
+  while (!there && await_some_end()) there = copies_.restore_kept(stream, command.number, command.kept, command.kept_bytes);
+  return there.has_value();
+}
+
 /// `is_new`: it was sent after the point.
 Result<void> Executor::again(PendingCommand command, bool is_new) {
   protocol::Enqueue head;
@@ -209,6 +216,10 @@ Result<void> Executor::again(PendingCommand command, bool is_new) {
   if (done != nullptr && (done->was_refused || gives_to_heap(command))) {
     settle_again(head, *done, is_new);
     if (done->was_refused) return fail(Code::kDriver, "the command was refused", done->status);
+    return {};
+  }
+  if (command.kept != 0 && !find_kept(head.stream, command)) {
+    break_session("what a logged write took is nowhere");
     return {};
   }
   command.gate_is_told |= log_->is_gate_told(head.event);

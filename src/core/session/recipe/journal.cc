@@ -213,7 +213,8 @@ Result<JournalCopy> Journal::read(std::span<const std::byte> memory, bool log) {
   const auto& header = *reinterpret_cast<const Header*>(memory.data());
   if (header.magic.load(std::memory_order_acquire) != kMagic) return damaged("it has no beginning");
   if (header.full.load(std::memory_order_acquire) != 0)
-    return fail(Code::kLimit, "the session's journal is over journal-bytes");
+    return fail(Code::kLimit,
+                "not all of the session is in its journal (journal-bytes, or no room for copies; see the log)");
   // It may be switched while we look: then the other half is whole.
   JournalCopy copy;
   uint64_t active = header.active.load(std::memory_order_acquire), point_bytes = 0;

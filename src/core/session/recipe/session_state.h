@@ -51,10 +51,11 @@ struct PendingCommand {
   bool is_named = false;      ///< the client can still name its event
   bool gate_is_told = false;  ///< a gate that the client has heard of
   uint64_t kept = 0;          ///< a write: where its bytes are in the heap once it has ended; 0: nowhere
+  uint64_t kept_bytes = 0;
   std::span<const std::byte> frame;
   template <typename A>
   void fields(A& a) {
-    a(type, number, is_named, gate_is_told, kept, frame);
+    a(type, number, is_named, gate_is_told, kept, kept_bytes, frame);
   }
 };
 

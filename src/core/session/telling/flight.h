@@ -63,7 +63,7 @@ struct Flight {
   const std::byte* keep_from = nullptr;  ///< then: what the program may overwrite once it has been told …
   std::byte* keep_at = nullptr;          ///< … and where it is kept
   size_t keep_bytes = 0;
-  uint64_t kept = 0;  ///< where that is in the heap
+  uint64_t kept = 0, kept_bytes = 0;  ///< where that is in the heap, also of one that has been copied
 
   uint64_t after = 0;                      ///< told when the stream has retired this number
   std::vector<EndReportPtr> predecessors;  ///< and these have been told
@@ -114,7 +114,7 @@ class FlightPool {
     flight->gate_report = nullptr;
     flight->notes_its_end = false;
     flight->keep_bytes = 0;
-    flight->kept = 0;
+    flight->kept = flight->kept_bytes = 0;
     flight->frame.clear();
     std::lock_guard lock(mutex_);
     if (free_.size() < kKept) free_.push_back(std::move(flight));
