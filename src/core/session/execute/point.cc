@@ -139,10 +139,16 @@ void Executor::be_unreliable(const std::string& why) {
   if (!journal_.logs()) return;
   std::fprintf(stderr, "amalgam-worker: the session is not reliable any more: %s\n", why.c_str());
   journal_.give_up();
-  has_waste_ = true;
+  std::set<std::pair<protocol::ObjectId, uint64_t>> copying;  // now, by a driver's thread
+  teller_.each_open([&](const Flight& flight) {
+    if (flight.kept != 0 && flight.keep_bytes.exchange(0) == 0) copying.emplace(flight.stream->id, flight.number);
+  });
+  copies_.discard();
+  copies_.commit([&](protocol::ObjectId stream, uint64_t number) { return copying.contains({stream, number}); });
+  has_waste_ = !copying.empty();
 }
 
-/// What is kept for another worker and will never be asked for: gone when nothing can still be copied there.
+/// The last of what was kept for another worker, which will never ask for it.
 void Executor::clear_waste() {
   if (teller_.in_flight() != 0) return;
   copies_.clear();

@@ -59,11 +59,11 @@ struct Flight {
   std::vector<std::byte> frame;  ///< likewise
   GateReportPtr gate_report;     ///< a gate's
 
-  bool notes_its_end = false;            ///< in the journal, before anybody is told
-  const std::byte* keep_from = nullptr;  ///< then: what the program may overwrite once it has been told …
-  std::byte* keep_at = nullptr;          ///< … and where it is kept
-  size_t keep_bytes = 0;
-  uint64_t kept = 0, kept_bytes = 0;  ///< where that is in the heap, also of one that has been copied
+  bool notes_its_end = false;                 ///< in the journal, before anybody is told
+  const std::byte* keep_from = nullptr;       ///< then: what the program may overwrite once it has been told …
+  std::byte* keep_at = nullptr;               ///< … and where it is kept
+  mutable std::atomic<size_t> keep_bytes{0};  ///< whoever takes them to 0 copies them, or nobody does
+  uint64_t kept = 0, kept_bytes = 0;          ///< where that is in the heap, also of one that has been copied
 
   uint64_t after = 0;                      ///< told when the stream has retired this number
   std::vector<EndReportPtr> predecessors;  ///< and these have been told

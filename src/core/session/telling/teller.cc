@@ -48,7 +48,7 @@ void Teller::finish(Flight* raw, south::Outcome outcome) {
 
 /// From now on its bytes in the heap are the program's again.
 void Teller::note_end(Flight& flight, const south::Outcome& outcome) {
-  if (flight.keep_bytes != 0) std::memcpy(flight.keep_at, flight.keep_from, flight.keep_bytes);
+  if (const size_t bytes = flight.keep_bytes.exchange(0); bytes != 0) std::memcpy(flight.keep_at, flight.keep_from, bytes);
   parts_.journal.done({flight.stream->id, flight.number, false, outcome.status, outcome.times});
 }
 
