@@ -19,8 +19,8 @@ DECISIONS = """
 import pyopencl as cl
 from pyopencl import characterize
 device = cl.get_platforms()[0].get_devices()[0]
-print(characterize.get_pocl_version(device.platform), characterize.has_src_build_cache(device),
-      characterize.has_struct_arg_count_bug(device), characterize.get_simd_group_size(device, 4))
+print(characterize.get_pocl_version(device.platform), characterize.has_struct_arg_count_bug(device),
+      characterize.get_simd_group_size(device, 4))
 """
 PYTHON = "/usr/bin/python3"
 

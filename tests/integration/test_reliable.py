@@ -136,7 +136,7 @@ class Reliable(unittest.TestCase):
     def test_every_case(self):
         with Pool(**TWO) as pool, tempfile.NamedTemporaryFile("w+") as said:
             program = self.start(pool, [CL_CASES], pool.devices()[0]["id"], said, memory="4GiB")
-            killed = self.kill_at_random(pool, program, random.Random(9), 3.0, 0.5)
+            killed = self.kill_at_random(pool, program, random.Random(9), 6.0, 1.0)
             text = text_of(said)
             failed = [line for line in text.splitlines() if "FAIL" in line]
             self.assertEqual((program.returncode, failed), (0, []), text[-1000:])

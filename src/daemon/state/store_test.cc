@@ -132,7 +132,8 @@ TEST_F(StoreTest, AFileOfVersionOneAndAnEarlierBootIsEmptied) {
 
 TEST_F(StoreTest, AFileOfVersionThreeKeepsItsSessions) {
   write_state(file,
-              "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID; CREATE TABLE session (id INTEGER PRIMARY KEY, "
+              "CREATE TABLE slice (id INTEGER PRIMARY KEY); CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID; "
+              "CREATE TABLE session (id INTEGER PRIMARY KEY, "
               "slice INTEGER, uid INTEGER, program TEXT, worker_pid INTEGER, client_pid INTEGER, worker_start INTEGER, "
               "client_start INTEGER, granted INTEGER, opened_unix_ms INTEGER); INSERT INTO session VALUES (4, 3, 1000, 'p', "
               "100, 101, 102, 103, 77, 88); INSERT INTO meta VALUES ('stamp', '3 " +
