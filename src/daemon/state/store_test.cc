@@ -153,7 +153,7 @@ TEST_F(StoreTest, WithheldDevicesStaySoAfterTheMachineHasStartedAgain) {
   ASSERT_TRUE(open()->put(card));
   ASSERT_TRUE(open()->put(WithheldRow{"opencl", "libcard.so", 1, 3}));
   ASSERT_TRUE(open()->put(SessionRow{4}));
-  write_state(file, "UPDATE meta SET value='4 another-boot' WHERE key='stamp'");
+  write_state(file, "UPDATE meta SET value='5 another-boot' WHERE key='stamp'");
   auto store = open();
   EXPECT_TRUE(store->sessions()->empty()) << "an earlier boot's";
   auto rows = store->withheld();
