@@ -54,6 +54,8 @@ inline constexpr NamedLimit kLimits[] = {
     {"journal-bytes", kJournalBytes, "address space of a session's journal, half of it used; over: the session cannot move"},
     {"kept-bytes", kKeptBytes, "of writes, kept by a reliable session for its next worker; over: it takes a point"},
     {"most-deaths", kMostDeaths, "of a reliable session's workers in a row with no point in between; over: it ends"},
+    {"deaths-per-second", kDeathsPerSecond, "of a reliable session's workers in the long run; over: it ends"},
+    {"death-burst", kDeathBurst, "deaths of its workers before that counts"},
     {"recover-again-ms", kRecoverAgainMs, "a reliable session that found no worker tries again so much later"},
     {"hand-over-ms", kHandOverMs, "a session that moves waits for the kernels that run; over: it stays where it is"},
     {"move-ms", kMoveMs, "the new place makes a session's objects; over: the session stays where it is"},

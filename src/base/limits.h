@@ -54,8 +54,10 @@ inline constexpr uint64_t kHeapParts = 16'384;             ///< accessible parts
 inline constexpr uint64_t kJournalBytes = 128 * kMiB;      ///< of a session's journal, twice what it may hold
 inline constexpr uint64_t kHandOverMs = 10'000;            ///< a session that moves waits so long for the kernels that run
 inline constexpr uint64_t kKeptBytes =
-    256 * kMiB;                             ///< of writes since the last point of a reliable session; then another one
-inline constexpr uint32_t kMostDeaths = 8;  ///< of a reliable session's workers in a row without a point in between
+    256 * kMiB;                                  ///< of writes since the last point of a reliable session; then another one
+inline constexpr uint32_t kMostDeaths = 8;       ///< of a reliable session's workers in a row without a point in between
+inline constexpr uint64_t kDeathsPerSecond = 1;  ///< of a reliable session's workers, in the long run
+inline constexpr uint64_t kDeathBurst = 60;      ///< and at once
 inline constexpr uint64_t kRecoverAgainMs = 500;
 inline constexpr uint64_t kMoveMs = 120'000;          ///< the new place has so long to make a session's objects
 inline constexpr uint64_t kDriverBytes = 512 * kMiB;  ///< private memory of a worker beside the driver's own at its start

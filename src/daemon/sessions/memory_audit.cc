@@ -79,7 +79,6 @@ MemoryAudit::Counted MemoryAudit::counted(uint64_t session) const {
 }
 
 void MemoryAudit::look(SessionRecord& session, const std::vector<pid_t>* members) {
-  if (session.is_moving) return;  // the bytes of two workers lie in its heap
   auto found = accounts_.find(session.id);
   if (found == accounts_.end()) return;
   Account& account = found->second;
@@ -89,7 +88,9 @@ void MemoryAudit::look(SessionRecord& session, const std::vector<pid_t>* members
 }
 
 MemoryAudit::Excess MemoryAudit::excess(const SessionRecord& session, const Account& account) const {
-  return {beyond(account.heap, common_.ledger.granted(session.id) + session.staging_bytes + kHeapCacheBytes),
+  // Of a session that moves the bytes lie there once more, on their way.
+  const uint64_t granted = common_.ledger.granted(session.id) * (session.is_moving ? 2 : 1);
+  return {beyond(account.heap, granted + session.staging_bytes + kHeapCacheBytes),
           beyond(account.own, account.base + kDriverBytes)};
 }
 
@@ -112,7 +113,7 @@ void MemoryAudit::ask_for_unused(const SessionRecord& session) {
 
 void MemoryAudit::confirm(uint64_t id) {
   SessionRecord* session = sessions_.find(id);
-  if (session == nullptr || session->worker.process.pid == 0 || session->is_moving) return;
+  if (session == nullptr || session->worker.process.pid == 0) return;
   Account& account = accounts_.at(id);
   account.heap = present_bytes(session->ends.heap.get());
   const pid_t worker = session->worker.process.pid;

@@ -366,6 +366,8 @@ bool SessionRegistry::can_recover(SessionRecord& session) const {
   const uint64_t points = session.ends.counters_page.get()->points.load(std::memory_order_relaxed);
   if (points != session.points) session.deaths = 0;
   session.points = points;
+  if (session.deaths_allowed.there(monotonic_ms()) == 0) return false;
+  session.deaths_allowed.spend(1);
   return ++session.deaths <= kMostDeaths;
 }
 

@@ -37,12 +37,13 @@ struct SessionRecord {
   enum class State : uint8_t { kStarting, kAdopting, kLive, kRejoining, kUngoverned, kRecovering };
   uint64_t id = 0, slice = 0;
   State state = State::kStarting;
-  bool client_gone = false;   ///< why its worker ends
-  bool is_moving = false;     ///< to another worker (mover.h)
-  bool told_to_stay = false;  ///< its worker does not see its client's end any more
-  uint32_t recoveries = 0;    ///< workers that it has outlived
-  uint32_t deaths = 0;        ///< of its workers since one has come to a point
-  uint64_t points = 0;        ///< of its worker's when it was lost
+  bool client_gone = false;                                 ///< why its worker ends
+  bool is_moving = false;                                   ///< to another worker (mover.h)
+  bool told_to_stay = false;                                ///< its worker does not see its client's end any more
+  uint32_t recoveries = 0;                                  ///< workers that it has outlived
+  Allowance deaths_allowed{kDeathsPerSecond, kDeathBurst};  ///< whatever its workers say of themselves
+  uint32_t deaths = 0;                                      ///< of its workers since one has come to a point
+  uint64_t points = 0;                                      ///< of its worker's when it was lost
   uid_t uid = 0;
   std::string program;
   Process client;

@@ -241,6 +241,7 @@ class Executor {
   bool await_some_end();
   void go_round();
   void again(const Record& record, const PendingCommand& command);
+  Result<void> mark_again(const protocol::Enqueue& head, const PendingCommand& command, bool is_new);
   void settle_again(const protocol::Enqueue& head, const DoneCommand& done, bool is_new);
 
   // create_memory.cc

@@ -214,6 +214,9 @@ Result<void> Executor::again(PendingCommand command, bool is_new) {
   }
   const DoneCommand* done = log_->done(head.stream, command.number);
   if (done != nullptr && (done->was_refused || gives_to_heap(command))) {
+    const auto* stream = table_.find<StreamObject>(head.stream);
+    const bool has_order = stream != nullptr && (stream->in_order || !head.waits.empty());
+    if (!done->was_refused && done->status >= 0 && has_order) return mark_again(head, command, is_new);
     settle_again(head, *done, is_new);
     if (done->was_refused) return fail(Code::kDriver, "the command was refused", done->status);
     return {};
@@ -224,6 +227,18 @@ Result<void> Executor::again(PendingCommand command, bool is_new) {
   }
   command.gate_is_told |= log_->is_gate_told(head.event);
   return enqueue_again(command, is_new, done != nullptr);
+}
+
+/// Its bytes are where they were to go, but others come after it, and it after others: a marker in its place.
+Result<void> Executor::mark_again(const protocol::Enqueue& head, const PendingCommand& command, bool is_new) {
+  const protocol::Marker marker{head, protocol::MarkerKind::kMarker};
+  std::vector<std::byte> frame(protocol::encoded_size(marker));
+  frame.resize(protocol::encode(marker, frame));
+  PendingCommand instead = command;
+  instead.type = static_cast<uint16_t>(CommandType::kMarker);
+  instead.kept = 0;
+  instead.frame = frame;
+  return enqueue_again(instead, is_new, false);
 }
 
 /// It has been: its number and its event are what is left of it.
